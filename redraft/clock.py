@@ -1,0 +1,30 @@
+"""Time, handed in: what lies below the server never reads a clock of its own.
+
+A `Clock` gives wall time, which is stamped into log entries and shown to people, and monotonic time, which
+measures. The simulator hands in a virtual clock; `server.app` hands in `SystemClock`.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall and monotonic time."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the Unix epoch. It may jump: nothing that must be ordered relies on it."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds since some fixed instant; it never goes back."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
