@@ -1,0 +1,114 @@
+"""What a data command's handler may see: the keyspace, the entry's time and randomness, and nothing else.
+
+Theory: a handler runs on every replica at its own moment and must do the same everywhere. So it cannot reach a clock
+or a random source: `now_ms` is the time that the leader stamped into the log entry, `random` is seeded from the entry
+(design section 5). A read gets the leader's present time instead.
+
+Rules for handlers:
+
+* `argv[0]` is the command's name; the arity was checked; keys are not yet;
+* raise CommandError (texts in `commands.errors`) *before* changing anything;
+* look keys up by `string`, `get`, `mutable`…, which hide or remove due keys and raise WRONGTYPE;
+* return a reply value (see `resp.reply`); never encode.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import TypeVar
+
+from redraft.commands import errors
+from redraft.errors import CommandError
+from redraft.keyspace.cursors import Cursors
+from redraft.keyspace.database import Database
+from redraft.keyspace.keyspace import Keyspace
+from redraft.values.value import AnyValue, StringValue, Value
+
+V = TypeVar("V", bound=Value)
+
+
+class Limits:
+    """Settings that handlers need; they bound or describe, and never change what is stored."""
+
+    __slots__ = ("max_bulk_bytes",)
+
+    def __init__(self, max_bulk_bytes: int = 512 * 1024 * 1024) -> None:
+        self.max_bulk_bytes = max_bulk_bytes
+
+
+class Context:
+    """The world of one data command."""
+
+    __slots__ = ("_random", "cursors", "database", "db", "keyspace", "limits", "now_ms", "seed")
+
+    def __init__(self, keyspace: Keyspace, cursors: Cursors | None = None, limits: Limits | None = None) -> None:
+        self.keyspace = keyspace
+        self.cursors = cursors or Cursors()
+        self.limits = limits or Limits()
+        self.db: Database = keyspace.databases[0]
+        """The selected database."""
+        self.database = 0
+        """Its number."""
+        self.now_ms = 0
+        self.seed = 0
+        self._random: Random | None = None
+
+    def begin(self, now_ms: int, seed: int) -> None:
+        """Start a log entry, or a read: its time and the seed of its randomness."""
+        self.now_ms = now_ms
+        self.seed = seed
+        self._random = None
+
+    def select(self, database: int) -> None:
+        """Make `database` the one that the next commands work on."""
+        self.database = database
+        self.db = self.keyspace.databases[database]
+
+    @property
+    def random(self) -> Random:
+        """Randomness that is the same on every replica: seeded by the entry, drawn in log order."""
+        if self._random is None:
+            self._random = Random(self.seed)
+        return self._random
+
+    # Looking keys up.
+
+    def get(self, key: bytes) -> AnyValue | None:
+        """The key's value of whatever type, for reading only; None when it does not exist."""
+        return self.db.get(key, self.now_ms)
+
+    def exists(self, key: bytes) -> bool:
+        """Whether the key exists."""
+        return self.db.exists(key, self.now_ms)
+
+    def string(self, key: bytes) -> StringValue | None:
+        """The string at `key`, for reading only; None when there is no key. Raises WRONGTYPE."""
+        value = self.db.get(key, self.now_ms)
+        if value is None or type(value) is bytes or isinstance(value, (bytes, bytearray)):
+            return value
+        raise CommandError(errors.WRONG_TYPE)
+
+    def collection(self, key: bytes, cls: type[V]) -> V | None:
+        """The collection at `key`, for reading only; None when there is no key. Raises WRONGTYPE."""
+        value = self.db.get(key, self.now_ms)
+        if value is None or isinstance(value, cls):
+            return value
+        raise CommandError(errors.WRONG_TYPE)
+
+    def mutable(self, key: bytes, cls: type[V]) -> V | None:
+        """The collection at `key`, to be changed in place by this command (its type is checked first); None when
+        there is no key. Raises WRONGTYPE. Delete the key when the collection ends up empty."""
+        if self.collection(key, cls) is None:
+            self.db.drop_if_due(key, self.now_ms)
+            return None
+        return self.db.mutable(key, self.now_ms)  # type: ignore[return-value]
+
+    def delete(self, key: bytes) -> bool:
+        """Remove a key; whether it existed. A key that was due is removed too but did not exist."""
+        db = self.db
+        existed = db.exists(key, self.now_ms)
+        value = db.live.get(key)
+        if value is not None:
+            db.delete(key)
+            self.keyspace.retire(value)
+        return existed

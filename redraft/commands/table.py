@@ -1,0 +1,306 @@
+"""The command table: what Redis's COMMAND and COMMAND DOCS report, declared once beside each handler.
+
+A declaration is checked when it is made (`Command.__post_init__`) and serves everything that must know about a command
+without running it: routing (write, read or session; key positions), arity errors, COMMAND, ACL categories, WATCH and the
+documentation.
+
+Kinds. `DATA_WRITE` goes through the log; `DATA_READ` is executed on the shard's keyspace; `SESSION` concerns the
+connection or the node and is executed by the node at once, in the client's order.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from redraft.commands import errors
+from redraft.errors import CommandError
+
+Reply = Any
+"""A reply value, see `resp.reply`."""
+Handler = Callable[[Any, list[bytes]], Reply]
+KeyFinder = Callable[[list[bytes]], list[int]]
+
+FLAGS = frozenset(
+    [
+        "write",
+        "readonly",
+        "denyoom",
+        "admin",
+        "pubsub",
+        "noscript",
+        "blocking",
+        "loading",
+        "stale",
+        "skip_monitor",
+        "skip_slowlog",
+        "asking",
+        "fast",
+        "no_auth",
+        "may_replicate",
+        "no_multi",
+        "movablekeys",
+        "allow_busy",
+        "no_async_loading",
+        "sentinel",
+        "only_sentinel",
+        "no_mandatory_keys",
+    ]
+)
+"""Flags as COMMAND INFO shows them (Redis 7.0, server.h)."""
+REDIS_CATEGORIES = (
+    "keyspace",
+    "read",
+    "write",
+    "set",
+    "sortedset",
+    "list",
+    "hash",
+    "string",
+    "bitmap",
+    "hyperloglog",
+    "geo",
+    "stream",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+)
+
+
+class Kind(enum.IntEnum):
+    """Where a command is executed."""
+
+    DATA_WRITE = 0
+    DATA_READ = 1
+    SESSION = 2
+
+
+@dataclass(slots=True, eq=False)
+class Command:
+    """One command, or one sub-command of a container.
+
+    `arity` counts the name (and the sub-command's); negative means "at least". `first_key`, `last_key` (negative: from
+    the end) and `key_step` are Redis's legacy key positions; a command whose keys they cannot name gives `find_keys`.
+    """
+
+    name: str
+    """Lower case, as in `client|kill`."""
+    handler: Handler | None
+    arity: int
+    flags: frozenset[str]
+    group: str
+    since: str
+    summary: str
+    complexity: str = "O(1)"
+    first_key: int = 0
+    last_key: int = 0
+    key_step: int = 0
+    find_keys: KeyFinder | None = None
+    key_access: str = ""
+    """How keys are used, as Redis's key-spec flags: e.g. `RO access`, `RW update`, `OW update`, `RM delete`."""
+    categories: frozenset[str] = frozenset()
+    tips: tuple[str, ...] = ()
+    subcommands: dict[bytes, Command] = field(default_factory=dict)
+    kind: Kind = field(init=False)
+    denies_oom: bool = field(init=False)
+    calls: int = 0
+    microseconds: float = 0.0
+    rejected_calls: int = 0
+    failed_calls: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = self.flags - FLAGS
+        if unknown:
+            raise ValueError(f"{self.name}: unknown flags {sorted(unknown)}")
+        if {"write", "readonly"} <= self.flags:
+            raise ValueError(f"{self.name}: both write and readonly")
+        if self.arity == 0:
+            raise ValueError(f"{self.name}: arity 0")
+        if self.key_access and not (self.first_key or self.find_keys):
+            raise ValueError(f"{self.name}: key access without keys")
+        if "write" in self.flags:
+            self.kind = Kind.DATA_WRITE
+        elif "readonly" in self.flags:
+            self.kind = Kind.DATA_READ
+        else:
+            self.kind = Kind.SESSION
+        self.denies_oom = "denyoom" in self.flags
+
+    def copy(self) -> Command:
+        """The same declaration with counters of its own."""
+        twin = Command(
+            self.name, self.handler, self.arity, self.flags, self.group, self.since, self.summary, self.complexity,
+            self.first_key, self.last_key, self.key_step, self.find_keys, self.key_access, self.categories, self.tips,
+        )  # fmt: skip
+        twin.subcommands = {name: sub.copy() for name, sub in self.subcommands.items()}
+        return twin
+
+    def accepts(self, argc: int) -> bool:
+        """Whether the command may have `argc` arguments, its name included."""
+        return argc == self.arity if self.arity > 0 else argc >= -self.arity
+
+    def key_positions(self, argv: list[bytes]) -> list[int]:
+        """Indexes into `argv` of the keys. Raises CommandError where the arguments do not say (a bad numkeys)."""
+        if self.find_keys is not None:
+            return self.find_keys(argv)
+        if not self.first_key:
+            return []
+        last = self.last_key if self.last_key >= 0 else len(argv) + self.last_key
+        return list(range(self.first_key, last + 1, self.key_step))
+
+    def acl_categories(self) -> list[str]:
+        """The ACL categories in Redis's order, those that follow from flags included (server.c, setImplicitACLCategories)."""
+        found = set(self.categories)
+        if "write" in self.flags:
+            found.add("write")
+        if "readonly" in self.flags and self.group != "scripting":
+            found.add("read")
+        if "admin" in self.flags:
+            found |= {"admin", "dangerous"}
+        if "pubsub" in self.flags:
+            found.add("pubsub")
+        found.add("fast" if "fast" in self.flags else "slow")
+        if "blocking" in self.flags:
+            found.add("blocking")
+        return [category for category in REDIS_CATEGORIES if category in found]
+
+
+class CommandTable:
+    """Commands by name. A node makes one of its own (`CommandTable(TABLE)`), so that counters are the node's."""
+
+    def __init__(self, source: CommandTable | None = None) -> None:
+        self._commands: dict[str, Command] = {}
+        self.by_name: dict[bytes, Command] = {}
+        """Lower and upper case names; the hot path looks here first."""
+        for command in source or ():
+            self.add(command.copy())
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self._commands.values())
+
+    def __len__(self) -> int:
+        return len(self._commands)
+
+    def add(self, command: Command) -> None:
+        """Declare a command. Raises ValueError when the name is taken."""
+        if command.name in self._commands:
+            raise ValueError(f"{command.name} is declared twice")
+        self._commands[command.name] = command
+        self.by_name[command.name.encode()] = command
+        self.by_name[command.name.upper().encode()] = command
+
+    def maybe_get(self, name: bytes) -> Command | None:
+        """The command of that name in any case, or None."""
+        return self.by_name.get(name) or self.by_name.get(name.lower())
+
+    def lookup(self, argv: list[bytes]) -> Command:
+        """The command or sub-command that `argv` calls, its arity checked. Raises CommandError in Redis's words."""
+        command = self.by_name.get(argv[0]) or self.by_name.get(argv[0].lower())
+        if command is None:
+            raise errors.unknown_command(argv)
+        if command.subcommands and len(argv) > 1:
+            sub = command.subcommands.get(argv[1].lower())
+            if sub is None:
+                raise errors.unknown_subcommand(argv)
+            command = sub
+        if not command.accepts(len(argv)):
+            command.rejected_calls += 1
+            raise errors.wrong_arity(command.name)
+        return command
+
+    def find(self, full_name: bytes) -> Command | None:
+        """A command by its full name: `get`, `client|kill`."""
+        name, _, sub = full_name.lower().partition(b"|")
+        command = self.by_name.get(name)
+        if command is None or not sub:
+            return command
+        return command.subcommands.get(sub)
+
+
+TABLE = CommandTable()
+"""Every declaration; filled by importing `commands.all`."""
+
+
+def command(
+    name: str,
+    arity: int,
+    flags: str = "",
+    *,
+    group: str,
+    since: str,
+    summary: str,
+    complexity: str = "O(1)",
+    keys: tuple[int, int, int] = (0, 0, 0),
+    find_keys: KeyFinder | None = None,
+    access: str = "",
+    acl: str = "",
+    tips: Iterable[str] = (),
+) -> Callable[[Handler], Handler]:
+    """Declare the decorated function as a command's handler.
+
+    `name` is upper case; `CLIENT KILL` declares a sub-command of CLIENT, which must be declared before by `container`.
+    `flags` and `acl` are words separated by spaces; `keys` is (first, last, step).
+
+    >>> @command("GET", 2, "readonly fast", group="string", since="1.0.0", summary="Get a key's string.",
+    ...          keys=(1, 1, 1), access="RO access", acl="string")
+    ... def get(ctx, argv): ...
+    """
+
+    def declare(handler: Handler) -> Handler:
+        full = name.lower().replace(" ", "|")
+        declared = Command(
+            full, handler, arity, frozenset(flags.split()), group, since, summary, complexity, *keys, find_keys, access,
+            frozenset(acl.split()), tuple(tips),
+        )  # fmt: skip
+        parent, _, sub = full.partition("|")
+        if sub:
+            container_command = TABLE.find(parent.encode())
+            if container_command is None:
+                raise ValueError(f"{full}: {parent} is not declared")
+            container_command.subcommands[sub.encode()] = declared
+        else:
+            TABLE.add(declared)
+        return handler
+
+    return declare
+
+
+def container(name: str, arity: int, flags: str = "", *, group: str, since: str, summary: str, acl: str = "") -> None:
+    """Declare a command that only holds sub-commands (CLIENT, CONFIG, OBJECT …)."""
+    TABLE.add(
+        Command(
+            name.lower(),
+            None,
+            arity,
+            frozenset(flags.split()),
+            group,
+            since,
+            summary,
+            "Depends on subcommand.",
+            categories=frozenset(acl.split()),
+        )
+    )
+
+
+def numkeys_at(position: int, first: int | None = None) -> KeyFinder:
+    """A key finder for commands with a count of keys at `argv[position]` and the keys after it (`first` names one
+    key before them, e.g. the destination of ZUNIONSTORE)."""
+
+    def find(argv: list[bytes]) -> list[int]:
+        found = [] if first is None else [first]
+        if position >= len(argv) or not argv[position].isdigit():
+            raise CommandError("ERR Invalid arguments specified for command")
+        count = int(argv[position])
+        if count < 1 or position + count >= len(argv):
+            raise CommandError("ERR Invalid arguments specified for command")
+        return found + list(range(position + 1, position + 1 + count))
+
+    return find

@@ -1,0 +1,164 @@
+"""One numbered database: ordered live keys, their deadlines, and which of them changed since the last flush.
+
+Theory. Keys are held in a `SortedDict` (get O(1), add O(log n)): order is what makes a prefix scan walk only its
+prefix and a flush write sorted files. Deadlines are kept apart from values, since most keys have none. A key whose
+deadline is at or before the time of the running command (`now_ms`, the entry's time, never a clock) does not exist for
+that command; a write removes it, a read passes it by (design section 5).
+
+Copy on write. While a flush of log index N is under way, `flushing` holds the keys that it has not written yet. Whoever
+is about to change a key calls one of the methods below *before* the change; they put the key's state as of N aside.
+That is why a value may be changed in place only between `mutable()` (which freezes) and the end of the handler.
+
+Invariants (`check`): `deadlines` only has live keys; `due` mirrors `deadlines`; every changed key is in `dirty`.
+
+What this leaves out: which database a client selected, key patterns, types' commands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from sortedcontainers import SortedDict, SortedSet
+
+from redraft.values.value import AnyValue
+
+if TYPE_CHECKING:
+    from redraft.keyspace.flush import DatabaseFlush
+
+
+class Database:
+    """The keys of one database.
+
+    A database is known to the image by its `generation`, a number that is never used twice: FLUSHDB drops the whole
+    object and makes one of a new generation, SWAPDB exchanges two, both without touching a key.
+    """
+
+    __slots__ = ("deadlines", "dirty", "due", "flushing", "generation", "live", "on_change")
+
+    def __init__(self, generation: int) -> None:
+        self.generation = generation
+        self.live: SortedDict[bytes, AnyValue] = SortedDict()
+        self.deadlines: dict[bytes, int] = {}
+        self.due: SortedSet[tuple[int, bytes]] = SortedSet()
+        self.dirty: set[bytes] = set()
+        self.flushing: DatabaseFlush | None = None
+        self.on_change: Callable[[Database, bytes], None] | None = None
+        """Called with each key just before it changes, while anybody watches keys (WATCH)."""
+
+    def __len__(self) -> int:
+        return len(self.live)
+
+    # Reading.
+
+    def get(self, key: bytes, now_ms: int) -> AnyValue | None:
+        """The key's value, or None when it does not exist at `now_ms`. Not to be changed in place."""
+        if self.deadlines and key in self.deadlines and self.deadlines[key] <= now_ms:
+            return None
+        return self.live.get(key)
+
+    def exists(self, key: bytes, now_ms: int) -> bool:
+        """Whether the key exists at `now_ms`."""
+        if key not in self.live:
+            return False
+        deadline = self.deadlines.get(key)
+        return deadline is None or deadline > now_ms
+
+    def deadline(self, key: bytes) -> int | None:
+        """The key's deadline in Unix ms, or None."""
+        return self.deadlines.get(key)
+
+    def keys_from(self, start: bytes, *, after: bool = False) -> Iterator[bytes]:
+        """Keys in order from `start` on (`after`: without `start` itself), due ones included."""
+        return self.live.irange(start, inclusive=(not after, True))
+
+    # Changing. Every method first puts aside what a running flush still needs.
+
+    def put(self, key: bytes, value: AnyValue) -> None:
+        """Set a key's value and leave its deadline as it is."""
+        if self.flushing is not None or self.on_change is not None:
+            self._before_change(key)
+        self.dirty.add(key)
+        self.live[key] = value
+
+    def replace(self, key: bytes, value: AnyValue) -> None:
+        """Set a key's value and drop its deadline (SET)."""
+        if self.flushing is not None or self.on_change is not None:
+            self._before_change(key)
+        self.dirty.add(key)
+        self.live[key] = value
+        if self.deadlines and key in self.deadlines:
+            self.due.remove((self.deadlines.pop(key), key))
+
+    def delete(self, key: bytes) -> bool:
+        """Remove a key whatever its deadline; whether it was there."""
+        if key not in self.live:
+            return False
+        if self.flushing is not None or self.on_change is not None:
+            self._before_change(key)
+        self.dirty.add(key)
+        del self.live[key]
+        if self.deadlines and key in self.deadlines:
+            self.due.remove((self.deadlines.pop(key), key))
+        return True
+
+    def set_deadline(self, key: bytes, deadline_ms: int | None) -> None:
+        """Give a live key a deadline (Unix ms), or none."""
+        if self.flushing is not None or self.on_change is not None:
+            self._before_change(key)
+        self.dirty.add(key)
+        old = self.deadlines.pop(key, None)
+        if old is not None:
+            self.due.remove((old, key))
+        if deadline_ms is not None:
+            self.deadlines[key] = deadline_ms
+            self.due.add((deadline_ms, key))
+
+    def mutable(self, key: bytes, now_ms: int) -> AnyValue | None:
+        """The key's value to be changed in place by this command, or None when it does not exist (a due key is
+        removed first). A flush under way gets a frozen copy."""
+        if self.deadlines and key in self.deadlines and self.deadlines[key] <= now_ms:
+            self.delete(key)
+            return None
+        value = self.live.get(key)
+        if value is None:
+            return None
+        if self.flushing is not None or self.on_change is not None:
+            self._before_change(key)
+        self.dirty.add(key)
+        return value
+
+    def drop_if_due(self, key: bytes, now_ms: int) -> bool:
+        """Remove the key if its deadline has come; whether it did. Writes call it for the keys that they touch."""
+        if self.deadlines and key in self.deadlines and self.deadlines[key] <= now_ms:
+            return self.delete(key)
+        return False
+
+    def reap(self, now_ms: int, limit: int) -> int:
+        """Remove up to `limit` keys that are due, earliest deadline first; how many it removed."""
+        due = self.due
+        reaped = 0
+        while reaped < limit and due and due[0][0] <= now_ms:
+            self.delete(due[0][1])
+            reaped += 1
+        return reaped
+
+    def load(self, items: list[tuple[bytes, AnyValue, int | None]]) -> None:
+        """Add keys read back from the image, in ascending order and greater than all present; they are not dirty."""
+        self.live.update([(key, value) for key, value, _ in items])
+        for key, _, deadline_ms in items:
+            if deadline_ms is not None:
+                self.deadlines[key] = deadline_ms
+                self.due.add((deadline_ms, key))
+
+    def _before_change(self, key: bytes) -> None:
+        if self.flushing is not None:
+            self.flushing.save(key)
+        if self.on_change is not None:
+            self.on_change(self, key)
+
+    def check(self) -> None:
+        """Assert the invariants; O(n log n)."""
+        assert set(self.deadlines) <= set(self.live)
+        assert set(self.due) == {(deadline, key) for key, deadline in self.deadlines.items()}
+        assert list(self.live.keys()) == sorted(self.live)

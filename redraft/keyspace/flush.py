@@ -1,0 +1,130 @@
+"""A flush: the keys that changed since the last one, written in order to the image, as of one log index.
+
+Theory (design section 6). When a flush of index N begins, each database hands over its set of dirty keys and starts an
+empty one. From then on `waiting` holds the keys that are still to be written *as they were at N*. A command that is
+about to change such a key calls `save` first, which puts the state as of N aside; a key that nobody changes is read
+from the live map when its turn comes, which is still its state as of N. So there is no fork, no pause and no copy of
+anything that is not changed meanwhile.
+
+The work is cut into units (a run of keys sorted, one record, one piece of a large collection), so that a tick does as
+many as its time allows. Sorting a million keys at once would take half a second: keys are sorted in runs of
+`RUN_KEYS`, and the runs are merged lazily.
+
+Invariants: a key is in `waiting` or written, never both; a key in `saved` is in `waiting`; `saved` never holds a state
+later than N.
+
+What this leaves out: files (the writer's), when to flush (the shard's), and making the result durable (`finish`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Protocol
+
+from redraft.values import codec
+
+if TYPE_CHECKING:
+    from redraft.keyspace.database import Database
+
+RUN_KEYS = 4096
+"""Keys sorted at once: about 2 ms."""
+
+
+class RecordWriter(Protocol):
+    """Where a flush puts its records; keys come in strictly ascending order."""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        """Set a key of the image."""
+
+    def delete(self, key: bytes) -> None:
+        """Remove a key of the image, whether it is there or not."""
+
+
+class DatabaseFlush:
+    """What a flush still has to write of one database."""
+
+    __slots__ = ("_database", "prefix", "saved", "waiting")
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.prefix = database.generation.to_bytes(4, "big")
+        self.waiting = database.dirty
+        self.saved: dict[bytes, tuple[codec.FrozenRecord | None, int | None]] = {}
+        database.dirty = set()
+        database.flushing = self
+
+    def save(self, key: bytes) -> None:
+        """Put the key's present state aside if the flush still needs it; called just before it changes."""
+        if key in self.waiting and key not in self.saved:
+            value = self._database.live.get(key)
+            frozen = None if value is None else codec.freeze(value)
+            self.saved[key] = (frozen, self._database.deadlines.get(key))
+
+    def work(self, writer: RecordWriter) -> Iterator[None]:
+        """Do one unit of work at each step."""
+        database = self._database
+        waiting = self.waiting
+        saved = self.saved
+        prefix = self.prefix
+        keys = iter(waiting.copy())
+        runs: list[list[bytes]] = []
+        while run := list(islice(keys, RUN_KEYS)):
+            run.sort()
+            runs.append(run)
+            yield
+        for key in runs[0] if len(runs) == 1 else heapq.merge(*runs):
+            if key in saved:
+                frozen, deadline_ms = saved.pop(key)
+                waiting.remove(key)
+            else:
+                value = database.live.get(key)
+                deadline_ms = database.deadlines.get(key)
+                waiting.remove(key)
+                if type(value) is bytes:
+                    writer.put(prefix + key, codec.encode(value, deadline_ms))
+                    yield
+                    continue
+                frozen = None if value is None else codec.freeze(value)
+            if frozen is None:
+                writer.delete(prefix + key)
+            else:
+                pieces = []
+                for piece in codec.frozen_pieces(frozen, deadline_ms):
+                    pieces.append(piece)
+                    yield
+                writer.put(prefix + key, b"".join(pieces))
+            yield
+        database.flushing = None
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert set(self.saved) <= self.waiting
+
+
+class Flush:
+    """A flush of a whole keyspace as of the moment it was made.
+
+    Databases are written in the order of their generations, which is the order of their keys in the image.
+    """
+
+    __slots__ = ("_work", "keys", "parts")
+
+    def __init__(self, databases: list[Database], writer: RecordWriter) -> None:
+        dirty = sorted((d for d in databases if d.dirty), key=lambda d: d.generation)
+        self.parts = [DatabaseFlush(database) for database in dirty]
+        self.keys = sum(len(part.waiting) for part in self.parts)
+        """Keys to write, in all."""
+        self._work = (unit for part in self.parts for unit in part.work(writer))
+
+    def step(self, units: int) -> bool:
+        """Do up to `units` units of work (a record, or a piece of a large one); whether all is written."""
+        done = 0
+        for _ in islice(self._work, units):
+            done += 1
+        return done < units
+
+    def remaining(self) -> int:
+        """Keys still to be written."""
+        return sum(len(part.waiting) for part in self.parts)

@@ -1,0 +1,88 @@
+"""Redis's glob patterns, compiled to regular expressions; and the prefix that a pattern fixes.
+
+Redis's matcher (util.c, stringmatchlen) is byte-wise: `*` any run, `?` one byte, `[abc]`, `[^abc]`, `[a-z]` (either
+order), `\\x` the byte x. A `[` without `]` ends its class at the end; a lone `\\` at the end stands for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+
+@lru_cache(maxsize=512)
+def matcher(pattern: bytes) -> Callable[[bytes], object]:
+    """A function that is truthy for the byte strings that `pattern` matches whole."""
+    if pattern == b"*":
+        return lambda _: True
+    return re.compile(_translate(pattern), re.DOTALL).fullmatch
+
+
+@lru_cache(maxsize=512)
+def prefix(pattern: bytes) -> bytes:
+    """The literal bytes with which everything that `pattern` matches begins: a scan may start there."""
+    out = bytearray()
+    i = 0
+    while i < len(pattern):
+        c = pattern[i : i + 1]
+        if c in b"*?[":
+            break
+        if c == b"\\" and i + 1 < len(pattern):
+            i += 1
+            c = pattern[i : i + 1]
+        out += c
+        i += 1
+    return bytes(out)
+
+
+def _translate(pattern: bytes) -> bytes:
+    out = bytearray()
+    i = 0
+    n = len(pattern)
+    while i < n:
+        c = pattern[i : i + 1]
+        i += 1
+        if c == b"*":
+            while pattern[i : i + 1] == b"*":
+                i += 1
+            out += b".*"
+        elif c == b"?":
+            out += b"."
+        elif c == b"[":
+            i = _translate_class(pattern, i, out)
+        else:
+            if c == b"\\" and i < n:
+                c = pattern[i : i + 1]
+                i += 1
+            out += re.escape(c)
+    return bytes(out)
+
+
+def _translate_class(pattern: bytes, i: int, out: bytearray) -> int:
+    n = len(pattern)
+    negated = pattern[i : i + 1] == b"^"
+    if negated:
+        i += 1
+    members: set[int] = set()
+    while i < n:
+        c = pattern[i]
+        if c == ord("\\") and i + 1 < n:
+            members.add(pattern[i + 1])
+            i += 2
+        elif c == ord("]"):
+            break
+        elif i + 2 < n and pattern[i + 1] == ord("-"):
+            low, high = sorted((c, pattern[i + 2]))
+            members.update(range(low, high + 1))
+            i += 3
+        else:
+            members.add(c)
+            i += 1
+    if negated:
+        members = set(range(256)) - members
+    if members:
+        out += b"[" + b"".join(b"\\x%02x" % m for m in sorted(members)) + b"]"
+    else:
+        out += b"(?!)"
+    return i + 1

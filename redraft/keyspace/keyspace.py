@@ -1,0 +1,192 @@
+"""A shard's whole keyspace: its numbered databases and what the image must know about them.
+
+Theory: FLUSHDB, FLUSHALL and SWAPDB must not walk millions of keys, neither in memory nor on disk. A database is an
+object with a *generation*, and the image's keys begin with that generation (four bytes). Emptying a database makes a
+new object with the next generation; the image's meta record names the generation of each number, and records of any
+other generation are garbage that is dropped later. The old object is freed a slice a tick. (The design has the
+database's number as the first byte; the generation makes the two commands O(1).)
+
+Invariants: generations are unique and only grow; every replica gives the same ones, since they come from the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from sortedcontainers import SortedDict
+
+from redraft.errors import DamagedDataError
+from redraft.keyspace.database import Database
+from redraft.keyspace.flush import Flush, RecordWriter
+from redraft.values import codec
+from redraft.values.value import AnyValue
+
+LARGE_MEMBERS = 10_000
+"""A collection with more members than this is freed in slices."""
+
+
+class KeyspaceMeta(msgspec.Struct, frozen=True, array_like=True):
+    """What the image records about the keyspace beside its keys."""
+
+    generations: list[int]
+    """The generation of each database, by number."""
+    next_generation: int
+
+
+class Keyspace:
+    """The databases of one shard."""
+
+    __slots__ = ("_next_generation", "changes", "databases", "graveyard", "on_change")
+
+    def __init__(self, database_count: int = 16) -> None:
+        self.databases = [Database(generation) for generation in range(database_count)]
+        self._next_generation = database_count
+        self.changes = 0
+        """Write commands applied since the last flush began (INFO's rdb_changes_since_last_save)."""
+        self.graveyard: list[Any] = []
+        """Large things that nothing refers to any more, to be freed by `bury`."""
+        self.on_change: Callable[[Database, bytes], None] | None = None
+
+    # Whole databases.
+
+    def watch_changes(self, callback: Callable[[Database, bytes], None] | None) -> None:
+        """Have `callback(database, key)` called just before each change, or no longer."""
+        self.on_change = callback
+        for database in self.databases:
+            database.on_change = callback
+
+    def flush_database(self, number: int) -> None:
+        """Empty a database (FLUSHDB); O(1)."""
+        old = self.databases[number]
+        if not old.live and not old.dirty:
+            return
+        self._tell_all_keys(old)
+        fresh = Database(self._next_generation)
+        fresh.on_change = self.on_change
+        self._next_generation += 1
+        self.databases[number] = fresh
+        if old.flushing is None:
+            self.graveyard.append(old.live)
+
+    def flush_all(self) -> None:
+        """Empty every database (FLUSHALL)."""
+        for number in range(len(self.databases)):
+            self.flush_database(number)
+
+    def swap(self, first: int, second: int) -> None:
+        """Exchange two databases (SWAPDB); O(1) but for watched keys."""
+        databases = self.databases
+        self._tell_all_keys(databases[first])
+        self._tell_all_keys(databases[second])
+        databases[first], databases[second] = databases[second], databases[first]
+
+    def _tell_all_keys(self, database: Database) -> None:
+        if self.on_change is not None:
+            for key in list(database.live):
+                self.on_change(database, key)
+
+    # Memory to image, and back.
+
+    def begin_flush(self, writer: RecordWriter) -> Flush:
+        """Start a flush of the keyspace as it is now; the meta to record with it is `meta()` of the same moment."""
+        self.changes = 0
+        return Flush(self.databases, writer)
+
+    def dirty_keys(self) -> int:
+        """Keys changed since the last flush began."""
+        return sum(len(database.dirty) for database in self.databases)
+
+    def meta(self) -> KeyspaceMeta:
+        """What the image must record beside the keys."""
+        return KeyspaceMeta([database.generation for database in self.databases], self._next_generation)
+
+    @classmethod
+    def load(
+        cls,
+        meta: KeyspaceMeta,
+        records: Iterable[tuple[bytes, bytes]],
+        progress: Callable[[int], None] | None = None,
+        progress_keys: int = 100_000,
+    ) -> Keyspace:
+        """The keyspace of an image's records, which come in the order of their keys.
+
+        `progress(keys so far)` is called every `progress_keys` keys. Records of unknown generations are passed by.
+        Raises DamagedDataError.
+        """
+        keyspace = cls(len(meta.generations))
+        keyspace._next_generation = meta.next_generation
+        plain: dict[bytes, dict[bytes, AnyValue]] = {}
+        by_prefix: dict[bytes, Database] = {}
+        for number, generation in enumerate(meta.generations):
+            database = Database(generation)
+            keyspace.databases[number] = database
+            by_prefix[generation.to_bytes(4, "big")] = database
+            plain[generation.to_bytes(4, "big")] = {}
+        if len(by_prefix) != len(meta.generations):
+            raise DamagedDataError("two databases of the image have one generation")
+        decode = codec.decode
+        loaded = 0
+        for image_key, record in records:
+            prefix = image_key[:4]
+            live = plain.get(prefix)
+            if live is None:
+                continue
+            key = image_key[4:]
+            if record[:1] == b"\x00":
+                live[key] = record[1:]
+            else:
+                value, deadline_ms = decode(record)
+                live[key] = value
+                if deadline_ms is not None:
+                    by_prefix[prefix].deadlines[key] = deadline_ms
+            loaded += 1
+            if progress is not None and loaded % progress_keys == 0:
+                progress(loaded)
+        for prefix, database in by_prefix.items():
+            database.live = SortedDict(plain.pop(prefix))
+            database.due.update((deadline, key) for key, deadline in database.deadlines.items())
+        return keyspace
+
+    # Freeing.
+
+    def retire(self, value: AnyValue) -> None:
+        """Let go of a value that nothing refers to any more; a large one is freed in slices by `bury`."""
+        if not isinstance(value, (bytes, bytearray)) and len(value) > LARGE_MEMBERS:
+            self.graveyard.append(value)
+
+    def bury(self, members: int) -> None:
+        """Free about `members` members of what was retired."""
+        while self.graveyard and members > 0:
+            dead = self.graveyard[-1]
+            if isinstance(dead, SortedDict):
+                if not dead:
+                    self.graveyard.pop()
+                    continue
+                # The order of a dead map is of no interest: take its keys from under it.
+                taken = min(members, len(dead))
+                for _ in range(taken):
+                    dict.popitem(dead)
+                members -= taken
+            elif hasattr(dead, "release") and len(dead):
+                members -= dead.release(members)
+            else:
+                self.graveyard.pop()
+
+    def statistics(self) -> dict[str, int]:
+        """Counts for INFO."""
+        return {
+            "keys": sum(len(database) for database in self.databases),
+            "expires": sum(len(database.deadlines) for database in self.databases),
+            "dirty_keys": self.dirty_keys(),
+            "graveyard": len(self.graveyard),
+        }
+
+    def check(self) -> None:
+        """Assert the invariants of every database."""
+        generations = [database.generation for database in self.databases]
+        assert len(set(generations)) == len(generations)
+        assert max(generations) < self._next_generation
+        for database in self.databases:
+            database.check()
