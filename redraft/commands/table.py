@@ -1,8 +1,8 @@
 """The command table: what Redis's COMMAND and COMMAND DOCS report, declared once beside each handler.
 
 A declaration is checked when it is made (`Command.__post_init__`) and serves everything that must know about a command
-without running it: routing (write, read or session; key positions), arity errors, COMMAND, ACL categories, WATCH and the
-documentation.
+without running it: routing (write, read or session; key positions), arity errors, COMMAND, ACL categories, WATCH and
+the documentation.
 
 Kinds. `DATA_WRITE` goes through the log; `DATA_READ` is executed on the shard's keyspace; `SESSION` concerns the
 connection or the node and is executed by the node at once, in the client's order.
@@ -24,7 +24,7 @@ Handler = Callable[[Any, list[bytes]], Reply]
 KeyFinder = Callable[[list[bytes]], list[int]]
 
 FLAGS = frozenset(
-    [
+    {
         "write",
         "readonly",
         "denyoom",
@@ -47,7 +47,7 @@ FLAGS = frozenset(
         "sentinel",
         "only_sentinel",
         "no_mandatory_keys",
-    ]
+    }
 )
 """Flags as COMMAND INFO shows them (Redis 7.0, server.h)."""
 REDIS_CATEGORIES = (
@@ -157,7 +157,7 @@ class Command:
         return list(range(self.first_key, last + 1, self.key_step))
 
     def acl_categories(self) -> list[str]:
-        """The ACL categories in Redis's order, those that follow from flags included (server.c, setImplicitACLCategories)."""
+        """The ACL categories in Redis's order, those that follow from flags included (as setImplicitACLCategories)."""
         found = set(self.categories)
         if "write" in self.flags:
             found.add("write")
