@@ -59,6 +59,10 @@ class Context:
         self.seed = seed
         self._random = None
 
+    def begin_reads(self, random: Random) -> None:
+        """Make this the context of reads: their randomness is the node's own, since no replica repeats a read."""
+        self._random = random
+
     def select(self, database: int) -> None:
         """Make `database` the one that the next commands work on."""
         self.database = database

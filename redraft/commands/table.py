@@ -112,7 +112,7 @@ class Command:
     kind: Kind = field(init=False)
     denies_oom: bool = field(init=False)
     calls: int = 0
-    microseconds: float = 0.0
+    nanoseconds: int = 0
     rejected_calls: int = 0
     failed_calls: int = 0
 

@@ -1,0 +1,87 @@
+"""A batch: what a shard executes with one log entry, in order.
+
+Theory: the tick is the unit of group commit (design section 2), and a batch is a tick's work for one shard. It holds
+writes, which become the entry, and on the leader also *what stands behind a write in a client's pipeline*: a read after
+a write on one connection must see that write and nothing later, so it is executed where it stands, when the entry is
+applied, without being logged. A pipeline of alternating writes and reads thus costs one fsync.
+
+Invariants: `items` is in execution order; `fragments` packs exactly the writes among them in the same order; a batch
+with `index` was proposed under `term` and takes no further writes, but may still take unlogged items until it is
+applied.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from redraft.commands.table import Command, Kind, Reply
+from redraft.ids import Index, Term
+from redraft.shard import entry
+
+
+class TransactionStep(NamedTuple):
+    """One command of an EXEC: either to be executed, or (`command` None) answered already when it was routed."""
+
+    command: Command | None
+    argv: list[bytes]
+    database: int
+    reply: Reply = None
+
+
+class Transaction(NamedTuple):
+    """What EXEC executes; it stands in an item where a plain command has its `Command`."""
+
+    steps: list[TransactionStep]
+
+
+Item = tuple[Any, Command | Transaction, list[bytes], int]
+"""(owner, command, argv, database): the owner is the node's, and gets the reply; None when nobody waits."""
+
+
+class Batch:
+    """Work to be executed together."""
+
+    __slots__ = ("applied", "database", "fragments", "index", "items", "logged_bytes", "owners", "term", "writes")
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.fragments: list[bytes] = []
+        self.logged_bytes = 0
+        self.writes = 0
+        """Write commands among the items, each command of a transaction counted."""
+        self.database = 0
+        """The database that the fragments so far have selected."""
+        self.index: Index | None = None
+        self.term: Term | None = None
+        self.applied = False
+        self.owners: list[Any] = []
+        """For the node: the distinct owners of the items, in order of arrival."""
+
+    def add_write(self, owner: Any, command: Command, argv: list[bytes], database: int) -> None:
+        """Put a write last: it will be logged."""
+        self.items.append((owner, command, argv, database))
+        self._log(argv, database)
+
+    def add_unlogged(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> None:
+        """Put a read, or a transaction without writes, last: it is executed in its turn and not logged."""
+        self.items.append((owner, command, argv, database))
+
+    def add_transaction(self, owner: Any, transaction: Transaction, argv: list[bytes], database: int) -> None:
+        """Put a transaction last; its writes are logged between MULTI and EXEC."""
+        self.items.append((owner, transaction, argv, database))
+        writes = [s for s in transaction.steps if s.command is not None and s.command.kind is Kind.DATA_WRITE]
+        if not writes:
+            return
+        self.fragments.append(entry.MULTI)
+        for step in writes:
+            self._log(step.argv, step.database)
+        self.fragments.append(entry.EXEC)
+
+    def _log(self, argv: list[bytes], database: int) -> None:
+        if database != self.database:
+            self.database = database
+            self.fragments.append(entry.select(database))
+        fragment = entry.pack(tuple(argv))
+        self.fragments.append(fragment)
+        self.logged_bytes += len(fragment)
+        self.writes += 1

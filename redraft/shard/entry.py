@@ -1,0 +1,90 @@
+"""A log entry's data: what the leader decided beside the commands, then the commands as Redis writes them.
+
+```
+byte 0       format version, 1
+8 bytes      the leader's clock, Unix ms, big endian: the time of every command in the entry
+8 bytes      the seed of the entry's randomness
+the rest     a fragment of an append-only file: RESP arrays, `SELECT n` before commands of another database than the
+             last (each entry starts in database 0), `MULTI` … `EXEC` around a transaction
+```
+
+Encoding is `hiredis.pack_command`, decoding is hiredis: C speed both ways, and people can read a log.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, cast
+
+import hiredis
+
+from redraft.errors import DamagedDataError
+
+VERSION = 1
+_HEADER = struct.Struct(">BqQ")
+HEADER_BYTES = _HEADER.size
+
+pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
+"""A command as a RESP array; hiredis's own annotation is of one-element tuples."""
+
+MULTI = pack((b"MULTI",))
+EXEC = pack((b"EXEC",))
+
+
+class EntryHeader(NamedTuple):
+    """What the leader stamped into an entry."""
+
+    time_ms: int
+    seed: int
+
+
+class LoggedCommand(NamedTuple):
+    """One write of an entry."""
+
+    database: int
+    argv: list[bytes]
+
+
+def select(database: int) -> bytes:
+    """The fragment that makes `database` the one of the commands after it."""
+    return pack((b"SELECT", b"%d" % database))
+
+
+def encode(time_ms: int, seed: int, fragments: list[bytes]) -> bytes:
+    """An entry's data from packed commands."""
+    return _HEADER.pack(VERSION, time_ms, seed) + b"".join(fragments)
+
+
+def header(data: bytes) -> EntryHeader:
+    """The header of an entry's data. Raises DamagedDataError."""
+    if len(data) < HEADER_BYTES:
+        raise DamagedDataError(f"a log entry has {len(data)} bytes, less than its header")
+    version, time_ms, seed = _HEADER.unpack_from(data)
+    if version != VERSION:
+        raise DamagedDataError(f"a log entry has the format {version}; this version reads {VERSION}")
+    return EntryHeader(time_ms, seed)
+
+
+def commands(data: bytes) -> Iterator[LoggedCommand]:
+    """The writes of an entry in order. Raises DamagedDataError.
+
+    MULTI and EXEC are passed by: an entry is applied as a whole, so they matter to people only.
+    """
+    reader = hiredis.Reader(notEnoughData=_NOTHING)
+    database = 0
+    try:
+        reader.feed(data, HEADER_BYTES, len(data) - HEADER_BYTES)
+        while (argv := reader.gets()) is not _NOTHING:
+            name = argv[0]
+            if name == b"SELECT":
+                database = int(argv[1])
+            elif len(argv) > 1 or name not in (b"MULTI", b"EXEC"):
+                yield LoggedCommand(database, argv)
+    except (hiredis.ProtocolError, TypeError, ValueError) as error:
+        raise DamagedDataError(f"a log entry does not hold commands: {error}") from error
+    if reader.has_data():
+        raise DamagedDataError("a log entry ends inside a command")
+
+
+_NOTHING = object()

@@ -1,0 +1,258 @@
+"""A shard on one node: a Raft group's member, the keyspace it replicates, and the batches under way.
+
+The road of a write: the node puts it into the open `batch`; `propose` closes the batch into one log entry; Raft's Ready
+says what must be persisted; `apply_committed` executes what is committed, in log order, and returns each batch with its
+replies. On a replica where nobody waits (a follower, a restart) an entry is decoded and
+executed for its effect alone; the state is the same either way, since it depends on the entry only.
+
+Time: the leader stamps each entry with its clock, never going back behind an earlier entry. Reads use the leader's
+present clock, which is at least the last entry's time.
+
+Invariants (`check`): batches in flight have ascending indexes above the applied index; `applied_index` never goes back;
+a batch's replies are handed out once, or its owners are told that the outcome is not known.
+
+What this leaves out: sessions, encoding of replies, files (`begin_flush` is handed a writer), when to flush.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple
+
+import msgspec
+
+from redraft.commands.context import Limits
+from redraft.commands.table import Command, CommandTable, Reply
+from redraft.errors import CommandError
+from redraft.ids import GroupId, Index, Term
+from redraft.keyspace.flush import Flush, RecordWriter
+from redraft.keyspace.keyspace import Keyspace, KeyspaceMeta
+from redraft.raft.messages import Entry, EntryKind
+from redraft.raft.node import RaftNode
+from redraft.raft.ready import Ready
+from redraft.shard import entry
+from redraft.shard.batch import Batch, Transaction
+from redraft.shard.executor import Executor
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""A batch that has logged this much is closed, so that no entry grows past one write beyond it."""
+
+UNKNOWN_OUTCOME = (
+    "UNKNOWN the leader was lost before the outcome of the write was known: it may or may not have been applied"
+)
+
+
+class AppliedPoint(msgspec.Struct, frozen=True, array_like=True):
+    """A point of the log as the state machine knows it."""
+
+    index: Index = Index(0)
+    term: Term = Term(0)
+    time_ms: int = 0
+
+
+class FlushPoint(msgspec.Struct, frozen=True, array_like=True):
+    """What an image is of: written into its meta record."""
+
+    applied: AppliedPoint
+    keyspace: KeyspaceMeta
+
+
+class Outcome(NamedTuple):
+    """A batch that was executed, or whose outcome will never be known here."""
+
+    batch: Batch
+    replies: list[Reply]
+
+
+class Shard:
+    """One replica of one shard.
+
+    `seeds` gives the seed of each entry's randomness while this replica leads; it need not be the same anywhere else.
+    """
+
+    def __init__(
+        self,
+        group: GroupId,
+        raft: RaftNode,
+        keyspace: Keyspace,
+        applied: AppliedPoint,
+        table: CommandTable,
+        monotonic_ns: Callable[[], int],
+        seeds: Random,
+        limits: Limits,
+    ) -> None:
+        self.group = group
+        self.raft = raft
+        self.applied = applied
+        self.executor = Executor(keyspace, table, monotonic_ns, Random(seeds.getrandbits(64)), limits)
+        self.executor.read_context.now_ms = applied.time_ms
+        self.batch = Batch()
+        """The open batch: what arrives now is put into it."""
+        self._closed: deque[Batch] = deque()
+        self._in_flight: deque[Batch] = deque()
+        self._seeds = seeds
+        self._time_ms = applied.time_ms
+        self.flush: Flush | None = None
+        self.logged_bytes_since_flush = 0
+        self.flushed = applied.index
+        """The log index of the image on disk."""
+
+    @property
+    def keyspace(self) -> Keyspace:
+        """The replicated state."""
+        return self.executor.keyspace
+
+    # Commands in.
+
+    def add_write(self, owner: Any, command: Command, argv: list[bytes], database: int) -> Batch:
+        """Put a write into the open batch; the batch it is in."""
+        batch = self.batch
+        batch.add_write(owner, command, argv, database)
+        if batch.logged_bytes >= BATCH_BYTES:
+            self._close_batch()
+        return batch
+
+    def add_transaction(self, owner: Any, transaction: Transaction, argv: list[bytes], database: int) -> Batch:
+        """Put a transaction with writes into the open batch; the batch it is in."""
+        batch = self.batch
+        batch.add_transaction(owner, transaction, argv, database)
+        if batch.logged_bytes >= BATCH_BYTES:
+            self._close_batch()
+        return batch
+
+    def add_unlogged(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> Batch:
+        """Have something executed behind all writes that were added so far; the batch it is in."""
+        batch = self.last_batch()
+        batch.add_unlogged(owner, command, argv, database)
+        return batch
+
+    def last_batch(self) -> Batch:
+        """The last batch that holds a write and is not applied, or else the open one."""
+        if self.batch.items:
+            return self.batch
+        if self._closed:
+            return self._closed[-1]
+        return self._in_flight[-1] if self._in_flight else self.batch
+
+    def read(self, owner: Any, command: Command, argv: list[bytes], database: int) -> Reply:
+        """Execute a read now."""
+        return self.executor.read(owner, command, argv, database)
+
+    def set_read_time(self, now_ms: int) -> None:
+        """The present time for reads: never before an entry's time or an earlier read's."""
+        context = self.executor.read_context
+        context.now_ms = max(context.now_ms, now_ms)
+
+    def busy(self) -> bool:
+        """Whether writes are waiting to be applied."""
+        return bool(self.batch.writes or self._closed or self._in_flight)
+
+    # Raft.
+
+    def propose(self, now_ms: int) -> list[Outcome]:
+        """Make entries of the batches that hold writes. Returns what could be answered at once: batches without
+        writes, and batches that Raft refused (with the error as every reply)."""
+        outcomes: list[Outcome] = []
+        if self.batch.items:
+            self._close_batch()
+        while self._closed:
+            batch = self._closed.popleft()
+            if not batch.writes:
+                outcomes.append(self._execute(batch, entry.EntryHeader(self._time_ms, 0)))
+                continue
+            self._time_ms = max(self._time_ms, now_ms)
+            data = entry.encode(self._time_ms, self._seeds.getrandbits(64), batch.fragments)
+            batch.term = self.raft.term
+            batch.index = self.raft.propose(data)
+            batch.fragments.clear()
+            self.logged_bytes_since_flush += len(data)
+            self._in_flight.append(batch)
+        return outcomes
+
+    def apply_committed(self, ready: Ready) -> list[Outcome]:
+        """Execute the committed entries of a Ready, in log order; the batches that were waiting for them."""
+        outcomes: list[Outcome] = []
+        for committed in ready.committed:
+            while self._in_flight and self._lost(self._in_flight[0], committed):
+                outcomes.append(self._unknown(self._in_flight.popleft()))
+            if committed.kind is EntryKind.NORMAL and committed.data:
+                header = entry.header(committed.data)
+                if self._in_flight and self._in_flight[0].index == committed.index:
+                    outcomes.append(self._execute(self._in_flight.popleft(), header))
+                else:
+                    self.logged_bytes_since_flush += len(committed.data)
+                    self.executor.apply_logged(header, list(entry.commands(committed.data)))
+                self._time_ms = max(self._time_ms, header.time_ms)
+            elif committed.kind is EntryKind.CHANGE:
+                self.raft.apply_change(committed)
+            self.applied = AppliedPoint(committed.index, committed.term, self._time_ms)
+        if ready.committed:
+            self.raft.applied_to(self.applied.index)
+        return outcomes
+
+    def fail_in_flight(self) -> list[Outcome]:
+        """Give up on every batch under way (this replica leads no more, or the node stops)."""
+        batches = [*self._in_flight, *self._closed]
+        if self.batch.items:
+            batches.append(self.batch)
+        self._in_flight.clear()
+        self._closed.clear()
+        self.batch = Batch()
+        return [self._unknown(batch) for batch in batches]
+
+    def _close_batch(self) -> None:
+        self._closed.append(self.batch)
+        self.batch = Batch()
+
+    def _execute(self, batch: Batch, header: entry.EntryHeader) -> Outcome:
+        replies = self.executor.apply_batch(batch, header)
+        batch.applied = True
+        return Outcome(batch, replies)
+
+    @staticmethod
+    def _lost(batch: Batch, committed: Entry) -> bool:
+        assert batch.index is not None
+        return batch.index < committed.index or (batch.index == committed.index and batch.term != committed.term)
+
+    @staticmethod
+    def _unknown(batch: Batch) -> Outcome:
+        batch.applied = True
+        return Outcome(batch, [CommandError(UNKNOWN_OUTCOME)] * len(batch.items))
+
+    # The image.
+
+    def begin_flush(self, writer: RecordWriter) -> FlushPoint:
+        """Start writing the keyspace as of now to `writer`; `flush.step` does the work. Returns what it will be of."""
+        assert self.flush is None, "one flush at a time"
+        point = FlushPoint(self.applied, self.keyspace.meta())
+        self.flush = self.keyspace.begin_flush(writer)
+        self.logged_bytes_since_flush = 0
+        return point
+
+    def end_flush(self, point: FlushPoint) -> None:
+        """The image of `point` is durable."""
+        self.flush = None
+        self.flushed = point.applied.index
+
+    # Looking in.
+
+    def statistics(self) -> dict[str, int]:
+        """Counts for INFO."""
+        return {
+            "group": self.group,
+            "applied_index": self.applied.index,
+            "flushed_index": self.flushed,
+            "batches_in_flight": len(self._in_flight) + len(self._closed),
+            "logged_bytes_since_flush": self.logged_bytes_since_flush,
+            **self.keyspace.statistics(),
+        }
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        indexes = [batch.index for batch in self._in_flight]
+        assert all(index is not None and index > self.applied.index for index in indexes)
+        assert indexes == sorted(indexes, key=lambda index: index or 0)
+        assert self.flushed <= self.applied.index
+        self.keyspace.check()
