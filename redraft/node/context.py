@@ -1,0 +1,22 @@
+"""What a session command's handler sees: its session and its node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from redraft.node.node import Node
+    from redraft.node.session import Session
+
+NO_REPLY: Any = object()
+"""What a handler returns when it has answered already, will answer later (the session is blocked) or must not answer."""
+
+
+class SessionContext:
+    """The world of one session command. One object a node; `session` is set before each call."""
+
+    __slots__ = ("node", "session")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.session: Session = None  # type: ignore[assignment]

@@ -1,0 +1,162 @@
+"""When the memtable is written to the image, and in what slices.
+
+Theory (design section 6). A flush is started when enough keys are dirty or enough log has been written since the last one,
+so that both the dirty set and the log that a restart replays stay bounded; or because somebody asked (SAVE, SHUTDOWN,
+DEBUG RELOAD). It goes through three phases:
+
+    idle → writing   (a slice a tick: about `SLICE_NS`, more when keys become dirty faster than they are written)
+         → finishing (the file is fsynced and ingested, which takes a disk's time: a background job)
+         → idle      (the log up to the image's index, less a margin for slow followers, is let go)
+
+Invariants: one flush at a time; the log is compacted only up to an index whose image is durable.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from redraft.ids import Index
+from redraft.keyspace.flush import RecordWriter
+from redraft.shard.shard import FlushPoint, Shard
+
+if TYPE_CHECKING:
+    from redraft.node.node import Node
+
+log = logging.getLogger("redraft.flush")
+
+SLICE_NS = 1_000_000
+"""The time that a tick gives to a flush."""
+SLICE_UNITS = 64
+"""Units of work between two looks at the clock."""
+
+
+class ImageWriter(RecordWriter, Protocol):
+    """A flush's file in the making; implemented by the storage floor."""
+
+    def finish(self, point: FlushPoint) -> None:
+        """Make all that was written, and `point`, part of the image: durable and atomic. Slow; in any thread."""
+
+    def abort(self) -> None:
+        """Forget what was written."""
+
+
+class ShardStorage(Protocol):
+    """What a node needs of the disk beside Raft's log; implemented by the storage floor."""
+
+    def writer(self) -> ImageWriter:
+        """Begin to write a flush."""
+
+    def compact_log(self, index: Index) -> None:
+        """Let go of the log up to and including `index`."""
+
+
+class Phase(enum.Enum):
+    """Where a flush is."""
+
+    IDLE = "idle"
+    WRITING = "writing"
+    FINISHING = "finishing"
+
+
+class Flusher:
+    """Flushes of one shard."""
+
+    def __init__(self, node: Node, shard: Shard, storage: ShardStorage) -> None:
+        self._node = node
+        self._shard = shard
+        self._storage = storage
+        self.phase = Phase.IDLE
+        self.writer: ImageWriter | None = None
+        self._point: FlushPoint | None = None
+        self._wanted = False
+        self._waiting: list[Callable[[], None]] = []
+        self._waiting_for_next: list[Callable[[], None]] = []
+        self.last_flush_ms = node.now_ms
+        self.last_duration_ms = 0
+        self._started_ns = 0
+        self.flushes = 0
+
+    def request(self, on_done: Callable[[], None] | None = None) -> None:
+        """Flush all that is applied by now; `on_done` is called when it is durable."""
+        if on_done is not None:
+            (self._waiting if self.phase is Phase.IDLE else self._waiting_for_next).append(on_done)
+        self._wanted = True
+
+    def step(self) -> None:
+        """A tick's share of the work."""
+        if self.phase is Phase.IDLE and (self._wanted or self._due()):
+            self._begin()
+        if self.phase is Phase.WRITING:
+            self._write_slice()
+        self._shard.keyspace.bury(500)
+
+    def active(self) -> bool:
+        """Whether the next tick has work to do even if nobody calls."""
+        return self._wanted or self.phase is Phase.WRITING or bool(self._shard.keyspace.graveyard)
+
+    def run_to_end(self) -> None:
+        """Flush everything now, in this thread (SHUTDOWN). Raises StorageError."""
+        while self.phase is Phase.WRITING:
+            self._write_slice()
+        if self.phase is Phase.FINISHING:
+            self._node.finish_jobs()
+        if self._shard.applied.index == self._shard.flushed:
+            return
+        self._begin()
+        while self.phase is Phase.WRITING:
+            self._write_slice()
+        self._node.finish_jobs()
+
+    def _due(self) -> bool:
+        settings = self._node.settings
+        shard = self._shard
+        return (
+            shard.logged_bytes_since_flush >= settings.flush_log_bytes
+            or shard.keyspace.dirty_keys() >= settings.flush_dirty_keys
+        )
+
+    def _begin(self) -> None:
+        self._wanted = False
+        self._started_ns = self._node.clock.monotonic_ns()
+        self.writer = self._storage.writer()
+        self._point = self._shard.begin_flush(self.writer)
+        self.phase = Phase.WRITING
+
+    def _write_slice(self) -> None:
+        flush = self._shard.flush
+        assert flush is not None
+        monotonic_ns = self._node.clock.monotonic_ns
+        behind = 1 + self._shard.keyspace.dirty_keys() // max(1, self._node.settings.flush_dirty_keys)
+        end_ns = monotonic_ns() + SLICE_NS * min(behind, 8)
+        while not flush.step(SLICE_UNITS):
+            if monotonic_ns() >= end_ns:
+                return
+        self.phase = Phase.FINISHING
+        writer, point = self.writer, self._point
+        assert writer is not None
+        assert point is not None
+        self._node.run_in_background(lambda: writer.finish(point), self._finished)
+
+    def _finished(self) -> None:
+        point = self._point
+        assert point is not None
+        self._shard.end_flush(point)
+        keep = self._node.settings.log_retain_entries
+        if point.applied.index > keep:
+            self._storage.compact_log(Index(point.applied.index - keep))
+        self.flushes += 1
+        self.last_flush_ms = self._node.now_ms
+        self.last_duration_ms = (self._node.clock.monotonic_ns() - self._started_ns) // 1_000_000
+        log.debug("the image is of index %d now, after %d ms", point.applied.index, self.last_duration_ms)
+        self.phase = Phase.IDLE
+        self.writer = self._point = None
+        done = self._waiting
+        self._waiting = self._waiting_for_next
+        self._waiting_for_next = []
+        if self._waiting:
+            self._wanted = True
+        for callback in done:
+            callback()

@@ -1,0 +1,383 @@
+"""A node above its sockets: what a tick does, in order.
+
+Theory (design section 2). The server calls, at each wake-up: `begin_tick`; `receive` for every chunk of bytes that came in;
+then, as long as `collect` returns something to persist, persists it and calls `persisted`; then `end_tick`; and sends
+what stands in `outgoing`. A simulator does the same with time and disk of its own making. While a persist is under way in
+another thread the server skips `collect`, so writes gather into the next entry: group commit comes from nothing else.
+
+Nothing here waits, reads a clock that was not handed in, or touches a file. What takes a disk's time is a *job*: the
+server runs it in a thread and calls its end back on the node's own thread.
+
+Invariants (`check`): every session with ready replies is in `outgoing`; `plain` is true exactly while no command needs the
+long road because of the node's state.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any, NamedTuple
+
+from redraft.clock import Clock
+from redraft.commands.table import Command, CommandTable, Kind
+from redraft.errors import CommandError
+from redraft.node.context import NO_REPLY
+from redraft.node.flusher import Flusher, ShardStorage
+from redraft.node.router import Router
+from redraft.node.session import Blocked, Session
+from redraft.node.slowlog import SlowLog
+from redraft.node.statistics import NodeStatistics
+from redraft.node.timers import Timers
+from redraft.node.watches import Watches
+from redraft.raft.ready import Ready
+from redraft.resp.encoder import encode
+from redraft.resp.parser import Limits as ParserLimits
+from redraft.resp.parser import RequestParser
+from redraft.settings import Settings
+from redraft.shard.shard import Outcome, Shard
+
+log = logging.getLogger("redraft.node")
+
+REAP_INTERVAL_MS = 10
+"""The least time between two proposals that remove due keys."""
+REAP_KEYS = 200
+"""Due keys that one proposal removes."""
+
+
+class Job(NamedTuple):
+    """Something slow: `run` in any thread, then `done` on the node's."""
+
+    run: Callable[[], None]
+    done: Callable[[], None]
+
+
+class Persist(NamedTuple):
+    """A Ready to be made durable before `persisted` is called with it."""
+
+    shard: Shard
+    ready: Ready
+
+
+class Node:
+    """One node. All methods are called from one thread."""
+
+    shard: Shard
+    flusher: Flusher
+    watches: Watches
+
+    def __init__(self, settings: Settings, clock: Clock, random: Random, table: CommandTable) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.random = random
+        self.table = CommandTable(table)
+        self.router = Router(self)
+        self.sessions: dict[int, Session] = {}
+        self.outgoing: set[Session] = set()
+        """Sessions with something ready to be sent, or to be closed."""
+        self.timers = Timers()
+        self.jobs: deque[Job] = deque()
+        """Slow things that the server has not taken yet."""
+        self._jobs_running: list[Job] = []
+        self.statistics = NodeStatistics()
+        self.slowlog = SlowLog()
+        self.monitors: dict[int, Session] = {}
+        self.loading = True
+        self.out_of_memory = False
+        self.refuses_writes: str | None = None
+        """The error for writes while the node takes none."""
+        self.shutdown_requested: ShutdownRequest | None = None
+        self.now_ms = clock.now_ms()
+        self.started_ms = self.now_ms
+        self.started_ns = clock.monotonic_ns()
+        self.active_expire = True
+        self.plain = False
+        """Whether commands of plain sessions may take the short road."""
+        self._pause_until_ns = 0
+        self._pause_writes_only = True
+        self._paused_sessions: list[Session] = []
+        self._next_session_id = 1
+        self._last_reap_ms = 0
+        self._reap = self.table.find(b"redraft|reap")
+        self.slow_ns = 1 << 62
+
+    # The shard.
+
+    def start(self, shard: Shard, storage: ShardStorage) -> None:
+        """The shard was read from disk: serve it."""
+        self.shard = shard
+        self.watches = Watches(shard.keyspace)
+        self.flusher = Flusher(self, shard, storage)
+        shard.executor.on_slow = self.on_slow
+        self.set_slow_threshold(self.settings.slowlog_log_slower_than)
+
+    def serve(self) -> None:
+        """What the log held when the node started has been applied: take commands."""
+        self.loading = False
+        self.refresh_plain()
+
+    def refresh_plain(self) -> None:
+        """Recompute `plain`; to be called after any change of what it depends on."""
+        self.plain = not (
+            self.loading or self.monitors or self._pause_until_ns or self.refuses_writes is not None
+        )
+
+    # Sessions.
+
+    def open_session(self, address: str, local_address: str, *, unix: bool = False) -> Session:
+        """A client has connected."""
+        settings = self.settings
+        limits = ParserLimits(
+            max_bulk_bytes=settings.proto_max_bulk_len,
+            query_buffer_limit=settings.client_query_buffer_limit,
+            authenticated=not settings.requirepass,
+        )
+        session = Session(
+            self._next_session_id, address, local_address, RequestParser(limits), self.now_ms, unix=unix
+        )
+        self._next_session_id += 1
+        session.authenticated = not settings.requirepass
+        session.refresh_plain()
+        self.sessions[session.id] = session
+        self.statistics.connections_received += 1
+        return session
+
+    def close_session(self, session: Session) -> None:
+        """The connection is gone: forget the session; what it has in flight is still applied."""
+        if session.closed:
+            return
+        session.closed = True
+        session.refresh_plain()
+        del self.sessions[session.id]
+        self.outgoing.discard(session)
+        if not self.loading:
+            self.watches.unwatch(session)
+        if session.blocked is not None and session.blocked.on_cancel is not None:
+            session.blocked.on_cancel()
+        if self.monitors.pop(session.id, None) is not None:
+            self.refresh_plain()
+        session.segments.clear()
+        session.backlog.clear()
+
+    def receive(self, session: Session, data: bytes) -> None:
+        """Bytes have come from a client."""
+        self.statistics.input_bytes += len(data)
+        parser = session.parser
+        self.router.route(session, parser.feed(data))
+        if parser.error is not None and not session.close_after_reply:
+            session.answer(CommandError(f"ERR {parser.error}"))
+            session.close_after_reply = True
+            session.refresh_plain()
+        self.outgoing.add(session)
+
+    def congested(self) -> bool:
+        """Whether clients should not be read: too much is proposed and not committed."""
+        return not self.loading and self.shard.congested
+
+    # A tick.
+
+    def begin_tick(self) -> None:
+        """Look at the clock, and do what has come due."""
+        self.now_ms = self.clock.now_ms()
+        self.timers.fire(self.clock.monotonic_ns())
+        if not self.loading:
+            self.shard.set_read_time(self.now_ms)
+            if self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
+                self._reap_due()
+
+    def collect(self) -> list[Persist]:
+        """Propose what was gathered, apply what is committed; returns what must be persisted next, if anything.
+
+        To be called again after `persisted`, until it returns nothing.
+        """
+        if self.loading and not hasattr(self, "shard"):
+            return []
+        shard = self.shard
+        raft = shard.raft
+        self._deliver(shard.propose(self.now_ms))
+        while raft.has_ready():
+            ready = raft.ready()
+            self._deliver(shard.apply_committed(ready))
+            if ready.must_sync:
+                return [Persist(shard, ready)]
+            raft.advance(ready)
+        return []
+
+    def persisted(self, persists: list[Persist]) -> None:
+        """What `collect` returned is durable."""
+        for persist in persists:
+            persist.shard.raft.advance(persist.ready)
+
+    def end_tick(self) -> None:
+        """Do the tick's share of background work."""
+        if not self.loading:
+            self.flusher.step()
+
+    def wants_tick(self) -> bool:
+        """Whether another tick should follow at once."""
+        return not self.loading and (self.flusher.active() or bool(self.shard.batch.items))
+
+    def raft_tick(self) -> None:
+        """A Raft clock interval has passed."""
+        if not self.loading:
+            self.shard.raft.tick()
+
+    def _deliver(self, outcomes: list[Outcome]) -> None:
+        """Give the replies of executed batches to their sessions."""
+        outgoing = self.outgoing
+        for batch, replies in outcomes:
+            for item, reply in zip(batch.items, replies, strict=True):
+                segment = item[0]
+                if segment is not None:
+                    segment.parts.append(encode(reply, segment.session.protocol))
+            for segment in batch.owners:
+                segment.batch = None
+                session = segment.session
+                if session.closed:
+                    continue
+                session.drain()
+                outgoing.add(session)
+                if not session.segments and session.backlog:
+                    self.router.resume(session)
+
+    def _reap_due(self) -> None:
+        for number, database in enumerate(self.shard.keyspace.databases):
+            if database.due and database.due[0][0] <= self.now_ms:
+                assert self._reap is not None
+                self._last_reap_ms = self.now_ms
+                argv = [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS]
+                self.shard.add_write(None, self._reap, argv, number)
+
+    # Blocking.
+
+    def block(self, session: Session, blocked: Blocked) -> None:
+        """Execute nothing more of a session until `unblock`."""
+        session.blocked = blocked
+        session.refresh_plain()
+        if blocked.deadline_ns is not None and blocked.on_timeout is not None:
+            self.timers.at(blocked.deadline_ns, lambda: self._time_out(session, blocked))
+
+    def unblock(self, session: Session, reply: Any) -> None:
+        """Answer a blocked session (unless NO_REPLY) and go on with what it sent meanwhile."""
+        session.blocked = None
+        session.refresh_plain()
+        if session.closed:
+            return
+        if reply is not NO_REPLY:
+            session.answer(reply)
+        self.outgoing.add(session)
+        self.router.resume(session)
+
+    def _time_out(self, session: Session, blocked: Blocked) -> None:
+        if session.blocked is blocked and not session.closed:
+            assert blocked.on_timeout is not None
+            blocked.on_timeout()
+
+    # CLIENT PAUSE.
+
+    def pause(self, milliseconds: int, *, writes_only: bool) -> None:
+        """Put off commands (all, or writes) for a time; a longer pause that is in force stays."""
+        until = self.clock.monotonic_ns() + milliseconds * 1_000_000
+        if self._pause_until_ns and not self._pause_writes_only:
+            writes_only = False
+        self._pause_writes_only = writes_only
+        self._pause_until_ns = max(until, self._pause_until_ns)
+        self.refresh_plain()
+        self.timers.at(self._pause_until_ns, self._end_pause_when_over)
+
+    def unpause(self) -> None:
+        """End the pause."""
+        self._pause_until_ns = 0
+        self.refresh_plain()
+        sessions, self._paused_sessions = self._paused_sessions, []
+        for session in sessions:
+            if session.blocked is not None and session.blocked.kind == "pause":
+                self.unblock(session, NO_REPLY)
+
+    def _end_pause_when_over(self) -> None:
+        if self._pause_until_ns and self.clock.monotonic_ns() >= self._pause_until_ns:
+            self.unpause()
+
+    def paused(self, command: Command, session: Session) -> bool:
+        """Whether the pause in force puts this command off."""
+        if not self._pause_until_ns or command.name == "client|unpause":
+            return False
+        if not self._pause_writes_only:
+            return command.name != "client|pause"
+        if command.name == "exec":
+            return any(queued.kind is Kind.DATA_WRITE for queued, _ in session.multi or ())
+        return command.kind is Kind.DATA_WRITE and session.multi is None
+
+    def wait_for_pause(self, session: Session) -> None:
+        """Put a session off until the pause ends; its command stays in its backlog."""
+        self._paused_sessions.append(session)
+        self.block(session, Blocked("pause"))
+
+    # MONITOR and SLOWLOG.
+
+    def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
+        """Show a command to the monitoring sessions."""
+        line = self.statistics.monitor_line(self.clock.now_ms(), session, argv)
+        for monitor in self.monitors.values():
+            monitor.answer(line)
+            self.outgoing.add(monitor)
+
+    def set_slow_threshold(self, microseconds: int) -> None:
+        """SLOWLOG's threshold; negative: never."""
+        self.slow_ns = microseconds * 1000 if microseconds >= 0 else 1 << 62
+        if hasattr(self, "shard"):
+            self.shard.executor.slow_ns = self.slow_ns
+
+    def on_slow(self, owner: object, command: Command, argv: list[bytes], took_ns: int) -> None:
+        """A command took at least `slow_ns`."""
+        if "skip_slowlog" in command.flags:
+            return
+        session = owner if isinstance(owner, Session) else getattr(owner, "session", None)
+        self.slowlog.add(self.now_ms, took_ns // 1000, argv, session, self.settings.slowlog_max_len)
+
+    # Jobs.
+
+    def run_in_background(self, run: Callable[[], None], done: Callable[[], None]) -> None:
+        """Have the server run something slow in a thread, and `done` here afterwards."""
+        self.jobs.append(Job(run, done))
+
+    def take_job(self) -> Job | None:
+        """The next job to start; `job_done` must follow."""
+        if not self.jobs:
+            return None
+        job = self.jobs.popleft()
+        self._jobs_running.append(job)
+        return job
+
+    def job_done(self, job: Job) -> None:
+        """A job has run."""
+        self._jobs_running.remove(job)
+        job.done()
+
+    def finish_jobs(self) -> None:
+        """Run the jobs that nobody has taken yet, here and now (SHUTDOWN)."""
+        while self.jobs:
+            job = self.jobs.popleft()
+            job.run()
+            job.done()
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        for session in self.sessions.values():
+            session.check()
+            assert not session.out or session in self.outgoing
+        plain = self.plain
+        self.refresh_plain()
+        assert plain == self.plain
+        if not self.loading:
+            self.shard.check()
+            self.watches.check()
+
+
+class ShutdownRequest(NamedTuple):
+    """SHUTDOWN was asked for."""
+
+    flush: bool
+    force: bool
+    session: Session | None

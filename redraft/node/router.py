@@ -1,0 +1,242 @@
+"""Routing: what becomes of each command that a client sends.
+
+Theory (design section 2). A session's commands take effect in its order. A read with nothing of the session's pending is
+executed at once. A write is put into its shard's open batch and its reply waits in a segment. A read behind such a
+write is put into the same batch, unlogged, and is executed in its turn. A session command is executed at once; its reply
+is queued behind the others. A command that changes how *earlier* replies are encoded or sent (HELLO, RESET, CLIENT REPLY), and
+any that blocks, waits until the session owes nothing: the commands from it on are put into the backlog.
+
+`route` is the hot path and flat on purpose: a plain session (no MULTI, authenticated, …) on a plain node (no
+monitor, not paused, not loading) pays one table look-up and one arity check before its handler. All else is in `_dispatch`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redraft.commands import errors
+from redraft.commands.table import Command, Kind
+from redraft.errors import CommandError
+from redraft.node.context import NO_REPLY, SessionContext
+from redraft.node.session import ReplyMode, Session
+from redraft.resp.encoder import encode
+from redraft.resp.reply import NIL_ARRAY, QUEUED
+from redraft.shard.batch import Transaction, TransactionStep
+
+if TYPE_CHECKING:
+    from redraft.node.node import Node
+
+BARRIERS = frozenset({"hello", "reset", "client|reply", "monitor", "save", "shutdown", "debug", "client|pause"})
+"""Session commands that wait until all earlier replies of their session have been encoded."""
+
+IMMEDIATE_IN_MULTI = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
+"""Commands that MULTI does not queue (server.c, processCommand)."""
+
+
+class Router:
+    """Takes commands from sessions to the shard or to their session handlers."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._context = SessionContext(node)
+
+    def route(self, session: Session, commands: list[list[bytes]]) -> None:
+        """Look at commands that the session sent, in order; what cannot be looked at yet goes to its backlog."""
+        if session.backlog or session.blocked is not None:
+            session.backlog.extend(commands)
+            return
+        node = self._node
+        shard = node.shard
+        by_name = node.table.by_name
+        read = Kind.DATA_READ
+        write = Kind.DATA_WRITE
+        position = 0
+        for argv in commands:
+            position += 1
+            command = by_name.get(argv[0])
+            if command is not None and session.plain and node.plain:
+                arity = command.arity
+                if (arity == len(argv) or (arity < 0 and len(argv) >= -arity)) and not command.subcommands:
+                    if command.kind is read:
+                        if session.segments:
+                            batch = shard.last_batch()
+                            shard.add_unlogged(session.segment_for(batch), command, argv, session.database)
+                        else:
+                            reply = shard.read(session, command, argv, session.database)
+                            session.out.append(encode(reply, session.protocol))
+                        continue
+                    if command.kind is write and not command.denies_oom or not node.out_of_memory:
+                        if command.kind is write:
+                            batch = shard.batch
+                            shard.add_write(session.segment_for(batch), command, argv, session.database)
+                            if node.watches.watchers:
+                                node.watches.aimed(command, argv, session.database, batch)
+                            continue
+            if not self._dispatch(session, argv):
+                session.backlog.extend(commands[position - 1 :])
+                return
+            if session.blocked is not None:
+                session.backlog.extend(commands[position:])
+                return
+        if commands:
+            session.last_active_ms = node.now_ms
+            if command is not None:
+                session.last_command = command
+
+    def resume(self, session: Session) -> None:
+        """Look at the backlog again: what it waited for has happened."""
+        if session.blocked is not None or session.closed:
+            return
+        commands = list(session.backlog)
+        session.backlog.clear()
+        self.route(session, commands)
+
+    # The long road.
+
+    def _dispatch(self, session: Session, argv: list[bytes]) -> bool:
+        """Look at one command; False when it must wait in the backlog."""
+        node = self._node
+        if session.close_after_reply or session.closed:
+            return True
+        try:
+            command = node.table.lookup(argv)
+            self._admit(session, command, argv)
+        except CommandError as error:
+            if session.multi is not None:
+                session.multi_failed = True
+            self._answer(session, error)
+            return True
+        if command.handler is None:  # a container named without a sub-command
+            self._answer(session, errors.wrong_arity(command.name))
+            return True
+        if node.paused(command, session):
+            node.wait_for_pause(session)
+            return False
+        if command.name in BARRIERS or (command.name.startswith("debug") and command.kind is Kind.SESSION):
+            if session.segments:
+                return False
+        session.last_command = command
+        if node.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
+            node.feed_monitors(session, argv)
+        if session.multi is not None and command.name not in IMMEDIATE_IN_MULTI:
+            session.multi.append((command, argv))
+            self._answer(session, QUEUED)
+            return True
+        if command.kind is Kind.SESSION:
+            self._run_session_command(session, command, argv)
+        elif command.kind is Kind.DATA_WRITE:
+            self._write(session, command, argv)
+        else:
+            self._read(session, command, argv)
+        return True
+
+    def _admit(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """Refuse what may not run now. Raises CommandError, in the order of Redis's processCommand."""
+        node = self._node
+        flags = command.flags
+        if not session.authenticated and "no_auth" not in flags:
+            raise CommandError(errors.NO_AUTH)
+        if session.multi is not None and "no_multi" in flags:
+            raise CommandError(errors.NOT_IN_MULTI)
+        if command.denies_oom and node.out_of_memory:
+            raise CommandError(errors.OUT_OF_MEMORY)
+        if node.loading and "loading" not in flags:
+            raise CommandError(errors.LOADING)
+        if node.refuses_writes is not None and command.kind is Kind.DATA_WRITE:
+            raise CommandError(node.refuses_writes)
+
+    def _answer(self, session: Session, reply: Any) -> None:
+        if session.reply_mode is ReplyMode.ON:
+            session.answer(reply)
+        elif session.reply_mode is ReplyMode.SKIP_NEXT:
+            session.reply_mode = ReplyMode.ON
+            session.refresh_plain()
+
+    def _owner(self, session: Session, unapplied: Any) -> Any:
+        """Who gets the reply of an item in a batch: nobody, when the client wants none."""
+        if session.reply_mode is ReplyMode.ON:
+            return session.segment_for(unapplied)
+        if session.reply_mode is ReplyMode.SKIP_NEXT:
+            session.reply_mode = ReplyMode.ON
+            session.refresh_plain()
+        return None
+
+    def _write(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        node = self._node
+        batch = node.shard.batch
+        node.shard.add_write(self._owner(session, batch), command, argv, session.database)
+        if node.watches.watchers:
+            node.watches.aimed(command, argv, session.database, batch)
+
+    def _read(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        shard = self._node.shard
+        if session.segments:
+            batch = shard.last_batch()
+            shard.add_unlogged(self._owner(session, batch), command, argv, session.database)
+        else:
+            self._answer(session, shard.read(session, command, argv, session.database))
+
+    def _run_session_command(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        reply = self.session_reply(session, command, argv)
+        if reply is not NO_REPLY:
+            self._answer(session, reply)
+
+    def session_reply(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+        """Run a session command's handler; its reply, an error included."""
+        node = self._node
+        context = self._context
+        context.session = session
+        started = node.clock.monotonic_ns()
+        try:
+            reply = command.handler(context, argv)  # type: ignore[misc]
+        except CommandError as error:
+            command.failed_calls += 1
+            reply = error
+        took = node.clock.monotonic_ns() - started
+        command.calls += 1
+        command.nanoseconds += took
+        if took >= node.slow_ns and "skip_slowlog" not in command.flags:
+            node.on_slow(session, command, argv, took)
+        return reply
+
+    def execute(self, session: Session) -> Any:
+        """EXEC: make a transaction of what the session queued; its reply, or NO_REPLY when a batch will bring it."""
+        node = self._node
+        queued = session.multi
+        if queued is None:
+            return CommandError(errors.EXEC_WITHOUT_MULTI)
+        failed = session.multi_failed
+        spoiled = node.watches.spoiled(session, node.now_ms)
+        node.watches.unwatch(session)
+        session.multi = None
+        session.multi_failed = False
+        session.refresh_plain()
+        if failed:
+            return CommandError(errors.EXEC_ABORT)
+        if spoiled:
+            return NIL_ARRAY
+        if any(command.kind is Kind.DATA_WRITE for command, _ in queued) and node.refuses_writes is not None:
+            return CommandError("EXECABORT Transaction discarded because of: " + node.refuses_writes)
+        steps: list[TransactionStep] = []
+        for command, argv in queued:
+            if command.kind is Kind.SESSION:
+                reply = self.session_reply(session, command, argv)
+                steps.append(TransactionStep(None, argv, session.database, None if reply is NO_REPLY else reply))
+            else:
+                steps.append(TransactionStep(command, argv, session.database))
+        transaction = Transaction(steps)
+        shard = node.shard
+        if any(step.command is not None and step.command.kind is Kind.DATA_WRITE for step in steps):
+            batch = shard.batch
+            shard.add_transaction(self._owner(session, batch), transaction, [b"EXEC"], session.database)
+            for step in steps:
+                if node.watches.watchers and step.command is not None and step.command.kind is Kind.DATA_WRITE:
+                    node.watches.aimed(step.command, step.argv, step.database, batch)
+            return NO_REPLY
+        if session.segments:
+            batch = shard.last_batch()
+            shard.add_unlogged(self._owner(session, batch), transaction, [b"EXEC"], session.database)
+            return NO_REPLY
+        return shard.executor.transaction(session, transaction)
+
+

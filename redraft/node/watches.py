@@ -1,0 +1,104 @@
+"""WATCH: which sessions watch which keys, and what makes their EXEC fail.
+
+Theory. EXEC must fail if a watched key was changed between WATCH and EXEC's own place in the log. What was applied before
+EXEC is proposed is known exactly: the keyspace calls `changed` just before each change. What was proposed earlier and is not
+applied yet is not known, so a write *aimed* at a watched key makes its watchers suspicious of that batch, and EXEC is
+refused while the batch is unapplied. Refusing without need is allowed (the client tries again); it happens only to truly
+concurrent writes. No versions are stored, and a node without watchers pays nothing.
+
+Invariants: `watchers` and each session's `watched` mirror each other; the keyspace calls back exactly while anyone watches.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redraft.commands.table import Command
+from redraft.errors import CommandError
+from redraft.keyspace.database import Database
+from redraft.shard.batch import Batch
+
+if TYPE_CHECKING:
+    from redraft.keyspace.keyspace import Keyspace
+    from redraft.node.session import Session
+
+
+class Watches:
+    """The watched keys of one shard."""
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
+        self.watchers: dict[tuple[int, bytes], dict[Session, bool]] = {}
+        """(database, key) → its watchers, each with whether the key was there but due already when it began to watch."""
+
+    def follow(self, keyspace: Keyspace) -> None:
+        """The keyspace was read anew: go on with the new object."""
+        self._keyspace = keyspace
+        keyspace.watch_changes(self._changed if self.watchers else None)
+
+    def watch(self, session: Session, database: int, key: bytes, now_ms: int) -> None:
+        """Begin to watch a key."""
+        place = (database, key)
+        if place in session.watched:
+            return
+        if not self.watchers:
+            self._keyspace.watch_changes(self._changed)
+        db = self._keyspace.databases[database]
+        was_due = key in db.live and not db.exists(key, now_ms)
+        session.watched.add(place)
+        self.watchers.setdefault(place, {})[session] = was_due
+
+    def unwatch(self, session: Session) -> None:
+        """Watch nothing any more, and forget what happened."""
+        for place in session.watched:
+            sessions = self.watchers[place]
+            del sessions[session]
+            if not sessions:
+                del self.watchers[place]
+        if session.watched and not self.watchers:
+            self._keyspace.watch_changes(None)
+        session.watched.clear()
+        session.watch_dirty = False
+        session.watch_suspect = None
+
+    def aimed(self, command: Command, argv: list[bytes], database: int, batch: Batch) -> None:
+        """A write was put into a batch. Called only while somebody watches."""
+        try:
+            positions = command.key_positions(argv)
+        except CommandError:
+            return
+        if not positions:
+            for sessions in self.watchers.values():
+                for session in sessions:
+                    session.watch_suspect = batch
+            return
+        for position in positions:
+            for session in self.watchers.get((database, argv[position]), ()):
+                session.watch_suspect = batch
+
+    def spoiled(self, session: Session, now_ms: int) -> bool:
+        """Whether the session's EXEC must be refused."""
+        if session.watch_dirty:
+            return True
+        if session.watch_suspect is not None and not session.watch_suspect.applied:
+            return True
+        for database, key in session.watched:
+            db = self._keyspace.databases[database]
+            was_due = self.watchers[database, key][session]
+            if not was_due and key in db.live and not db.exists(key, now_ms):
+                return True
+        return False
+
+    def _changed(self, database: Database, key: bytes) -> None:
+        number = next(n for n, each in enumerate(self._keyspace.databases) if each is database)
+        for session, was_due in self.watchers.get((number, key), {}).items():
+            # Removing a key that was due when it began to be watched changes nothing that the watcher could see.
+            if not was_due:
+                session.watch_dirty = True
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        for place, sessions in self.watchers.items():
+            assert sessions
+            assert all(place in session.watched for session in sessions)
+        assert (self._keyspace.on_change is not None) == bool(self.watchers)
