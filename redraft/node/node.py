@@ -74,8 +74,8 @@ class Node:
         self.table = CommandTable(table)
         self.router = Router(self)
         self.sessions: dict[int, Session] = {}
-        self.outgoing: set[Session] = set()
-        """Sessions with something ready to be sent, or to be closed."""
+        self.outgoing: dict[Session, None] = {}
+        """Sessions with something ready to be sent, or to be closed, in order (a dict, since a set has no order)."""
         self.timers = Timers()
         self.jobs: deque[Job] = deque()
         """Slow things that the server has not taken yet."""
@@ -150,7 +150,7 @@ class Node:
         session.closed = True
         session.refresh_plain()
         del self.sessions[session.id]
-        self.outgoing.discard(session)
+        self.outgoing.pop(session, None)
         if not self.loading:
             self.watches.unwatch(session)
         if session.blocked is not None and session.blocked.on_cancel is not None:
@@ -169,7 +169,7 @@ class Node:
             session.answer(CommandError(f"ERR {parser.error}"))
             session.close_after_reply = True
             session.refresh_plain()
-        self.outgoing.add(session)
+        self.outgoing[session] = None
 
     def congested(self) -> bool:
         """Whether clients should not be read: too much is proposed and not committed."""
@@ -237,7 +237,7 @@ class Node:
                 if session.closed:
                     continue
                 session.drain()
-                outgoing.add(session)
+                outgoing[session] = None
                 if not session.segments and session.backlog:
                     self.router.resume(session)
 
@@ -266,7 +266,7 @@ class Node:
             return
         if reply is not NO_REPLY:
             session.answer(reply)
-        self.outgoing.add(session)
+        self.outgoing[session] = None
         self.router.resume(session)
 
     def _time_out(self, session: Session, blocked: Blocked) -> None:
@@ -321,7 +321,7 @@ class Node:
         line = self.statistics.monitor_line(self.clock.now_ms(), session, argv)
         for monitor in self.monitors.values():
             monitor.answer(line)
-            self.outgoing.add(monitor)
+            self.outgoing[monitor] = None
 
     def set_slow_threshold(self, microseconds: int) -> None:
         """SLOWLOG's threshold; negative: never."""

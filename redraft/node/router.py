@@ -26,8 +26,8 @@ from redraft.shard.batch import Transaction, TransactionStep
 if TYPE_CHECKING:
     from redraft.node.node import Node
 
-BARRIERS = frozenset({"hello", "reset", "client|reply", "monitor", "save", "shutdown", "debug", "client|pause"})
-"""Session commands that wait until all earlier replies of their session have been encoded."""
+BARRIERS = frozenset({"hello", "reset", "client|reply", "monitor", "save", "shutdown", "client|pause", "watch"})
+"""Session commands that wait until all earlier replies of their session have been encoded (and DEBUG's, all of them)."""
 
 IMMEDIATE_IN_MULTI = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 """Commands that MULTI does not queue (server.c, processCommand)."""

@@ -11,12 +11,13 @@ Invariants: `watchers` and each session's `watched` mirror each other; the keysp
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from redraft.commands.table import Command
+from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.keyspace.database import Database
-from redraft.shard.batch import Batch
+from redraft.shard.batch import Batch, Transaction
 
 if TYPE_CHECKING:
     from redraft.keyspace.keyspace import Keyspace
@@ -36,8 +37,8 @@ class Watches:
         self._keyspace = keyspace
         keyspace.watch_changes(self._changed if self.watchers else None)
 
-    def watch(self, session: Session, database: int, key: bytes, now_ms: int) -> None:
-        """Begin to watch a key."""
+    def watch(self, session: Session, database: int, key: bytes, now_ms: int, unapplied: Iterable[Batch]) -> None:
+        """Begin to watch a key; `unapplied` are the shard's batches whose effect is still to come."""
         place = (database, key)
         if place in session.watched:
             return
@@ -47,6 +48,10 @@ class Watches:
         was_due = key in db.live and not db.exists(key, now_ms)
         session.watched.add(place)
         self.watchers.setdefault(place, {})[session] = was_due
+        for batch in unapplied:
+            # A write that was proposed before and is not applied yet may change the key after the client has read it.
+            if _aims_at(batch, place):
+                session.watch_suspect = batch
 
     def unwatch(self, session: Session) -> None:
         """Watch nothing any more, and forget what happened."""
@@ -102,3 +107,21 @@ class Watches:
             assert sessions
             assert all(place in session.watched for session in sessions)
         assert (self._keyspace.on_change is not None) == bool(self.watchers)
+
+
+def _aims_at(batch: Batch, place: tuple[int, bytes]) -> bool:
+    for _, command, argv, database in batch.items:
+        if isinstance(command, Transaction):
+            steps = ((s.command, s.argv, s.database) for s in command.steps if s.command is not None)
+        else:
+            steps = iter(((command, argv, database),))
+        for step, words, number in steps:
+            if step.kind is not Kind.DATA_WRITE:
+                continue
+            try:
+                positions = step.key_positions(words)
+            except CommandError:
+                continue
+            if not positions or (number == place[0] and any(words[p] == place[1] for p in positions)):
+                return True
+    return False

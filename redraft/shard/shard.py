@@ -145,9 +145,14 @@ class Shard:
         context = self.executor.read_context
         context.now_ms = max(context.now_ms, now_ms)
 
-    def busy(self) -> bool:
-        """Whether writes are waiting to be applied."""
-        return bool(self.batch.writes or self._closed or self._in_flight)
+    def unapplied(self) -> list[Batch]:
+        """The batches whose effect is still to come, in order."""
+        return [*self._in_flight, *self._closed, self.batch]
+
+    @property
+    def congested(self) -> bool:
+        """Whether Raft refused the last proposal for want of room: no more writes should be taken for now."""
+        return bool(self._closed)
 
     # Raft.
 

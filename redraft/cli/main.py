@@ -1,0 +1,46 @@
+"""`redraft`: the sub-commands and their help.
+
+A mistake of the person (a bad option, a directory in use, a port taken) is one sentence on standard error and a
+non-zero exit status: 1 when the server could not start or had to stop, 2 when the command line was wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from redraft import __version__
+from redraft.cli import server
+from redraft.errors import RedraftError, UserError
+
+USAGE = """\
+usage: redraft COMMAND [ARGUMENT ...]
+
+  redraft server [CONFIG-FILE] [--OPTION VALUE ...]   run a node (redraft server --help lists the options)
+  redraft --version
+  redraft --help
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(USAGE, end="")
+            return 0
+        if words[0] in ("-v", "--version", "version"):
+            print(f"redraft {__version__}")
+            return 0
+        if words[0] == "server":
+            return server.run(words[1:])
+        raise UserError(f"redraft: there is no command '{words[0]}'; see redraft --help", exit_code=2)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except RedraftError as error:
+        print(f"redraft: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""Connection commands: PING ECHO SELECT HELLO AUTH QUIT RESET (Redis: networking.c, acl.c, server.c)."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from redraft import __version__
+from redraft.commands import errors, parse
+from redraft.commands.table import command
+from redraft.errors import CommandError
+from redraft.node.context import NO_REPLY, SessionContext
+from redraft.node.session import ReplyMode
+from redraft.resp.reply import OK, PONG, Map, Status
+
+REDIS_VERSION = "7.0.15"
+"""The Redis whose behaviour is offered; clients switch features on by it."""
+
+_AUTH_WITHOUT_PASSWORD = (
+    "ERR AUTH <password> called without any password configured for the default user."
+    " Are you sure your configuration is correct?"
+)
+
+
+@command(
+    "PING", -1, "fast", group="connection", since="1.0.0", acl="connection",
+    summary="Answer PONG, or the message that was sent", tips=("request_policy:all_shards",),
+)  # fmt: skip
+def ping(context: SessionContext, argv: list[bytes]) -> Any:
+    if len(argv) > 2:
+        raise errors.wrong_arity("ping")
+    return PONG if len(argv) == 1 else argv[1]
+
+
+@command("ECHO", 2, "fast", group="connection", since="1.0.0", acl="connection", summary="Answer the message")
+def echo(context: SessionContext, argv: list[bytes]) -> Any:
+    return argv[1]
+
+
+@command(
+    "SELECT", 2, "loading stale fast", group="connection", since="1.0.0", acl="connection",
+    summary="Make a numbered database the connection's own",
+)  # fmt: skip
+def select(context: SessionContext, argv: list[bytes]) -> Any:
+    count = context.node.settings.databases
+    context.session.database = parse.database_number(argv[1], count, errors.NOT_AN_INTEGER)
+    return OK
+
+
+@command(
+    "QUIT", -1, "noscript loading stale fast no_auth allow_busy", group="connection", since="1.0.0", acl="connection",
+    summary="Close the connection once its replies are sent",
+)  # fmt: skip
+def quit_(context: SessionContext, argv: list[bytes]) -> Any:
+    session = context.session
+    session.answer(OK)
+    session.close_after_reply = True
+    session.refresh_plain()
+    return NO_REPLY
+
+
+@command(
+    "AUTH", -2, "noscript loading stale fast no_auth allow_busy", group="connection", since="1.0.0", acl="connection",
+    summary="Prove who the connection is", complexity="O(N) where N is the number of passwords defined for the user",
+)  # fmt: skip
+def auth(context: SessionContext, argv: list[bytes]) -> Any:
+    if len(argv) > 3:
+        raise CommandError(errors.SYNTAX)
+    if len(argv) == 2 and not context.node.settings.requirepass:
+        raise CommandError(_AUTH_WITHOUT_PASSWORD)
+    user, password = (b"default", argv[1]) if len(argv) == 2 else (argv[1], argv[2])
+    _authenticate(context, user, password)
+    return OK
+
+
+def _authenticate(context: SessionContext, user: bytes, password: bytes) -> None:
+    """Let the session in, or raise WRONGPASS. There is one user, `default`, until ACLs come."""
+    required = context.node.settings.requirepass
+    expected = required if isinstance(required, bytes) else str(required).encode()
+    right = not expected or hmac.compare_digest(password, expected)
+    if user != b"default" or not right:
+        raise CommandError(errors.WRONG_PASS)
+    session = context.session
+    session.authenticated = True
+    session.parser.authenticated = True
+    session.refresh_plain()
+
+
+@command(
+    "HELLO", -1, "noscript loading stale fast no_auth allow_busy", group="connection", since="6.0.0", acl="connection",
+    summary="Choose the protocol's version, and tell who both sides are",
+)  # fmt: skip
+def hello(context: SessionContext, argv: list[bytes]) -> Any:
+    session = context.session
+    protocol = session.protocol
+    position = 2
+    if len(argv) > 1:
+        number = parse.integer(argv[1], "ERR Protocol version is not an integer or out of range")
+        if number not in (2, 3):
+            raise CommandError(errors.PROTO_VERSION)
+        protocol = number
+    name: bytes | None = None
+    credentials: tuple[bytes, bytes] | None = None
+    while position < len(argv):
+        option = argv[position].lower()
+        left = len(argv) - position - 1
+        if option == b"auth" and left >= 2:
+            credentials = argv[position + 1], argv[position + 2]
+            position += 3
+        elif option == b"setname" and left >= 1:
+            name = argv[position + 1]
+            position += 2
+        else:
+            text = argv[position].decode("latin-1")
+            raise CommandError(f"ERR Syntax error in HELLO option '{text}'")
+    if credentials is not None:
+        _authenticate(context, *credentials)
+    if not session.authenticated:
+        raise CommandError(
+            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user>"
+            " <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+        )
+    if name is not None:
+        session.name = checked_name(name)
+    session.protocol = protocol
+    return Map(
+        [
+            (b"server", b"redis"),
+            (b"version", REDIS_VERSION.encode()),
+            (b"redraft", __version__.encode()),
+            (b"proto", protocol),
+            (b"id", session.id),
+            (b"mode", b"standalone"),
+            (b"role", b"master"),
+            (b"modules", []),
+        ]
+    )
+
+
+def checked_name(name: bytes) -> bytes:
+    """A client's name as CLIENT SETNAME takes it. Raises CommandError for spaces and control characters."""
+    if any(byte < 33 or byte > 126 for byte in name):
+        raise CommandError("ERR Client names cannot contain spaces, newlines or special characters.")
+    return name
+
+
+@command(
+    "RESET", 1, "noscript loading stale fast no_auth allow_busy", group="connection", since="6.2.0", acl="connection",
+    summary="Make the connection as good as new",
+)  # fmt: skip
+def reset(context: SessionContext, argv: list[bytes]) -> Any:
+    session = context.session
+    node = context.node
+    session.multi = None
+    session.multi_failed = False
+    if not node.loading:
+        node.watches.unwatch(session)
+    if node.monitors.pop(session.id, None) is not None:
+        session.monitor = False
+        node.refresh_plain()
+    session.database = 0
+    session.protocol = 2
+    session.name = b""
+    session.flags.clear()
+    session.reply_mode = ReplyMode.ON
+    session.authenticated = not node.settings.requirepass
+    session.parser.authenticated = session.authenticated
+    session.refresh_plain()
+    return Status(b"RESET")

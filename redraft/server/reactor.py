@@ -1,0 +1,384 @@
+"""The reactor: all client sockets on one epoll, drained by one trio task, a tick at each wake-up.
+
+Theory (design section 2). A trio task for each connection costs 30 µs a request; one task that drains every ready
+socket costs a third of it, and gathers the writes of all clients into one log entry and one fsync. So sockets are
+registered with an epoll of our own, and trio waits for the epoll's descriptor. A wake-up runs ticks as long as sockets
+stay ready, and goes through trio's scheduler at least every `SCHEDULE_NS`, so that other tasks get their turn.
+
+Persistence. An fsync of a fast disk (some hundred µs) is awaited inline, because a thread that comes back from its
+fsync must wait for the GIL; on a slow disk it runs in the persister thread, ticks go on, and writes gather
+meanwhile. Which of the two is measured all the time (`Persistence`).
+
+Invariants: nothing here blocks but an inline fsync that was measured to be short; a connection with unsent bytes is
+registered for EPOLLOUT; a session is closed exactly once.
+
+What this leaves out: what bytes mean (the node), opening listeners and the node's parts (`app`).
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import select
+import socket
+import time
+from typing import NamedTuple
+
+import trio
+
+from redraft.node.node import Node
+from redraft.node.session import Session
+from redraft.server.persistence import Persistence
+
+log = logging.getLogger("redraft.server")
+
+RECEIVE_BYTES = 16 * 1024
+RECEIVE_LARGE_BYTES = 1024 * 1024
+"""The size of a read after one that filled the smaller buffer: a large value is on its way."""
+EVENTS_A_TICK = 1024
+SCHEDULE_NS = 5_000_000
+"""The longest that ticks go on without a turn for trio's other tasks."""
+ACCEPTS_A_TICK = 256
+
+_READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
+_AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
+
+PROTECTED_MODE_REFUSAL = (
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default"
+    b" user. In this mode connections are only accepted from the loopback interface. If you want to connect from external"
+    b" computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command"
+    b" 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is"
+    b" running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make"
+    b" this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration"
+    b" file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server"
+    b" manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password"
+    b" for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting"
+    b" connections from the outside.\r\n"
+)
+TOO_MANY_CLIENTS = b"-ERR max number of clients reached\r\n"
+
+
+class Listener(NamedTuple):
+    """A bound socket."""
+
+    socket: socket.socket
+    unix: bool
+
+
+class Connection:
+    """One client's socket."""
+
+    __slots__ = ("fd", "receive_bytes", "session", "soft_limit_since_ns", "socket", "unsent", "unsent_bytes", "watching")
+
+    def __init__(self, sock: socket.socket, session: Session) -> None:
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.session = session
+        self.receive_bytes = RECEIVE_BYTES
+        self.unsent: list[bytes] = []
+        self.unsent_bytes = 0
+        self.watching = select.EPOLLIN
+        self.soft_limit_since_ns = 0
+
+
+class Reactor:
+    """Sockets of one node."""
+
+    def __init__(self, node: Node, persistence: Persistence, listeners: list[Listener]) -> None:
+        self._node = node
+        self._persistence = persistence
+        self._epoll = select.epoll()
+        self._connections: dict[int, Connection] = {}
+        self._listeners = {listener.socket.fileno(): listener for listener in listeners}
+        self._paused: set[Connection] = set()
+        self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._epoll.register(self._wake_fd, select.EPOLLIN)
+        self._persisting = False
+        for fd in self._listeners:
+            self._epoll.register(fd, select.EPOLLIN)
+        self.stopping = False
+
+    def wake(self) -> None:
+        """Have a tick run soon; from any thread."""
+        os.eventfd_write(self._wake_fd, 1)
+
+    async def run(self) -> None:
+        """Run ticks until `stopping`. Raises StorageError when the disk refuses."""
+        node = self._node
+        epoll = self._epoll
+        try:
+            while not self.stopping:
+                await self._wait()
+                turn_ends_ns = time.monotonic_ns() + SCHEDULE_NS
+                while not self.stopping:
+                    events = epoll.poll(0, EVENTS_A_TICK)
+                    self.tick(events)
+                    if not events and not node.wants_tick():
+                        break
+                    if time.monotonic_ns() >= turn_ends_ns:
+                        break
+        finally:
+            self._close_all()
+
+    async def _wait(self) -> None:
+        node = self._node
+        deadline_ns = node.timers.next_ns()
+        if node.wants_tick() and not self._persisting:
+            await trio.lowlevel.checkpoint()
+            return
+        if deadline_ns is None:
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+            return
+        with trio.move_on_after(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)):
+            await trio.lowlevel.wait_readable(self._epoll.fileno())
+
+    def tick(self, events: list[tuple[int, int]]) -> None:
+        """One tick: read, route, propose, persist, apply, reply."""
+        node = self._node
+        started_ns = time.monotonic_ns()
+        node.begin_tick()
+        connections = self._connections
+        for fd, event in events:
+            connection = connections.get(fd)
+            if connection is None:
+                self._other_event(fd)
+                continue
+            if event & _READABLE:
+                self._receive(connection)
+            if event & select.EPOLLOUT and not connection.session.closed:
+                self._send(connection)
+        self._persist()
+        node.end_tick()
+        self._send_all()
+        self._apply_back_pressure()
+        node.statistics.tick_took((time.monotonic_ns() - started_ns) // 1000)
+
+    # Reading.
+
+    def _other_event(self, fd: int) -> None:
+        if fd == self._wake_fd:
+            os.eventfd_read(fd)
+        elif fd in self._listeners:
+            self._accept(self._listeners[fd])
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            data = connection.socket.recv(connection.receive_bytes)
+        except OSError as error:
+            if error.errno not in _AGAIN:
+                self.close(connection)
+            return
+        if not data:
+            self.close(connection)
+            return
+        if len(data) == connection.receive_bytes:
+            connection.receive_bytes = RECEIVE_LARGE_BYTES
+        elif connection.receive_bytes != RECEIVE_BYTES and len(data) < RECEIVE_BYTES:
+            connection.receive_bytes = RECEIVE_BYTES
+        self._node.receive(connection.session, data)
+
+    def _accept(self, listener: Listener) -> None:
+        for _ in range(ACCEPTS_A_TICK):
+            try:
+                sock, peer = listener.socket.accept()
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE):
+                    log.warning("a connection waits: the process has no more file descriptors")
+                return
+            sock.setblocking(False)
+            refusal = self._refusal(listener, peer)
+            if refusal is not None:
+                self._node.statistics.connections_rejected += 1
+                _send_and_forget(sock, refusal)
+                continue
+            self._open(sock, listener, peer)
+
+    def _refusal(self, listener: Listener, peer: object) -> bytes | None:
+        settings = self._node.settings
+        if len(self._connections) >= settings.maxclients:
+            return TOO_MANY_CLIENTS
+        if settings.protected_mode and not settings.requirepass and not listener.unix:
+            host = peer[0] if isinstance(peer, tuple) else ""
+            if not (host.startswith("127.") or host == "::1" or host.startswith("::ffff:127.")):
+                return PROTECTED_MODE_REFUSAL
+        return None
+
+    def _open(self, sock: socket.socket, listener: Listener, peer: object) -> None:
+        settings = self._node.settings
+        if listener.unix:
+            address = local = f"{listener.socket.getsockname()}:0"
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if settings.tcp_keepalive:
+                _keep_alive(sock, settings.tcp_keepalive)
+            address = _shown(peer)
+            local = _shown(sock.getsockname())
+        session = self._node.open_session(address, local, unix=listener.unix)
+        connection = Connection(sock, session)
+        session.transport = connection
+        self._connections[connection.fd] = connection
+        self._epoll.register(connection.fd, select.EPOLLIN)
+
+    # Persisting.
+
+    def _persist(self) -> None:
+        node = self._node
+        if self._persisting:
+            if not self._persistence.finished():
+                return
+            self._persisting = False
+            node.persisted(self._persistence.take())
+        while persists := node.collect():
+            if not self._persistence.write(persists, self.wake):
+                self._persisting = True
+                return
+            node.persisted(persists)
+
+    # Writing.
+
+    def _send_all(self) -> None:
+        node = self._node
+        while node.outgoing:
+            sessions, node.outgoing = node.outgoing, {}
+            for session in sessions:
+                if not session.closed:
+                    self._send_session(session)
+
+    def _send_session(self, session: Session) -> None:
+        connection: Connection = session.transport
+        if session.out:
+            if connection.unsent:
+                connection.unsent += session.out
+                connection.unsent_bytes += sum(map(len, session.out))
+                session.out = []
+                self._check_output_limit(connection)
+            else:
+                self._send_new(connection)
+        if session.killed or (session.close_after_reply and not session.segments and not connection.unsent):
+            self.close(connection)
+
+    def _send_new(self, connection: Connection) -> None:
+        session = connection.session
+        out = session.out
+        data = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        try:
+            sent = connection.socket.send(data)
+        except OSError as error:
+            if error.errno not in _AGAIN:
+                self.close(connection)
+                return
+            sent = 0
+        self._node.statistics.output_bytes += sent
+        if sent < len(data):
+            connection.unsent.append(data[sent:] if sent else data)
+            connection.unsent_bytes = len(data) - sent
+            self._watch(connection, connection.watching | select.EPOLLOUT)
+            self._check_output_limit(connection)
+
+    def _send(self, connection: Connection) -> None:
+        """Go on sending what the socket did not take before."""
+        unsent = connection.unsent
+        while unsent:
+            data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
+            try:
+                sent = connection.socket.send(memoryview(data)[:RECEIVE_LARGE_BYTES])
+            except OSError as error:
+                if error.errno not in _AGAIN:
+                    self.close(connection)
+                    return
+                sent = 0
+            self._node.statistics.output_bytes += sent
+            connection.unsent_bytes -= sent
+            unsent[:] = [data[sent:]] if sent < len(data) else []
+            if sent < RECEIVE_LARGE_BYTES:
+                break
+        if not unsent:
+            self._watch(connection, connection.watching & ~select.EPOLLOUT)
+            if connection.session.close_after_reply and not connection.session.segments:
+                self.close(connection)
+
+    def _check_output_limit(self, connection: Connection) -> None:
+        """Close a client that does not read its replies (client-output-buffer-limit normal)."""
+        hard, soft, soft_seconds = self._node.settings.output_limit_normal
+        size = connection.unsent_bytes
+        over = bool(hard and size > hard)
+        if soft and size > soft:
+            now_ns = time.monotonic_ns()
+            connection.soft_limit_since_ns = connection.soft_limit_since_ns or now_ns
+            over = over or now_ns - connection.soft_limit_since_ns > soft_seconds * 1_000_000_000
+        else:
+            connection.soft_limit_since_ns = 0
+        if over:
+            log.warning("client %s is closed: it left %d bytes of replies unread", connection.session.address, size)
+            self.close(connection)
+
+    def _watch(self, connection: Connection, events: int) -> None:
+        if connection.watching != events and not connection.session.closed:
+            connection.watching = events
+            self._epoll.modify(connection.fd, events)
+
+    # Back-pressure, idle clients, closing.
+
+    def _apply_back_pressure(self) -> None:
+        """Do not read clients while too much is proposed and not committed."""
+        if self._node.congested():
+            for connection in self._connections.values():
+                if connection.watching & select.EPOLLIN:
+                    self._watch(connection, connection.watching & ~select.EPOLLIN)
+                    self._paused.add(connection)
+        elif self._paused:
+            for connection in self._paused:
+                self._watch(connection, connection.watching | select.EPOLLIN)
+            self._paused.clear()
+
+    def close_idle(self) -> None:
+        """Close the clients that sent nothing for `timeout` seconds; blocked and monitoring ones may be silent."""
+        timeout_ms = self._node.settings.timeout * 1000
+        if not timeout_ms:
+            return
+        before_ms = self._node.clock.now_ms() - timeout_ms
+        for connection in list(self._connections.values()):
+            session = connection.session
+            if session.last_active_ms < before_ms and session.blocked is None and not session.monitor:
+                self.close(connection)
+
+    def close(self, connection: Connection) -> None:
+        """Close a connection and its session."""
+        if self._connections.pop(connection.fd, None) is None:
+            return
+        self._epoll.unregister(connection.fd)
+        self._paused.discard(connection)
+        connection.socket.close()
+        self._node.close_session(connection.session)
+
+    def _close_all(self) -> None:
+        for connection in list(self._connections.values()):
+            self.close(connection)
+        for listener in self._listeners.values():
+            listener.socket.close()
+        self._epoll.close()
+        os.close(self._wake_fd)
+
+
+def _send_and_forget(sock: socket.socket, data: bytes) -> None:
+    try:
+        sock.send(data)
+    except OSError as error:
+        log.debug("a refused client could not be told why: %s", error)
+    sock.close()
+
+
+def _keep_alive(sock: socket.socket, seconds: int) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
+
+
+def _shown(address: object) -> str:
+    """An address as CLIENT LIST shows it."""
+    assert isinstance(address, tuple)
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
