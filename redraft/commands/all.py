@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from redraft.commands import internal
 from redraft.commands.table import TABLE
 
-__all__ = ["TABLE"]
+FAMILIES = (internal,)
+
+__all__ = ["FAMILIES", "TABLE"]

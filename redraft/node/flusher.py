@@ -99,14 +99,13 @@ class Flusher:
 
     def run_to_end(self) -> None:
         """Flush everything now, in this thread (SHUTDOWN). Raises StorageError."""
-        while self.phase is Phase.WRITING:
-            self._write_slice()
-        if self.phase is Phase.FINISHING:
-            self._node.finish_jobs()
-        if self._shard.applied.index == self._shard.flushed:
-            return
-        self._begin()
-        while self.phase is Phase.WRITING:
+        self._finish_writing()
+        if self._shard.applied.index != self._shard.flushed:
+            self._begin()
+            self._finish_writing()
+
+    def _finish_writing(self) -> None:
+        while self._shard.flush is not None and self.phase is Phase.WRITING:
             self._write_slice()
         self._node.finish_jobs()
 

@@ -23,8 +23,10 @@ from typing import Any, NamedTuple
 from redraft.clock import Clock
 from redraft.commands.table import Command, CommandTable, Kind
 from redraft.errors import CommandError
+from redraft.keyspace.keyspace import Keyspace
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
+from redraft.node.process import NoProcess, ProcessFacts
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
 from redraft.node.slowlog import SlowLog
@@ -101,6 +103,10 @@ class Node:
         self._last_reap_ms = 0
         self._reap = self.table.find(b"redraft|reap")
         self.slow_ns = 1 << 62
+        self.process: ProcessFacts = NoProcess()
+        """What the server knows about the process."""
+        self.reload: Callable[[], Keyspace] | None = None
+        """Reads the keyspace anew from the image (DEBUG RELOAD)."""
 
     # The shard.
 
@@ -119,9 +125,7 @@ class Node:
 
     def refresh_plain(self) -> None:
         """Recompute `plain`; to be called after any change of what it depends on."""
-        self.plain = not (
-            self.loading or self.monitors or self._pause_until_ns or self.refuses_writes is not None
-        )
+        self.plain = not (self.loading or self.monitors or self._pause_until_ns or self.refuses_writes is not None)
 
     # Sessions.
 
@@ -133,9 +137,7 @@ class Node:
             query_buffer_limit=settings.client_query_buffer_limit,
             authenticated=not settings.requirepass,
         )
-        session = Session(
-            self._next_session_id, address, local_address, RequestParser(limits), self.now_ms, unix=unix
-        )
+        session = Session(self._next_session_id, address, local_address, RequestParser(limits), self.now_ms, unix=unix)
         self._next_session_id += 1
         session.authenticated = not settings.requirepass
         session.refresh_plain()

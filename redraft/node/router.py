@@ -54,10 +54,11 @@ class Router:
         for argv in commands:
             position += 1
             command = by_name.get(argv[0])
-            if command is not None and session.plain and node.plain:
+            if command is not None and session.plain and node.plain and not command.subcommands:
                 arity = command.arity
-                if (arity == len(argv) or (arity < 0 and len(argv) >= -arity)) and not command.subcommands:
-                    if command.kind is read:
+                if arity == len(argv) or 0 > arity >= -len(argv):
+                    kind = command.kind
+                    if kind is read:
                         if session.segments:
                             batch = shard.last_batch()
                             shard.add_unlogged(session.segment_for(batch), command, argv, session.database)
@@ -65,17 +66,16 @@ class Router:
                             reply = shard.read(session, command, argv, session.database)
                             session.out.append(encode(reply, session.protocol))
                         continue
-                    if command.kind is write and not command.denies_oom or not node.out_of_memory:
-                        if command.kind is write:
-                            batch = shard.batch
-                            shard.add_write(session.segment_for(batch), command, argv, session.database)
-                            if node.watches.watchers:
-                                node.watches.aimed(command, argv, session.database, batch)
-                            continue
+                    if kind is write and not (command.denies_oom and node.out_of_memory):
+                        batch = shard.batch
+                        shard.add_write(session.segment_for(batch), command, argv, session.database)
+                        if node.watches.watchers:
+                            node.watches.aimed(command, argv, session.database, batch)
+                        continue
             if not self._dispatch(session, argv):
                 session.backlog.extend(commands[position - 1 :])
                 return
-            if session.blocked is not None:
+            if session.is_blocked():
                 session.backlog.extend(commands[position:])
                 return
         if commands:
@@ -112,9 +112,8 @@ class Router:
         if node.paused(command, session):
             node.wait_for_pause(session)
             return False
-        if command.name in BARRIERS or (command.name.startswith("debug") and command.kind is Kind.SESSION):
-            if session.segments:
-                return False
+        if session.segments and (command.name in BARRIERS or command.name.startswith("debug")):
+            return False
         session.last_command = command
         if node.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
             node.feed_monitors(session, argv)
@@ -238,5 +237,3 @@ class Router:
             shard.add_unlogged(self._owner(session, batch), transaction, [b"EXEC"], session.database)
             return NO_REPLY
         return shard.executor.transaction(session, transaction)
-
-

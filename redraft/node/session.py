@@ -106,7 +106,14 @@ class Session:
     )
 
     def __init__(
-        self, session_id: int, address: str, local_address: str, parser: RequestParser, now_ms: int, *, unix: bool = False
+        self,
+        session_id: int,
+        address: str,
+        local_address: str,
+        parser: RequestParser,
+        now_ms: int,
+        *,
+        unix: bool = False,
     ) -> None:
         self.id = session_id
         self.address = address
@@ -160,6 +167,10 @@ class Session:
             and not self.close_after_reply
             and not self.closed
         )
+
+    def is_blocked(self) -> bool:
+        """Whether nothing more of the session is executed for now."""
+        return self.blocked is not None
 
     def segment_for(self, batch: Batch) -> Segment:
         """The segment for replies that wait for `batch`, behind all others."""

@@ -112,9 +112,9 @@ class Watches:
 def _aims_at(batch: Batch, place: tuple[int, bytes]) -> bool:
     for _, command, argv, database in batch.items:
         if isinstance(command, Transaction):
-            steps = ((s.command, s.argv, s.database) for s in command.steps if s.command is not None)
+            steps = [(s.command, s.argv, s.database) for s in command.steps if s.command is not None]
         else:
-            steps = iter(((command, argv, database),))
+            steps = [(command, argv, database)]
         for step, words, number in steps:
             if step.kind is not Kind.DATA_WRITE:
                 continue

@@ -36,3 +36,23 @@ class HardState(msgspec.Struct, frozen=True, array_like=True):
     term: Term = Term(0)
     vote: NodeId = NO_NODE
     commit: Index = Index(0)
+
+
+class ConfState(msgspec.Struct, frozen=True, array_like=True):
+    """Who is in the group. While `outgoing` is not empty the group is in a joint configuration (thesis section 4.3):
+    a decision needs a majority of `voters` and one of `outgoing`."""
+
+    voters: tuple[NodeId, ...] = ()
+    outgoing: tuple[NodeId, ...] = ()
+    learners: tuple[NodeId, ...] = ()
+    learners_next: tuple[NodeId, ...] = ()
+    """Voters of `outgoing` that become learners when the joint configuration is left."""
+    auto_leave: bool = False
+
+
+class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True):
+    """Where a snapshot stands in the log, and the group as of it."""
+
+    index: Index = Index(0)
+    term: Term = Term(0)
+    conf: ConfState = ConfState()

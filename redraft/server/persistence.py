@@ -52,10 +52,7 @@ class Persistence:
         """Write what must be persisted. True: it is durable now. False: `finished` tells when, after `wake` was
         called from the persister thread. Raises StorageError."""
         self._store.write(
-            [
-                GroupUpdate(persist.shard.group, persist.ready.hard_state, persist.ready.entries)
-                for persist in persists
-            ]
+            [GroupUpdate(persist.shard.group, persist.ready.hard_state, persist.ready.entries) for persist in persists]
         )
         self._unsynced = True
         if self._settings.appendfsync != "always":
@@ -71,6 +68,11 @@ class Persistence:
             self._thread.start()
         self._requests.put(wake)
         return False
+
+    def write_now(self, persists: list[Persist]) -> None:
+        """Write and fsync, here (start-up). Raises StorageError."""
+        self._store.write([GroupUpdate(p.shard.group, p.ready.hard_state, p.ready.entries) for p in persists])
+        self.sync()
 
     def finished(self) -> bool:
         """Whether the write under way in the thread is durable. Raises the error it ended with."""

@@ -23,11 +23,12 @@ import os
 import select
 import socket
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import trio
 
-from redraft.node.node import Node
+from redraft.node.node import Job, Node
 from redraft.node.session import Session
 from redraft.server.persistence import Persistence
 
@@ -69,7 +70,16 @@ class Listener(NamedTuple):
 class Connection:
     """One client's socket."""
 
-    __slots__ = ("fd", "receive_bytes", "session", "soft_limit_since_ns", "socket", "unsent", "unsent_bytes", "watching")
+    __slots__ = (
+        "fd",
+        "receive_bytes",
+        "session",
+        "socket",
+        "soft_limit_since_ns",
+        "unsent",
+        "unsent_bytes",
+        "watching",
+    )
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self.socket = sock
@@ -98,6 +108,8 @@ class Reactor:
         for fd in self._listeners:
             self._epoll.register(fd, select.EPOLLIN)
         self.stopping = False
+        self.on_job: Callable[[Job], None] = lambda job: None
+        """Starts a background job of the node."""
 
     def wake(self) -> None:
         """Have a tick run soon; from any thread."""
@@ -152,6 +164,10 @@ class Reactor:
         node.end_tick()
         self._send_all()
         self._apply_back_pressure()
+        while (job := node.take_job()) is not None:
+            self.on_job(job)
+        if node.shutdown_requested is not None:
+            self.stopping = True
         node.statistics.tick_took((time.monotonic_ns() - started_ns) // 1000)
 
     # Reading.

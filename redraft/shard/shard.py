@@ -25,10 +25,11 @@ import msgspec
 
 from redraft.commands.context import Limits
 from redraft.commands.table import Command, CommandTable, Reply
-from redraft.errors import CommandError
+from redraft.errors import CommandError, StorageError
 from redraft.ids import GroupId, Index, Term
 from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.keyspace import Keyspace, KeyspaceMeta
+from redraft.raft.errors import EntryTooBigError, NotLeaderError, UncommittedFullError
 from redraft.raft.messages import Entry, EntryKind
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
@@ -170,7 +171,14 @@ class Shard:
             self._time_ms = max(self._time_ms, now_ms)
             data = entry.encode(self._time_ms, self._seeds.getrandbits(64), batch.fragments)
             batch.term = self.raft.term
-            batch.index = self.raft.propose(data)
+            try:
+                batch.index = self.raft.propose(data)
+            except UncommittedFullError:
+                self._closed.appendleft(batch)
+                break
+            except (NotLeaderError, EntryTooBigError) as error:
+                outcomes.append(_refused(batch, CommandError(f"CLUSTERDOWN the write was refused: {error}")))
+                continue
             batch.fragments.clear()
             self.logged_bytes_since_flush += len(data)
             self._in_flight.append(batch)
@@ -191,7 +199,7 @@ class Shard:
                     self.executor.apply_logged(header, list(entry.commands(committed.data)))
                 self._time_ms = max(self._time_ms, header.time_ms)
             elif committed.kind is EntryKind.CHANGE:
-                self.raft.apply_change(committed)
+                raise StorageError("the log holds a membership change, which this version cannot apply")
             self.applied = AppliedPoint(committed.index, committed.term, self._time_ms)
         if ready.committed:
             self.raft.applied_to(self.applied.index)
@@ -223,8 +231,7 @@ class Shard:
 
     @staticmethod
     def _unknown(batch: Batch) -> Outcome:
-        batch.applied = True
-        return Outcome(batch, [CommandError(UNKNOWN_OUTCOME)] * len(batch.items))
+        return _refused(batch, CommandError(UNKNOWN_OUTCOME))
 
     # The image.
 
@@ -261,3 +268,8 @@ class Shard:
         assert indexes == sorted(indexes, key=lambda index: index or 0)
         assert self.flushed <= self.applied.index
         self.keyspace.check()
+
+
+def _refused(batch: Batch, error: CommandError) -> Outcome:
+    batch.applied = True
+    return Outcome(batch, [error] * len(batch.items))

@@ -76,8 +76,7 @@ def auth(context: SessionContext, argv: list[bytes]) -> Any:
 def _authenticate(context: SessionContext, user: bytes, password: bytes) -> None:
     """Let the session in, or raise WRONGPASS. There is one user, `default`, until ACLs come."""
     required = context.node.settings.requirepass
-    expected = required if isinstance(required, bytes) else str(required).encode()
-    right = not expected or hmac.compare_digest(password, expected)
+    right = not required or hmac.compare_digest(password, required)
     if user != b"default" or not right:
         raise CommandError(errors.WRONG_PASS)
     session = context.session

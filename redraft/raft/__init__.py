@@ -1,0 +1,1 @@
+"""Consensus, pure: no socket, file, thread or clock; the same state and input give the same output."""

@@ -1,0 +1,141 @@
+"""The request parser: hiredis where it agrees with Redis, the strict parser everywhere else.
+
+Theory. `resp.strict` defines what a request means; hiredis parses the same at C speed, but accepts more (`+OK` or `:5`
+inside a request), waits where Redis refuses (`$600000000`), and reserves memory for as many elements as a header
+announces. So:
+
+* a chunk goes to hiredis only when nothing is pending, it begins with `*`, and no header in it announces 100,000 arguments
+  or more (`_HUGE_HEADER`, a search at C speed);
+* what hiredis returns is believed only if all arguments are bytes, none contains `\\r\\n$`, and the chunk holds exactly as
+  many `\\r\\n$` as there are arguments, so that each was a bulk string; otherwise the chunk is parsed again by the
+  strict parser (which is all that a value containing `\\r\\n$` costs);
+* when a command is left unfinished, packing the finished ones again tells where the tail begins, if they were canonical:
+  the tail goes to the strict parser, which finishes that command and applies every limit.
+
+Invariant (tested): any bytes in any chunks give the same commands and the same error as the strict parser alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import chain
+from typing import cast
+
+import hiredis
+
+from redraft.resp.strict import ProtocolError, StrictParser
+
+_HUGE_HEADER = re.compile(rb"\*[0-9]{6}")
+_NOTHING = object()
+_pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
+
+
+class Limits:
+    """What a parser refuses. Sizes in bytes."""
+
+    __slots__ = ("authenticated", "max_bulk_bytes", "query_buffer_limit")
+
+    def __init__(
+        self,
+        max_bulk_bytes: int = 512 * 1024 * 1024,
+        query_buffer_limit: int = 1024 * 1024 * 1024,
+        *,
+        authenticated: bool = True,
+    ) -> None:
+        self.max_bulk_bytes = max_bulk_bytes
+        self.query_buffer_limit = query_buffer_limit
+        self.authenticated = authenticated
+
+
+class RequestParser:
+    """Turns a client's bytes into commands.
+
+    >>> parser = RequestParser(Limits())
+    >>> parser.feed(b"PING\\r\\n*1\\r\\n$4\\r\\nQU")
+    [[b'PING']]
+    >>> parser.feed(b"IT\\r\\n")
+    [[b'QUIT']]
+    """
+
+    __slots__ = ("_reader", "_strict", "authenticated", "error", "last_chunk_canonical", "query_buffer_limit")
+
+    def __init__(self, limits: Limits) -> None:
+        self._strict = StrictParser(limits.max_bulk_bytes)
+        self._reader = hiredis.Reader(notEnoughData=_NOTHING)
+        self.authenticated = limits.authenticated
+        self.query_buffer_limit = limits.query_buffer_limit
+        self.error: ProtocolError | None = None
+        """Set once the client broke the protocol; nothing is accepted after it."""
+        self.last_chunk_canonical = False
+        """Whether the last chunk was whole commands in RESP and nothing else: its bytes are theirs."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes held of a command that is not complete."""
+        return self._strict.pending_bytes
+
+    def feed(self, data: bytes) -> list[list[bytes]]:
+        """The commands that `data` completes. When the client breaks the protocol, `error` is set and the commands
+        before are returned."""
+        self.last_chunk_canonical = False
+        if self.error is not None:
+            return []
+        if data[:1] == b"*" and self._strict.idle() and self.authenticated and _HUGE_HEADER.search(data) is None:
+            return self._feed_fast(data)
+        self._strict.feed(data)
+        commands: list[list[bytes]] = []
+        self._drain_strict(commands)
+        return commands
+
+    def _feed_fast(self, data: bytes) -> list[list[bytes]]:
+        reader = self._reader
+        commands: list[list[bytes]] = []
+        add = commands.append
+        gets = reader.gets
+        unfinished = True
+        try:
+            reader.feed(data)
+            command = gets()
+            while command is not _NOTHING:
+                add(command)
+                command = gets()
+            # hiredis does not say whether it is inside a command: an empty one comes back at once only if it is not.
+            reader.feed(b"*0\r\n")
+            unfinished = gets() != []
+        except hiredis.ProtocolError:
+            pass
+        if unfinished:
+            self._reader = hiredis.Reader(notEnoughData=_NOTHING)
+        try:
+            arguments = sum(map(len, commands))
+            plain = b"\r\n$" not in b"".join(chain.from_iterable(commands))
+            if unfinished:
+                canonical = b"".join(_pack(tuple(command)) for command in commands)
+                end = len(canonical)
+                believed = data.startswith(canonical)
+            else:
+                believed = plain and data.count(b"\r\n$") == arguments
+        except TypeError:
+            believed = False
+        if not believed or [] in commands:
+            self._strict.feed(data)
+            commands = []
+            self._drain_strict(commands)
+        elif unfinished:
+            self._strict.feed(data[end:])
+            self._drain_strict(commands)
+        else:
+            self.last_chunk_canonical = True
+        return commands
+
+    def _drain_strict(self, commands: list[list[bytes]]) -> None:
+        strict = self._strict
+        try:
+            while (command := strict.next(self.authenticated)) is not None:
+                commands.append(command)
+        except ProtocolError as error:
+            self.error = error
+            return
+        if strict.pending_bytes > self.query_buffer_limit:
+            self.error = ProtocolError("Protocol error: the query buffer is over client-query-buffer-limit")

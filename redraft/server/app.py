@@ -1,0 +1,195 @@
+"""The composition root: opens the directory, reads the shard back, makes the node and runs it until it is told to stop.
+
+Start-up, in order: the data directory is locked; listeners are bound (a taken port fails before anything is read); the
+image is read, with progress; the log after it is replayed through Raft like any committed entry; then the node serves.
+Connections that come meanwhile wait in the listeners' backlog.
+
+Shut-down: what was proposed is applied and answered, the memtable is flushed (unless SHUTDOWN NOSAVE), the stores are
+closed, the lock is let go.
+
+A StorageError anywhere ends the run: it is logged in a sentence and the exit status is 1. Nothing that was not durable
+has been acknowledged by then.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import random
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from redraft import __version__
+from redraft.clock import SystemClock
+from redraft.commands.context import Limits
+from redraft.errors import RedraftError
+from redraft.ids import FIRST_SHARD_GROUP
+from redraft.ids import NodeId as NodeNumber
+from redraft.node.families.all import TABLE
+from redraft.node.node import Job, Node, ShutdownRequest
+from redraft.raft.config import RaftConfig
+from redraft.raft.node import RaftNode
+from redraft.server.listeners import bind_listeners
+from redraft.server.persistence import Persistence
+from redraft.server.process import SystemProcess
+from redraft.server.reactor import Listener, Reactor
+from redraft.server.shard_storage import DiskShardStorage
+from redraft.settings import Settings
+from redraft.shard.shard import Shard
+from redraft.storage.directory import DataDirectory
+from redraft.storage.image import Image
+from redraft.storage.log_store import LogStore, measure_fsync_us
+
+log = logging.getLogger("redraft.server")
+
+HOUSEKEEPING_SECONDS = 0.1
+COLLECT_EVERY = 10
+"""Housekeeping rounds between two collections of young garbage."""
+
+
+class App:
+    """One server process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._random = random.Random(os.urandom(16))
+        self._failure: RedraftError | None = None
+        self._process: SystemProcess
+
+    def run(self) -> int:
+        """Run until told to stop; the exit status. Raises UserError and StorageError from the start-up."""
+        settings = self._settings
+        with DataDirectory(Path(settings.dir)) as directory:
+            listeners = bind_listeners(settings)
+            store = LogStore(directory.log_path)
+            image = Image(directory.image_path(FIRST_SHARD_GROUP))
+            persistence = Persistence(store, settings, measure_fsync_us(directory.log_path))
+            try:
+                node = self._open_node(store, image, persistence)
+                reactor = Reactor(node, persistence, listeners)
+                _quiet_garbage_collector()
+                trio.run(self._serve, node, reactor, persistence, listeners)
+                if self._failure is None:
+                    self._close(node, persistence)
+            finally:
+                persistence.close()
+                image.close()
+                store.close()
+        if self._failure is not None:
+            log.critical("stopped: %s", self._failure)
+            return 1
+        log.warning("redraft is stopped, bye")
+        return 0
+
+    # Start-up.
+
+    def _open_node(self, store: LogStore, image: Image, persistence: Persistence) -> Node:
+        settings = self._settings
+        storage = DiskShardStorage(image, store, FIRST_SHARD_GROUP)
+        began = time.monotonic()
+        keyspace, applied = storage.load(settings.databases, lambda keys: log.warning("loading: %d keys", keys))
+        node = Node(settings, SystemClock(), self._random, TABLE)
+        self._process = node.process = SystemProcess(settings, image, store, persistence)
+        raft = RaftNode(RaftConfig(id=NodeNumber(1)), store.group(FIRST_SHARD_GROUP), applied.index)
+        limits = Limits(settings.proto_max_bulk_len)
+
+        def follow_limit() -> None:
+            limits.max_bulk_bytes = settings.proto_max_bulk_len
+
+        settings.on_change("proto-max-bulk-len", follow_limit)
+        shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random, limits)
+        node.start(shard, storage)
+        node.reload = lambda: storage.load(settings.databases)[0]
+        raft.campaign()
+        replayed = shard.applied.index
+        while persists := node.collect():
+            persistence.write_now(persists)
+            node.persisted(persists)
+        node.serve()
+        log.warning(
+            "loaded %d keys in %.2f s, %d log entries replayed",
+            shard.keyspace.statistics()["keys"], time.monotonic() - began, shard.applied.index - replayed,
+        )  # fmt: skip
+        return node
+
+    # Serving.
+
+    async def _serve(self, node: Node, reactor: Reactor, persistence: Persistence, listeners: list[Listener]) -> None:
+        async with trio.open_nursery() as nursery:
+
+            def start(task: Callable[[], Awaitable[None]], *, ends_all: bool = True) -> None:
+                nursery.start_soon(self._guarded, nursery.cancel_scope, task, ends_all)
+
+            reactor.on_job = lambda job: start(lambda: run_job(node, reactor, job), ends_all=False)
+            start(reactor.run)
+            start(lambda: self._watch_signals(node, reactor), ends_all=False)
+            start(lambda: self._housekeep(node, reactor, persistence))
+            _announce(listeners)
+
+    async def _guarded(self, scope: trio.CancelScope, task: Callable[[], Awaitable[None]], ends_all: bool) -> None:
+        """Run a task; all ends when the disk refuses, or when a task that must go on has ended."""
+        try:
+            await task()
+        except RedraftError as error:
+            self._failure = error
+            ends_all = True
+        if ends_all:
+            scope.cancel()
+
+    async def _watch_signals(self, node: Node, reactor: Reactor) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                log.warning("%s received, shutting down", signal.Signals(number).name)
+                node.shutdown_requested = ShutdownRequest(flush=True, force=False, session=None)
+                reactor.stopping = True
+                reactor.wake()
+                return
+
+    async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:
+        rounds = 0
+        while True:
+            await trio.sleep(HOUSEKEEPING_SECONDS)
+            rounds += 1
+            node.raft_tick()
+            reactor.close_idle()
+            if rounds % COLLECT_EVERY == 0:
+                gc.collect(1)
+                self._process.sample(node)
+                if self._settings.appendfsync == "everysec":
+                    await trio.to_thread.run_sync(persistence.sync_if_needed)
+
+    def _close(self, node: Node, persistence: Persistence) -> None:
+        request = node.shutdown_requested
+        if request is None or request.flush:
+            node.flusher.run_to_end()
+        persistence.sync_if_needed()
+
+
+async def run_job(node: Node, reactor: Reactor, job: Job) -> None:
+    """Run a node's job in a thread and tell the node."""
+    await trio.to_thread.run_sync(job.run)
+    node.job_done(job)
+    reactor.wake()
+
+
+def _quiet_garbage_collector() -> None:
+    """Data holds no cycles: take what was loaded out of the collector's sight, and collect only young garbage, by hand."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+
+
+def _announce(listeners: list[Listener]) -> None:
+    for listener in listeners:
+        name = listener.socket.getsockname()
+        where = name if listener.unix else f"{name[0]}:{name[1]}"
+        log.warning("Ready to accept connections on %s", where)
+    tcp = next((listener for listener in listeners if not listener.unix), None)
+    if tcp is not None:
+        port = tcp.socket.getsockname()[1]
+        log.warning("redraft %s, pid %d; try: redis-cli -p %d", __version__, os.getpid(), port)

@@ -1,0 +1,57 @@
+"""What the process knows about itself, for INFO and for maxmemory."""
+
+from __future__ import annotations
+
+import os
+import resource
+from pathlib import Path
+from typing import Any
+
+from redraft.node.node import Node
+from redraft.server.persistence import Persistence
+from redraft.settings import Settings
+from redraft.storage.image import Image
+from redraft.storage.log_store import LogStore
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+class SystemProcess:
+    """This process, by /proc and getrusage; implements `node.process.ProcessFacts`."""
+
+    def __init__(self, settings: Settings, image: Image, store: LogStore, persistence: Persistence) -> None:
+        self._settings = settings
+        self._image = image
+        self._store = store
+        self._persistence = persistence
+        self.peak_rss_bytes = 0
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return os.getpid()
+
+    def rss_bytes(self) -> int:
+        """Resident memory."""
+        fields = Path("/proc/self/statm").read_text().split()
+        return int(fields[1]) * _PAGE_BYTES
+
+    def cpu_seconds(self) -> tuple[float, float]:
+        """(user, system) CPU time of the process."""
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        return usage.ru_utime, usage.ru_stime
+
+    def storage_statistics(self) -> dict[str, Any]:
+        """Figures of the log, the image and the fsyncs."""
+        return {
+            **self._persistence.statistics(),
+            **self._store.statistics(),
+            "image_bytes_on_disk": self._image.size_bytes(),
+        }
+
+    def sample(self, node: Node) -> None:
+        """Once a second: look at memory, and refuse writes that need more while it is over `maxmemory`."""
+        rss = self.rss_bytes()
+        self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
+        limit = self._settings.maxmemory
+        node.out_of_memory = bool(limit) and rss > limit

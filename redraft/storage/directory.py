@@ -1,0 +1,131 @@
+"""The data directory: its layout, its lock, its format.
+
+```
+LOCK              held by the process that uses the directory; holds its process id
+node.json         format version, node id, cluster id
+log/              the Raft logs of all groups
+shard-1/image/    the image of the shard whose group is 1
+```
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from redraft.errors import DamagedDataError, DirectoryInUseError, StorageError
+from redraft.ids import GroupId
+
+FORMAT = 1
+
+
+class NodeIdentity(msgspec.Struct, frozen=True):
+    """Who wrote the directory."""
+
+    format: int
+    node_id: int
+    cluster_id: str
+
+
+class DataDirectory:
+    """A locked data directory; a context manager that lets the lock go."""
+
+    def __init__(self, path: Path) -> None:
+        """Lock the directory, making it when it is not there. Raises StorageError in a sentence for people."""
+        self.path = path
+        self._lock: int | None = None
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = self._acquire()
+            self.identity = self._identify()
+        except OSError as error:
+            self.close()
+            raise _explained(path, error) from error
+        except StorageError:
+            self.close()
+            raise
+
+    @property
+    def log_path(self) -> Path:
+        """Where the logs are."""
+        return self.path / "log"
+
+    def image_path(self, group: GroupId) -> Path:
+        """Where a shard's image is."""
+        return self.path / f"shard-{group}" / "image"
+
+    def _acquire(self) -> int:
+        lock = os.open(self.path / "LOCK", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+            os.close(lock)
+            raise DirectoryInUseError(
+                f"the data directory {self.path} is in use by another process (pid {holder})"
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        return lock
+
+    def _identify(self) -> NodeIdentity:
+        path = self.path / "node.json"
+        if path.exists():
+            try:
+                identity = msgspec.json.decode(path.read_bytes(), type=NodeIdentity)
+            except msgspec.MsgspecError as error:
+                raise DamagedDataError(f"{path} is damaged: {error}") from error
+            if identity.format > FORMAT:
+                raise StorageError(
+                    f"the data directory {self.path} was written by a newer version (format {identity.format};"
+                    f" this one reads up to {FORMAT})"
+                )
+            return identity
+        if self.log_path.exists():
+            raise DamagedDataError(f"the data directory {self.path} has a log but no node.json")
+        identity = NodeIdentity(FORMAT, 1, secrets.token_hex(20))
+        temporary = path.with_suffix(".new")
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(identity) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        for directory in (self.path, self.path.parent):
+            descriptor = os.open(directory, os.O_RDONLY)
+            os.fsync(descriptor)
+            os.close(descriptor)
+        return identity
+
+    def close(self) -> None:
+        """Let the lock go."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _explained(path: Path, error: OSError) -> StorageError:
+    reasons = {
+        errno.EACCES: "this user may not write to it",
+        errno.EPERM: "this user may not write to it",
+        errno.EROFS: "its file system is read-only",
+        errno.ENOSPC: "its file system is full",
+        errno.ENOTDIR: "it, or a part of its path, is not a directory",
+        errno.EEXIST: "it is not a directory",
+    }
+    reason = reasons.get(error.errno or 0, error.strerror or str(error))
+    return StorageError(f"the data directory {path} cannot be used: {reason}")

@@ -1,0 +1,394 @@
+"""The Raft logs of all groups of a node, in one RocksDB: one write batch and one fsync a tick for all of them.
+
+```
+E group(8) index(8)  →  term(8) kind(1) data       an entry
+H group(8)           →  msgpack HardState          term, vote, commit
+S group(8)           →  msgpack SnapshotMeta       where the log begins: the last entry that was let go
+```
+
+Durability. `write` puts the batch into RocksDB's write-ahead log without an fsync; `sync` is the fsync. Log files are recycled,
+which saves a third of each fsync (155 against 234 µs at the median in one run of 300, the file's length not changing).
+
+Damage. RocksDB recovers to the last point at which its log is whole. A torn tail is what was never synced, and is dropped
+and reported. A hole in the middle would drop synced entries just as silently, so the sequence number of each sync is also kept
+in `SYNCED`, a mapped page that costs no system call: if less than that is recovered, acknowledged entries are missing, and
+the store refuses to open. (After a power cut the page may be old, never too new.) Indexes must be contiguous.
+
+After a failed write or fsync nothing is accepted any more: what the kernel dropped cannot be written again.
+
+Invariants: a group's entries are contiguous from its start + 1 to its last index; the cached tail is a suffix of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import mmap
+import os
+import statistics
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import msgspec
+from rocksdict import Rdict, WriteBatch
+
+from redraft.errors import DamagedDataError, StorageError
+from redraft.ids import GroupId, Index, Term
+from redraft.raft.errors import CompactedError, UnavailableError
+from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
+from redraft.storage.rocks import base_options, translated
+
+log = logging.getLogger("redraft.storage")
+
+TAIL_BYTES = 8 << 20
+"""The newest entries kept in memory for sending, a group."""
+RECYCLED_LOG_FILES = 4
+WRITE_BUFFER_BYTES = 8 << 20
+
+_ENTRY = struct.Struct(">QB")
+_SYNCED = struct.Struct("<Q")
+_encode_hard = msgspec.msgpack.Encoder().encode
+_decode_hard = msgspec.msgpack.Decoder(HardState).decode
+_decode_start = msgspec.msgpack.Decoder(SnapshotMeta).decode
+
+
+class GroupUpdate(NamedTuple):
+    """What one group must persist: entries replace whatever has their indexes or later ones."""
+
+    group: GroupId
+    hard_state: HardState | None
+    entries: Sequence[Entry]
+
+
+def _entry_key(group: GroupId, index: int) -> bytes:
+    return b"E" + group.to_bytes(8, "big") + index.to_bytes(8, "big")
+
+
+class GroupLog:
+    """One group's log; implements `raft.log.LogStorage`."""
+
+    def __init__(self, store: LogStore, group: GroupId) -> None:
+        self._store = store
+        self.group = group
+        self.hard_state = HardState()
+        self.start = SnapshotMeta()
+        self._last = Index(0)
+        self._tail: list[Entry] = []
+        self._tail_bytes = 0
+
+    def initial_state(self) -> tuple[HardState, ConfState]:
+        """What was persisted last."""
+        return self.hard_state, self.start.conf
+
+    def snapshot_meta(self) -> SnapshotMeta:
+        """Where the log begins."""
+        return self.start
+
+    def first_index(self) -> Index:
+        """The first entry that is still there (or would be)."""
+        return Index(self.start.index + 1)
+
+    def last_index(self) -> Index:
+        """The last entry, or the start's index when there is none."""
+        return self._last
+
+    def term(self, index: Index) -> Term:
+        """The term of an entry, or of the start. Raises CompactedError, UnavailableError."""
+        if index == self.start.index:
+            return self.start.term
+        return self.entries(index, Index(index + 1), 1)[0].term
+
+    def entries(self, low: Index, high: Index, max_bytes: int) -> list[Entry]:
+        """Entries [low, high), at least one, and no more than `max_bytes` of data beyond the first."""
+        if low <= self.start.index:
+            raise CompactedError(f"entry {low} was let go; the log begins at {self.start.index + 1}")
+        if high > self._last + 1 or low >= high:
+            raise UnavailableError(f"entries {low} to {high - 1} are not all there; the last is {self._last}")
+        if self._tail and low >= self._tail[0].index:
+            offset = low - self._tail[0].index
+            found = self._tail[offset : offset + high - low]
+        else:
+            found = self._store.read(self.group, low, high, max_bytes)
+        size = 0
+        for count, entry in enumerate(found):
+            size += len(entry.data)
+            if size > max_bytes and count:
+                return found[:count]
+        return found
+
+    def added(self, entries: Sequence[Entry]) -> None:
+        """Entries were written: keep the newest in memory."""
+        first = entries[0].index
+        tail = self._tail
+        while tail and tail[-1].index >= first:
+            self._tail_bytes -= len(tail.pop().data)
+        if tail and tail[-1].index + 1 != first:
+            tail.clear()
+            self._tail_bytes = 0
+        tail += entries
+        self._tail_bytes += sum(len(entry.data) for entry in entries)
+        self._last = entries[-1].index
+        if self._tail_bytes > TAIL_BYTES and len(tail) > 1:
+            drop = 0
+            while self._tail_bytes > TAIL_BYTES // 2 and drop < len(tail) - 1:
+                self._tail_bytes -= len(tail[drop].data)
+                drop += 1
+            del tail[:drop]
+
+    def let_go(self, start: SnapshotMeta) -> None:
+        """The log begins after `start` now."""
+        self.start = start
+        keep = [entry for entry in self._tail if entry.index > start.index]
+        self._tail = keep
+        self._tail_bytes = sum(len(entry.data) for entry in keep)
+        self._last = Index(max(self._last, start.index))
+
+    def recovered(self, hard_state: HardState, start: SnapshotMeta, last: Index) -> None:
+        """What was found on disk."""
+        self.hard_state, self.start, self._last = hard_state, start, last
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        indexes = [entry.index for entry in self._tail]
+        assert indexes == list(range(indexes[0], indexes[0] + len(indexes))) if indexes else True
+        assert not indexes or indexes[-1] == self._last
+        assert self._last >= self.start.index
+
+
+class LogStore:
+    """All logs of one node. `sync` may run in another thread than the rest; everything else in one."""
+
+    def __init__(self, path: Path) -> None:
+        """Open, or make, the store at `path`. Raises StorageError, DamagedDataError, DirectoryInUseError."""
+        self._path = path
+        self._failed: str | None = None
+        self._groups: dict[GroupId, GroupLog] = {}
+        self._synced_sequence = 0
+        doing = f"opening the log {path}"
+        with translated(doing):
+            path.mkdir(parents=True, exist_ok=True)
+            had_log = (path / "CURRENT").exists()
+            if not had_log and any(path.glob("*.sst")):
+                raise DamagedDataError(f"{doing}: it has data files but no CURRENT file")
+            self._synced = _SyncedMark(path / "SYNCED")
+            options = base_options()
+            options.set_write_buffer_size(WRITE_BUFFER_BYTES)
+            options.set_max_write_buffer_number(3)
+            options.set_recycle_log_file_num(RECYCLED_LOG_FILES)
+            options.set_level_zero_file_num_compaction_trigger(8)
+            self._db = Rdict(str(path), options)
+        try:
+            self._recover(doing)
+        except BaseException:
+            self._db.close()
+            self._synced.close()
+            raise
+
+    def _recover(self, doing: str) -> None:
+        sequence = self._db.latest_sequence_number()
+        promised = self._synced.read()
+        if sequence < promised:
+            raise DamagedDataError(
+                f"{doing}: writes up to {promised} were synced, only those up to {sequence} can be read back:"
+                " a log file is damaged or cut short"
+            )
+        with translated(doing):
+            starts = {g: _decode_start(v) for g, v in self._scan(b"S")}
+            hard_states = {g: _decode_hard(v) for g, v in self._scan(b"H")}
+            found = self._scan_entries(doing, starts)
+        for group in sorted({*starts, *hard_states, *found}):
+            start = starts.get(group, SnapshotMeta())
+            last = found.get(group, start.index)
+            self.group(group).recovered(hard_states.get(group, HardState()), start, last)
+
+    def _items(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return cast(Iterator[tuple[bytes, bytes]], self._db.items(from_key=start))
+
+    def _scan(self, prefix: bytes) -> list[tuple[GroupId, bytes]]:
+        out = []
+        for key, value in self._items(prefix):
+            if key[:1] != prefix:
+                break
+            out.append((GroupId(int.from_bytes(key[1:9], "big")), value))
+        return out
+
+    def _scan_entries(self, doing: str, starts: dict[GroupId, SnapshotMeta]) -> dict[GroupId, Index]:
+        last: dict[GroupId, Index] = {}
+        for key in cast(Iterator[bytes], self._db.keys(from_key=b"E")):
+            if key[:1] != b"E":
+                break
+            group = GroupId(int.from_bytes(key[1:9], "big"))
+            index = Index(int.from_bytes(key[9:], "big"))
+            start = starts.get(group, SnapshotMeta()).index
+            if index <= start:
+                continue
+            expected = last.get(group, start) + 1
+            if index != expected:
+                raise DamagedDataError(f"{doing}: group {group} lacks the entries {expected} to {index - 1}")
+            last[group] = index
+        return last
+
+    # Reading.
+
+    def group(self, group: GroupId) -> GroupLog:
+        """A group's log, made when it is not there."""
+        if group not in self._groups:
+            self._groups[group] = GroupLog(self, group)
+        return self._groups[group]
+
+    def read(self, group: GroupId, low: Index, high: Index, max_bytes: int) -> list[Entry]:
+        """Entries from disk. Raises DamagedDataError for a hole."""
+        found: list[Entry] = []
+        size = 0
+        with translated("reading the log"):
+            for key, value in self._items(_entry_key(group, low)):
+                index = Index(int.from_bytes(key[9:], "big"))
+                if key[:9] != _entry_key(group, 0)[:9] or index >= high:
+                    break
+                term, kind = _ENTRY.unpack_from(value)
+                data = value[_ENTRY.size :]
+                size += len(data)
+                if found and size > max_bytes:
+                    return found
+                if index != low + len(found):
+                    break
+                found.append(Entry(index, Term(term), EntryKind(kind), data))
+        if len(found) < high - low and (not found or size <= max_bytes):
+            raise DamagedDataError(f"reading the log: group {group} lacks the entry {low + len(found)}")
+        return found
+
+    # Writing.
+
+    def write(self, updates: Sequence[GroupUpdate]) -> None:
+        """Write all groups' updates as one batch; durable after the next `sync`. Raises StorageError."""
+        self._check_usable()
+        batch = WriteBatch(raw_mode=True)
+        for group, hard_state, entries in updates:
+            own = self.group(group)
+            if hard_state is not None:
+                batch.put(b"H" + group.to_bytes(8, "big"), _encode_hard(hard_state))
+            if entries:
+                if entries[0].index <= own.last_index():
+                    first, end = entries[0].index, own.last_index() + 1
+                    batch.delete_range(_entry_key(group, first), _entry_key(group, end))
+                prefix = b"E" + group.to_bytes(8, "big")
+                for entry in entries:
+                    value = _ENTRY.pack(entry.term, entry.kind) + entry.data
+                    batch.put(prefix + entry.index.to_bytes(8, "big"), value)
+        self._write(batch, "writing the log")
+        for group, hard_state, entries in updates:
+            own = self.group(group)
+            if hard_state is not None:
+                own.hard_state = hard_state
+            if entries:
+                own.added(entries)
+
+    def set_start(self, group: GroupId, start: SnapshotMeta) -> None:
+        """Begin a group's log after `start` (a new group, an installed snapshot); not synced."""
+        batch = WriteBatch(raw_mode=True)
+        batch.put(b"S" + group.to_bytes(8, "big"), msgspec.msgpack.encode(start))
+        self._write(batch, "writing the log's start")
+        self.group(group).let_go(start)
+
+    def compact(self, group: GroupId, index: Index, conf: ConfState) -> None:
+        """Let go of a group's entries up to and including `index`; not synced, since losing it is harmless."""
+        own = self.group(group)
+        if index <= own.start.index:
+            return
+        start = SnapshotMeta(index, own.term(index), conf)
+        batch = WriteBatch(raw_mode=True)
+        batch.put(b"S" + group.to_bytes(8, "big"), msgspec.msgpack.encode(start))
+        batch.delete_range(_entry_key(group, own.start.index), _entry_key(group, index + 1))
+        self._write(batch, "compacting the log")
+        own.let_go(start)
+
+    def _write(self, batch: WriteBatch, doing: str) -> None:
+        self._check_usable()
+        try:
+            with translated(doing):
+                self._db.write(batch)
+        except StorageError as error:
+            self._failed = str(error)
+            raise
+
+    def sync(self) -> None:
+        """Make all that was written durable. Raises StorageError; then nothing is accepted any more."""
+        self._check_usable()
+        sequence = self._db.latest_sequence_number()
+        try:
+            with translated("syncing the log"):
+                self._db.flush_wal(True)
+        except StorageError as error:
+            self._failed = str(error)
+            raise
+        self._synced.write(sequence)
+
+    def _check_usable(self) -> None:
+        if self._failed is not None:
+            raise StorageError(f"the log takes nothing any more since a write failed: {self._failed}")
+
+    # The rest.
+
+    def statistics(self) -> dict[str, int]:
+        """Sizes for INFO."""
+        return {
+            "log_groups": len(self._groups),
+            "log_entries": sum(g.last_index() - g.start.index for g in self._groups.values()),
+            "log_bytes_on_disk": sum(f.stat().st_size for f in self._path.iterdir() if f.is_file()),
+        }
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        for group in self._groups.values():
+            group.check()
+
+    def close(self) -> None:
+        """Close the files; what was not synced is synced first if nothing failed."""
+        if self._failed is None:
+            self.sync()
+        self._db.close()
+        self._synced.close()
+
+
+class _SyncedMark:
+    """The highest sequence number known to be synced, in a mapped file."""
+
+    def __init__(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(descriptor).st_size < mmap.PAGESIZE:
+                os.ftruncate(descriptor, mmap.PAGESIZE)
+            self._map = mmap.mmap(descriptor, mmap.PAGESIZE)
+        finally:
+            os.close(descriptor)
+
+    def read(self) -> int:
+        return int(_SYNCED.unpack_from(self._map)[0])
+
+    def write(self, sequence: int) -> None:
+        _SYNCED.pack_into(self._map, 0, sequence)
+
+    def close(self) -> None:
+        self._map.close()
+
+
+def measure_fsync_us(directory: Path, rounds: int = 32) -> float:
+    """The median time, in microseconds, of a small append and its fdatasync in a directory."""
+    path = directory / "fsync-probe"
+    times = []
+    with translated(f"writing to {directory}"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, 1 << 20)
+            os.fsync(descriptor)
+            for _ in range(rounds):
+                os.write(descriptor, b"x" * 512)
+                began = time.monotonic_ns()
+                os.fdatasync(descriptor)
+                times.append((time.monotonic_ns() - began) / 1000)
+        finally:
+            os.close(descriptor)
+            path.unlink()
+    return statistics.median(times)

@@ -1,0 +1,55 @@
+"""RocksDB as redraft uses it: options, and its errors in redraft's words.
+
+rocksdict raises plain `Exception` with RocksDB's status text; `translated` is the one place where they are told apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rocksdict import Options
+
+from redraft.errors import DamagedDataError, DirectoryInUseError, DiskFullError, RedraftError, StorageError
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise what RocksDB raises in the block as a StorageError that says what was being done."""
+    try:
+        yield
+    except RedraftError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{doing}: {error.strerror or error}") from error
+    except Exception as error:
+        raise _translate(doing, str(error)) from error
+
+
+def _translate(doing: str, text: str) -> StorageError:
+    low = text.lower()
+    if "no space left" in low or "file too large" in low:
+        return DiskFullError(f"{doing}: the disk is full ({text})")
+    if "corruption" in low or "checksum" in low or "bad table magic" in low or "no such file" in low:
+        return DamagedDataError(f"{doing}: the data is damaged ({text})")
+    if "lock" in low and ("held" in low or "resource temporarily unavailable" in low):
+        return DirectoryInUseError(f"{doing}: another process has it open ({text})")
+    if "permission denied" in low:
+        return StorageError(f"{doing}: permission denied ({text})")
+    if "read-only file system" in low:
+        return StorageError(f"{doing}: the file system is read-only ({text})")
+    return StorageError(f"{doing}: {text}")
+
+
+def base_options() -> Options:
+    """What every database here has: small memory, checked data, few and small info logs."""
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_paranoid_checks(True)
+    options.set_keep_log_file_num(2)
+    options.set_max_log_file_size(1 << 20)
+    options.set_stats_dump_period_sec(0)
+    options.set_stats_persist_period_sec(0)
+    options.set_max_background_jobs(2)
+    options.set_max_open_files(256)
+    return options
