@@ -2,6 +2,10 @@
 
 Redis's matcher (util.c, stringmatchlen) is byte-wise: `*` any run, `?` one byte, `[abc]`, `[^abc]`, `[a-z]` (either
 order), `\\x` the byte x. A `[` without `]` ends its class at the end; a lone `\\` at the end stands for itself.
+
+What stands between two stars is matched at its first place and never again (an atomic group), which is enough, since
+the second star takes up whatever is left: `a*a*a*b` on a long run of `a` does not try every split (Redis:
+CVE-2022-36021).
 """
 
 from __future__ import annotations
@@ -37,26 +41,27 @@ def prefix(pattern: bytes) -> bytes:
 
 
 def _translate(pattern: bytes) -> bytes:
-    out = bytearray()
+    parts = [bytearray()]  # what stands before, between and after the stars
     i = 0
     n = len(pattern)
     while i < n:
         c = pattern[i : i + 1]
         i += 1
         if c == b"*":
-            while pattern[i : i + 1] == b"*":
-                i += 1
-            out += b".*"
+            parts.append(bytearray())
         elif c == b"?":
-            out += b"."
+            parts[-1] += b"."
         elif c == b"[":
-            i = _translate_class(pattern, i, out)
+            i = _translate_class(pattern, i, parts[-1])
         else:
             if c == b"\\" and i < n:
                 c = pattern[i : i + 1]
                 i += 1
-            out += re.escape(c)
-    return bytes(out)
+            parts[-1] += re.escape(c)
+    if len(parts) == 1:
+        return bytes(parts[0])
+    between = b"".join(b"(?>.*?" + part + b")" for part in parts[1:-1] if part)
+    return bytes(parts[0] + between + b".*" + parts[-1])
 
 
 def _translate_class(pattern: bytes, i: int, out: bytearray) -> int:
