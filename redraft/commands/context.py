@@ -27,24 +27,14 @@ from redraft.values.value import AnyValue, StringValue, Value
 V = TypeVar("V", bound=Value)
 
 
-class Limits:
-    """Settings that handlers need; they bound or describe, and never change what is stored."""
-
-    __slots__ = ("max_bulk_bytes",)
-
-    def __init__(self, max_bulk_bytes: int = 512 * 1024 * 1024) -> None:
-        self.max_bulk_bytes = max_bulk_bytes
-
-
 class Context:
     """The world of one data command."""
 
-    __slots__ = ("_random", "cursors", "database", "db", "keyspace", "limits", "now_ms", "seed")
+    __slots__ = ("_random", "cursors", "database", "db", "keyspace", "now_ms", "seed")
 
-    def __init__(self, keyspace: Keyspace, cursors: Cursors | None = None, limits: Limits | None = None) -> None:
+    def __init__(self, keyspace: Keyspace, cursors: Cursors | None = None) -> None:
         self.keyspace = keyspace
         self.cursors = cursors or Cursors()
-        self.limits = limits or Limits()
         self.db: Database = keyspace.databases[0]
         """The selected database."""
         self.database = 0
@@ -89,6 +79,17 @@ class Context:
         """The string at `key`, for reading only; None when there is no key. Raises WRONGTYPE."""
         value = self.db.get(key, self.now_ms)
         if value is None or type(value) is bytes or isinstance(value, (bytes, bytearray)):
+            return value
+        raise CommandError(errors.WRONG_TYPE)
+
+    def owned_string(self, key: bytes) -> StringValue | None:
+        """The string at `key` for a command that is about to write it: a key that is due is removed first, so that
+        its deadline does not outlive it. Raises WRONGTYPE."""
+        db = self.db
+        if db.deadlines:
+            db.drop_if_due(key, self.now_ms)
+        value = db.live.get(key)
+        if value is None or isinstance(value, (bytes, bytearray)):
             return value
         raise CommandError(errors.WRONG_TYPE)
 

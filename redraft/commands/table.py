@@ -17,6 +17,7 @@ from typing import Any
 
 from redraft.commands import errors
 from redraft.errors import CommandError
+from redraft.resp.reply import Status
 
 Reply = Any
 """A reply value, see `resp.reply`."""
@@ -273,21 +274,30 @@ def command(
     return declare
 
 
-def container(name: str, arity: int, flags: str = "", *, group: str, since: str, summary: str, acl: str = "") -> None:
-    """Declare a command that only holds sub-commands (CLIENT, CONFIG, OBJECT …)."""
-    TABLE.add(
-        Command(
-            name.lower(),
-            None,
-            arity,
-            frozenset(flags.split()),
-            group,
-            since,
-            summary,
-            "Depends on subcommand.",
-            categories=frozenset(acl.split()),
-        )
-    )
+def container(
+    name: str,
+    arity: int,
+    flags: str = "",
+    *,
+    group: str,
+    since: str,
+    summary: str,
+    acl: str = "",
+    help_since: str = "5.0.0",
+) -> None:
+    """Declare a command that only holds sub-commands (CLIENT, CONFIG, OBJECT …), and its HELP."""
+    declared = Command(
+        name.lower(), None, arity, frozenset(flags.split()), group, since, summary, "Depends on subcommand.",
+        categories=frozenset(acl.split()),
+    )  # fmt: skip
+    TABLE.add(declared)
+
+    @command(f"{name} HELP", 2, "loading stale", group=group, since=help_since, acl=acl, summary="Print this help.")
+    def show_help(context: Any, argv: list[bytes]) -> Reply:
+        lines = [f"{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
+        for sub in sorted(declared.subcommands.values(), key=lambda sub: sub.name):
+            lines += [sub.name.partition("|")[2].upper(), f"    {sub.summary}"]
+        return [Status(line.encode()) for line in lines]
 
 
 def numkeys_at(position: int, first: int | None = None) -> KeyFinder:

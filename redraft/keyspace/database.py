@@ -17,6 +17,7 @@ What this leaves out: which database a client selected, key patterns, types' com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from random import Random
 from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedDict, SortedSet
@@ -71,6 +72,10 @@ class Database:
     def keys_from(self, start: bytes, *, after: bool = False) -> Iterator[bytes]:
         """Keys in order from `start` on (`after`: without `start` itself), due ones included."""
         return self.live.irange(start, inclusive=(not after, True))
+
+    def random_key(self, random: Random) -> bytes | None:
+        """A key drawn uniformly, due ones included; None when there is none."""
+        return self.live.peekitem(random.randrange(len(self.live)))[0] if self.live else None
 
     # Changing. Every method first puts aside what a running flush still needs.
 

@@ -41,27 +41,34 @@ def prefix(pattern: bytes) -> bytes:
 
 
 def _translate(pattern: bytes) -> bytes:
-    parts = [bytearray()]  # what stands before, between and after the stars
+    """The pattern as a regular expression whose cost is bounded by the product of both lengths.
+
+    What stands between two `*` has a fixed length, so its leftmost match is as good as any: an atomic group keeps it,
+    and a hostile pattern (`a*a*a*a*b`) cannot make the matcher try every combination.
+    """
+    runs: list[bytearray] = [bytearray()]
     i = 0
     n = len(pattern)
     while i < n:
         c = pattern[i : i + 1]
         i += 1
         if c == b"*":
-            parts.append(bytearray())
+            while pattern[i : i + 1] == b"*":
+                i += 1
+            runs.append(bytearray())
         elif c == b"?":
-            parts[-1] += b"."
+            runs[-1] += b"."
         elif c == b"[":
-            i = _translate_class(pattern, i, parts[-1])
+            i = _translate_class(pattern, i, runs[-1])
         else:
             if c == b"\\" and i < n:
                 c = pattern[i : i + 1]
                 i += 1
-            parts[-1] += re.escape(c)
-    if len(parts) == 1:
-        return bytes(parts[0])
-    between = b"".join(b"(?>.*?" + part + b")" for part in parts[1:-1] if part)
-    return bytes(parts[0] + between + b".*" + parts[-1])
+            runs[-1] += re.escape(c)
+    if len(runs) == 1:
+        return bytes(runs[0])
+    middle = b"".join(b"(?>.*?%b)" % bytes(run) for run in runs[1:-1] if run)
+    return bytes(runs[0]) + middle + b".*" + bytes(runs[-1])
 
 
 def _translate_class(pattern: bytes, i: int, out: bytearray) -> int:

@@ -1,16 +1,16 @@
 """The request parser: hiredis where it agrees with Redis, the strict parser everywhere else.
 
 Theory. `resp.strict` defines what a request means; hiredis parses the same at C speed, but accepts more (`+OK` or `:5`
-inside a request), waits where Redis refuses (`$600000000`), and reserves memory for as many elements as a header
-announces. So:
+inside a request, RESP3's types between requests), waits where Redis refuses (`$600000000`), and reserves memory for as
+many elements as a header announces. So:
 
-* a chunk goes to hiredis only when nothing is pending, it begins with `*`, and no header in it announces 100,000 arguments
-  or more (`_HUGE_HEADER`, a search at C speed);
-* what hiredis returns is believed only if all arguments are bytes, none contains `\\r\\n$`, and the chunk holds exactly as
-  many `\\r\\n$` as there are arguments, so that each was a bulk string; otherwise the chunk is parsed again by the
-  strict parser (which is all that a value containing `\\r\\n$` costs);
-* when a command is left unfinished, packing the finished ones again tells where the tail begins, if they were canonical:
-  the tail goes to the strict parser, which finishes that command and applies every limit.
+* a chunk goes to hiredis only when nothing is pending, it begins with `*`, it is too short to hold an argument over the
+  limit, and no header in it announces 100,000 arguments or more (`_HUGE_HEADER`, a search at C speed);
+* what hiredis returns is believed only if all commands are lists of bytes and the chunk holds exactly as many `\\r\\n$`
+  as there are arguments, none of them inside an argument or across its end, so that each argument was a bulk string;
+  otherwise the strict parser parses the chunk again (which is all that a value containing `\\r\\n$` costs);
+* when a command is left unfinished, packing the finished ones again tells where the tail begins, if they were
+  canonical: the tail goes to the strict parser, which finishes that command and applies every limit.
 
 Invariant (tested): any bytes in any chunks give the same commands and the same error as the strict parser alone.
 """
@@ -28,6 +28,7 @@ from redraft.resp.strict import ProtocolError, StrictParser
 
 _HUGE_HEADER = re.compile(rb"\*[0-9]{6}")
 _NOTHING = object()
+_ONLY_LISTS = frozenset((list,))
 _pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
 
 
@@ -81,9 +82,16 @@ class RequestParser:
         self.last_chunk_canonical = False
         if self.error is not None:
             return []
-        if data[:1] == b"*" and self._strict.idle() and self.authenticated and _HUGE_HEADER.search(data) is None:
+        strict = self._strict
+        if (
+            data[:1] == b"*"
+            and strict.idle()
+            and self.authenticated
+            and len(data) <= strict.max_bulk_bytes
+            and _HUGE_HEADER.search(data) is None
+        ):
             return self._feed_fast(data)
-        self._strict.feed(data)
+        strict.feed(data)
         commands: list[list[bytes]] = []
         self._drain_strict(commands)
         return commands
@@ -108,17 +116,21 @@ class RequestParser:
         if unfinished:
             self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         try:
-            arguments = sum(map(len, commands))
-            plain = b"\r\n$" not in b"".join(chain.from_iterable(commands))
             if unfinished:
                 canonical = b"".join(_pack(tuple(command)) for command in commands)
                 end = len(canonical)
                 believed = data.startswith(canonical)
             else:
-                believed = plain and data.count(b"\r\n$") == arguments
+                values = b"$".join(chain.from_iterable(commands))
+                # Nearly always there is no carriage return, and one look (memchr) says so. The dollar between the
+                # arguments shows whether one ends in a part of `\r\n$`.
+                plain = b"\r" not in values or (
+                    b"\r\n$" not in values and b"\r$" not in values and data.endswith(b"\r\n")
+                )
+                believed = plain and data.count(b"\r\n$") == sum(map(len, commands))
         except TypeError:
             believed = False
-        if not believed or [] in commands:
+        if not believed or [] in commands or not _ONLY_LISTS.issuperset(map(type, commands)):
             self._strict.feed(data)
             commands = []
             self._drain_strict(commands)

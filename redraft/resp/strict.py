@@ -142,7 +142,6 @@ class StrictParser:
                 self._parts_bytes += len(piece)
                 if len(piece) < wanted:
                     return False
-            self._parts[-1:] = [self._parts[-1]]
             whole = b"".join(self._parts)
             self._argv.append(whole[:size])
             self._parts = []
@@ -177,6 +176,9 @@ class StrictParser:
 
 
 _SPACES = b" \t\n\v\f\r\0"
+"""What may stand between words and behind a closing quote (C's isspace)."""
+_WORD_ENDS = b" \t\n\r\0"
+"""What ends a word without quotes."""
 _ESCAPES = {ord("n"): 10, ord("r"): 13, ord("t"): 9, ord("b"): 8, ord("a"): 7}
 _HEX = b"0123456789abcdefABCDEF"
 
@@ -225,7 +227,7 @@ def split_words(line: bytes) -> list[bytes] | None:
                     break
                 else:
                     word.append(c)
-            elif c in _SPACES:
+            elif c in _WORD_ENDS:
                 break
             elif c in (34, 39):
                 quote = c

@@ -26,7 +26,6 @@ import trio
 
 from redraft import __version__
 from redraft.clock import SystemClock
-from redraft.commands.context import Limits
 from redraft.errors import RedraftError
 from redraft.ids import FIRST_SHARD_GROUP
 from redraft.ids import NodeId as NodeNumber
@@ -96,13 +95,7 @@ class App:
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
         raft = RaftNode(RaftConfig(id=NodeNumber(1)), store.group(FIRST_SHARD_GROUP), applied.index)
-        limits = Limits(settings.proto_max_bulk_len)
-
-        def follow_limit() -> None:
-            limits.max_bulk_bytes = settings.proto_max_bulk_len
-
-        settings.on_change("proto-max-bulk-len", follow_limit)
-        shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random, limits)
+        shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(shard, storage)
         node.reload = lambda: storage.load(settings.databases)[0]
         raft.campaign()

@@ -14,7 +14,7 @@ import logging
 from collections.abc import Callable
 from random import Random
 
-from redraft.commands.context import Context, Limits
+from redraft.commands.context import Context
 from redraft.commands.table import Command, CommandTable, Kind, Reply
 from redraft.errors import CommandError, StorageError
 from redraft.keyspace.cursors import Cursors
@@ -44,14 +44,13 @@ class Executor:
         table: CommandTable,
         monotonic_ns: Callable[[], int],
         read_random: Random,
-        limits: Limits,
     ) -> None:
         self.keyspace = keyspace
         self._table = table
         self._monotonic_ns = monotonic_ns
         cursors = Cursors()
-        self.write_context = Context(keyspace, cursors, limits)
-        self.read_context = Context(keyspace, cursors, limits)
+        self.write_context = Context(keyspace, cursors)
+        self.read_context = Context(keyspace, cursors)
         self.read_context.begin_reads(read_random)
         self.slow_ns = 1 << 62
         self.on_slow: SlowCallback | None = None

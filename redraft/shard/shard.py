@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from redraft.commands.context import Limits
 from redraft.commands.table import Command, CommandTable, Reply
 from redraft.errors import CommandError, StorageError
 from redraft.ids import GroupId, Index, Term
@@ -82,12 +81,11 @@ class Shard:
         table: CommandTable,
         monotonic_ns: Callable[[], int],
         seeds: Random,
-        limits: Limits,
     ) -> None:
         self.group = group
         self.raft = raft
         self.applied = applied
-        self.executor = Executor(keyspace, table, monotonic_ns, Random(seeds.getrandbits(64)), limits)
+        self.executor = Executor(keyspace, table, monotonic_ns, Random(seeds.getrandbits(64)))
         self.executor.read_context.now_ms = applied.time_ms
         self.batch = Batch()
         """The open batch: what arrives now is put into it."""

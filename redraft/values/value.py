@@ -47,6 +47,9 @@ class Value(Protocol):
     def decode(cls, payload: bytes) -> Self:
         """The value whose pieces joined to `payload`. Raises DamagedDataError when it is none."""
 
+    def encoding(self) -> bytes:
+        """How Redis would hold such a value (OBJECT ENCODING): `listpack`, `hashtable` …"""
+
     def memory_bytes(self) -> int:
         """Estimated bytes of memory, within a factor of two of the truth; O(1) or by sampling."""
 

@@ -1,0 +1,93 @@
+"""Looking into values: OBJECT, MEMORY USAGE, and DEBUG OBJECT's facts (Redis: object.c)."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from typing import Any
+
+from redraft.commands import errors, parse
+from redraft.commands.context import Context
+from redraft.commands.table import command, container
+from redraft.errors import CommandError
+from redraft.values import string
+from redraft.values.value import AnyValue
+
+SHARED_INTEGERS = 10_000
+"""Redis shares the objects of the integers below this; their REFCOUNT is INT_MAX."""
+INT_MAX = 2**31 - 1
+KEY_OVERHEAD_BYTES = 50
+"""What the map and the order of keys take for each key, besides the two objects."""
+
+_NO_LFU = (
+    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between"
+    " policies at runtime LRU and LFU data will take some time to adjust."
+)
+
+_about_key = partial(
+    command, arity=3, flags="readonly", group="generic", keys=(2, 2, 1), access="RO", acl="keyspace",
+    tips=("nondeterministic_output",),
+)  # fmt: skip
+
+container("OBJECT", -2, group="generic", since="2.2.3", summary="What can be told about a key's value")
+
+
+def encoding(value: AnyValue) -> bytes:
+    """What OBJECT ENCODING answers for a value."""
+    return string.encoding(value) if isinstance(value, (bytes, bytearray)) else value.encoding()
+
+
+def refcount(value: AnyValue) -> int:
+    """What OBJECT REFCOUNT answers for a value."""
+    if isinstance(value, bytes) and len(value) <= 4:
+        number = string.parse_int64(value)
+        if number is not None and 0 <= number < SHARED_INTEGERS:
+            return INT_MAX
+    return 1
+
+
+@_about_key("OBJECT ENCODING", since="2.2.3", summary="Tell how Redis would hold a key's value in memory")
+def object_encoding(context: Context, argv: list[bytes]) -> Any:
+    value = context.get(argv[2])
+    return None if value is None else encoding(value)
+
+
+@_about_key("OBJECT REFCOUNT", since="2.2.3", summary="Tell how many references Redis would hold to a key's value")
+def object_refcount(context: Context, argv: list[bytes]) -> Any:
+    value = context.get(argv[2])
+    return None if value is None else refcount(value)
+
+
+@_about_key("OBJECT IDLETIME", since="2.2.3", summary="0 for every key that exists: times of access are not kept")
+def object_idletime(context: Context, argv: list[bytes]) -> Any:
+    return 0 if context.exists(argv[2]) else None
+
+
+@_about_key("OBJECT FREQ", since="4.0.0", summary="An error for every key: frequencies of access are not kept")
+def object_freq(context: Context, argv: list[bytes]) -> Any:
+    if context.exists(argv[2]):
+        raise CommandError(_NO_LFU)
+    return None
+
+
+def memory_bytes(key: bytes, value: AnyValue) -> int:
+    """Bytes of memory that a key and its value take, estimated."""
+    of_value = sys.getsizeof(value) if isinstance(value, (bytes, bytearray)) else value.memory_bytes()
+    return sys.getsizeof(key) + of_value + KEY_OVERHEAD_BYTES
+
+
+container("MEMORY", -2, group="server", since="4.0.0", summary="What can be told about memory")
+
+
+@command(
+    "MEMORY USAGE", -3, "readonly", group="server", since="4.0.0", keys=(2, 2, 1), access="RO", acl="read",
+    summary="Estimate the memory of a key and its value",
+    complexity="O(N) where N is the number of samples.",
+)  # fmt: skip
+def memory_usage(context: Context, argv: list[bytes]) -> Any:
+    if len(argv) > 3 and (len(argv) != 5 or argv[3].lower() != b"samples"):
+        raise CommandError(errors.SYNTAX)
+    if len(argv) == 5 and parse.integer(argv[4]) < 0:
+        raise CommandError(errors.SYNTAX)
+    value = context.get(argv[2])
+    return None if value is None else memory_bytes(argv[2], value)

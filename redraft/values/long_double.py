@@ -1,0 +1,80 @@
+"""INCRBYFLOAT's arithmetic: the 80-bit long double of x86, which is what Redis computes with.
+
+A Python float has a mantissa of 53 bits, so `0.1 + 0.2` would be answered as 0.30000000000000004 where Redis answers
+0.3. Numbers are kept as exact fractions and rounded to a mantissa of 64 bits after each step, half to even, as the
+processor does; so the result is the same on every machine.
+
+Left out: subnormal numbers (below 3.4e-4932), which are rounded like any other; with 17 decimals they all show as 0.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+MANTISSA_BITS = 64
+MAX_EXPONENT = 16384
+"""Numbers of 2**16384 and more are infinite."""
+MAX_TEXT_BYTES = 256
+"""Longer texts are no numbers (util.c, string2ld)."""
+DECIMALS = 17
+
+_NUMBER = re.compile(
+    rb"(?P<sign>[+-]?)(?:(?P<int>[0-9]*)(?:\.(?P<frac>[0-9]*))?(?:[eE](?P<exp>[+-]?[0-9]+))?|(?P<inf>[iI][nN][fF](?:inity)?))\Z"
+)
+
+
+class LongDoubleOverflowError(ArithmeticError):
+    """The number is infinite, or would be."""
+
+
+def parse(text: bytes | bytearray) -> Fraction | None:
+    """The number that `text` is, rounded to a long double, or None. Raises LongDoubleOverflowError for infinities."""
+    if not text or len(text) >= MAX_TEXT_BYTES:
+        return None
+    match = _NUMBER.match(text)
+    if match is None:
+        return None
+    if match["inf"]:
+        raise LongDoubleOverflowError
+    whole, fraction = match["int"] or b"", match["frac"] or b""
+    if not whole and not fraction:
+        return None
+    exponent = int(match["exp"] or 0)
+    digits = int(whole + fraction)
+    if digits and abs(exponent) > 10_000:
+        return None
+    value = rounded(Fraction(digits) * Fraction(10) ** (exponent - len(fraction)))
+    if abs(value) >= Fraction(2) ** MAX_EXPONENT or (digits and value < Fraction(1, 2 ** (MAX_EXPONENT + 62))):
+        return None
+    return -value if match["sign"] == b"-" else value
+
+
+def add(first: Fraction, second: Fraction) -> Fraction:
+    """The sum as a long double. Raises LongDoubleOverflowError."""
+    total = rounded(first + second)
+    if abs(total) >= Fraction(2) ** MAX_EXPONENT:
+        raise LongDoubleOverflowError
+    return total
+
+
+def rounded(value: Fraction) -> Fraction:
+    """The nearest fraction whose mantissa has 64 bits; ties go to the even one."""
+    if not value:
+        return value
+    size = abs(value)
+    exponent = size.numerator.bit_length() - size.denominator.bit_length()
+    if size < Fraction(2) ** exponent:
+        exponent -= 1
+    unit = Fraction(2) ** (exponent - MANTISSA_BITS + 1)
+    return round(value / unit) * unit
+
+
+def show(value: Fraction) -> bytes:
+    """The number with at most 17 decimals, zeros at the end left off (util.c, ld2string in its human form)."""
+    scaled = round(abs(value) * 10**DECIMALS)
+    whole, decimals = divmod(scaled, 10**DECIMALS)
+    text = b"%d" % whole
+    if decimals:
+        text += b"." + (b"%0*d" % (DECIMALS, decimals)).rstrip(b"0")
+    return b"-" + text if value < 0 and scaled else text
