@@ -6,11 +6,12 @@ many elements as a header announces. So:
 
 * a chunk goes to hiredis only when nothing is pending, it begins with `*`, it is too short to hold an argument over the
   limit, and no header in it announces 100,000 arguments or more (`_HUGE_HEADER`, a search at C speed);
-* what hiredis returns is believed only if all commands are lists of bytes and the chunk holds exactly as many `\\r\\n$`
-  as there are arguments, none of them inside an argument or across its end, so that each argument was a bulk string;
-  otherwise the strict parser parses the chunk again (which is all that a value containing `\\r\\n$` costs);
-* when a command is left unfinished, packing the finished ones again tells where the tail begins, if they were
-  canonical: the tail goes to the strict parser, which finishes that command and applies every limit.
+* what hiredis returns is believed only if no argument has a carriage return in it (so that wherever `\\r\\n$` and
+  `\\r\\n*` stand, a header begins), and the chunk holds one `\\r\\n$` for each argument and one `\\r\\n*` for each
+  command after the first: then all were arrays of bulk strings;
+* otherwise, and when a command is left unfinished, packing the finished ones again tells whether they were canonical,
+  and where the tail begins: the tail goes to the strict parser, which finishes that command and applies every limit;
+* what is not believed is parsed again, by the strict parser.
 
 Invariant (tested): any bytes in any chunks give the same commands and the same error as the strict parser alone.
 """
@@ -28,7 +29,6 @@ from redraft.resp.strict import ProtocolError, StrictParser
 
 _HUGE_HEADER = re.compile(rb"\*[0-9]{6}")
 _NOTHING = object()
-_ONLY_LISTS = frozenset((list,))
 _pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
 
 
@@ -116,21 +116,15 @@ class RequestParser:
         if unfinished:
             self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         try:
-            if unfinished:
+            if unfinished or b"\r" in b"".join(chain.from_iterable(commands)):
                 canonical = b"".join(_pack(tuple(command)) for command in commands)
                 end = len(canonical)
-                believed = data.startswith(canonical)
+                believed = data.startswith(canonical) and (unfinished or end == len(data))
             else:
-                values = b"$".join(chain.from_iterable(commands))
-                # Nearly always there is no carriage return, and one look (memchr) says so. The dollar between the
-                # arguments shows whether one ends in a part of `\r\n$`.
-                plain = b"\r" not in values or (
-                    b"\r\n$" not in values and b"\r$" not in values and data.endswith(b"\r\n")
-                )
-                believed = plain and data.count(b"\r\n$") == sum(map(len, commands))
+                believed = data.count(b"\r\n$") == sum(map(len, commands)) and data.count(b"\r\n*") == len(commands) - 1
         except TypeError:
             believed = False
-        if not believed or [] in commands or not _ONLY_LISTS.issuperset(map(type, commands)):
+        if not believed or [] in commands:
             self._strict.feed(data)
             commands = []
             self._drain_strict(commands)

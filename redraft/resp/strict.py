@@ -26,12 +26,22 @@ class ProtocolError(Exception):
 class StrictParser:
     """Parses requests from `buffer`, which the caller appends to."""
 
-    __slots__ = ("_argv", "_bulk_bytes", "_missing", "_parts", "_parts_bytes", "buffer", "max_bulk_bytes")
+    __slots__ = (
+        "_argv",
+        "_argv_bytes",
+        "_bulk_bytes",
+        "_missing",
+        "_parts",
+        "_parts_bytes",
+        "buffer",
+        "max_bulk_bytes",
+    )
 
     def __init__(self, max_bulk_bytes: int) -> None:
         self.max_bulk_bytes = max_bulk_bytes
         self.buffer = bytearray()
         self._argv: list[bytes] = []
+        self._argv_bytes = 0
         self._missing = 0
         """Arguments of the command under way that are still to come."""
         self._bulk_bytes = -1
@@ -46,7 +56,7 @@ class StrictParser:
     @property
     def pending_bytes(self) -> int:
         """Bytes held of what is not complete."""
-        return len(self.buffer) + self._parts_bytes + sum(map(len, self._argv))
+        return len(self.buffer) + self._parts_bytes + self._argv_bytes
 
     def feed(self, data: bytes) -> None:
         """Take bytes; a large argument's go straight to its parts."""
@@ -83,6 +93,7 @@ class StrictParser:
                 return None
             if not self._missing:
                 argv, self._argv = self._argv, []
+                self._argv_bytes = 0
                 return argv
 
     def _line(self, too_big: str) -> bytes | None:
@@ -155,6 +166,7 @@ class StrictParser:
                 self._parts_bytes = len(self.buffer)
                 self.buffer.clear()
             return False
+        self._argv_bytes += size
         self._bulk_bytes = -1
         self._missing -= 1
         return True
