@@ -1,9 +1,9 @@
 """A shard's data on disk: a RocksDB directory that holds the keyspace exactly as of one log index.
 
-Nothing enters an image but by ingestion: a flush writes its records in order to a sorted file outside, together with the
-meta record, and the file becomes part of the image atomically. So there is no write-ahead log, and at any instant the image
-is of one index: the old or the new one. Image keys begin with a generation (see `keyspace.keyspace`); the meta record's
-key, eight bytes of 0xff, sorts after all of them (a generation never reaches 2³² - 1).
+Nothing enters an image but by ingestion: a flush writes its records in order to a sorted file outside, together with
+the meta record, and the file becomes part of the image atomically. So there is no write-ahead log, and at any instant
+the image is of one index: the old or the new one. Image keys begin with a generation (see `keyspace.keyspace`); the
+meta record's key, eight bytes of 0xff, sorts after all of them (a generation never reaches 2³² - 1).
 
 Measured: 0.7 µs to add a record of 100 bytes, 2–3 ms to ingest a file, 0.9 µs to read a record back.
 

@@ -5,12 +5,16 @@ rocksdict raises plain `Exception` with RocksDB's status text; `translated` is t
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rocksdict import Options
 
 from redraft.errors import DamagedDataError, DirectoryInUseError, DiskFullError, RedraftError, StorageError
+
+_LOCKED = ("while lock file", "lock is already held", "lock hold by")
+"""What RocksDB says when another process, or this one, has a database open."""
 
 
 @contextmanager
@@ -21,7 +25,8 @@ def translated(doing: str) -> Iterator[None]:
     except RedraftError:
         raise
     except OSError as error:
-        raise StorageError(f"{doing}: {error.strerror or error}") from error
+        kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
+        raise kind(f"{doing}: {error.strerror or error}") from error
     except Exception as error:
         raise _translate(doing, str(error)) from error
 
@@ -32,7 +37,7 @@ def _translate(doing: str, text: str) -> StorageError:
         return DiskFullError(f"{doing}: the disk is full ({text})")
     if "corruption" in low or "checksum" in low or "bad table magic" in low or "no such file" in low:
         return DamagedDataError(f"{doing}: the data is damaged ({text})")
-    if "lock" in low and ("held" in low or "resource temporarily unavailable" in low):
+    if any(words in low for words in _LOCKED):
         return DirectoryInUseError(f"{doing}: another process has it open ({text})")
     if "permission denied" in low:
         return StorageError(f"{doing}: permission denied ({text})")
