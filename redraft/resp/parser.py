@@ -121,7 +121,11 @@ class RequestParser:
                 end = len(canonical)
                 believed = data.startswith(canonical) and (unfinished or end == len(data))
             else:
-                believed = data.count(b"\r\n$") == sum(map(len, commands)) and data.count(b"\r\n*") == len(commands) - 1
+                believed = (
+                    data.count(b"\r\n$") == sum(map(len, commands))
+                    and data.count(b"\r\n*") == len(commands) - 1
+                    and data.endswith(b"\r\n")
+                )
         except TypeError:
             believed = False
         if not believed or [] in commands:

@@ -293,6 +293,7 @@ def test_limits_grow_once_the_client_has_authenticated() -> None:
         pytest.param(packed(b"PING"), True, id="one command"),
         pytest.param(packed(b"SET", b"k", EVERY_BYTE) * 3, True, id="three commands"),
         pytest.param(packed(b"PING") + b"*1\r\n", False, id="a command and a part"),
+        pytest.param(b"*1\r\n$4\r\nPINGxx", False, id="a command that ends oddly"),
         pytest.param(b"PING\r\n", False, id="inline"),
         pytest.param(packed(b"PING") + b"*0\r\n", False, id="a command and an empty one"),
         pytest.param(b"*1\r\n+PING\r\n", False, id="broken"),
