@@ -5,7 +5,7 @@ inside a request, RESP3's types between requests), waits where Redis refuses (`$
 many elements as a header announces. So:
 
 * a chunk goes to hiredis only when nothing is pending, it begins with `*`, it is too short to hold an argument over the
-  limit, and no header in it announces 100,000 arguments or more (`_HUGE_HEADER`, a search at C speed);
+  limit, and no header in it announces 100,000 elements or more (`_HUGE_HEADER`, a search at C speed);
 * what hiredis returns is believed only if no argument has a carriage return in it (so that wherever `\\r\\n$` and
   `\\r\\n*` stand, a header begins), and the chunk holds one `\\r\\n$` for each argument and one `\\r\\n*` for each
   command after the first: then all were arrays of bulk strings;
@@ -28,6 +28,8 @@ import hiredis
 from redraft.resp.strict import ProtocolError, StrictParser
 
 _HUGE_HEADER = re.compile(rb"\*[0-9]{6}")
+_HUGE_REPLY_HEADER = re.compile(rb"[~>%][0-9]{6}")
+"""RESP3's sets, pushes and maps. This search is slow, so three fast ones (memchr) ask first whether there is any."""
 _NOTHING = object()
 _pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
 
@@ -89,6 +91,7 @@ class RequestParser:
             and self.authenticated
             and len(data) <= strict.max_bulk_bytes
             and _HUGE_HEADER.search(data) is None
+            and not ((b"~" in data or b">" in data or b"%" in data) and _HUGE_REPLY_HEADER.search(data))
         ):
             return self._feed_fast(data)
         strict.feed(data)
@@ -111,8 +114,8 @@ class RequestParser:
             # hiredis does not say whether it is inside a command: an empty one comes back at once only if it is not.
             reader.feed(b"*0\r\n")
             unfinished = gets() != []
-        except hiredis.ProtocolError:
-            pass
+        except (hiredis.ProtocolError, TypeError):
+            pass  # TypeError: a map whose key is an array
         if unfinished:
             self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         try:

@@ -91,6 +91,7 @@ def test_random_bytes(data: bytes, cuts: list[int], authenticated: bool) -> None
 @example(b"*1\r\n$4\r\nPING\r\n+\r\n", [], True)
 @example(b"*1\r\n$4\r\nPING\r\n~1\r\n$1\r\na\r\n", [], True)
 @example(b"*2\r\n$2\r\na\r\n$+x\r\n", [], True)
+@example(b"*1\r\n%1\r\n*1\r\n", [], True)
 def test_pieces_of_the_protocol_in_any_order(data: bytes, cuts: list[int], authenticated: bool) -> None:
     assert_agreement(data, cuts, authenticated)
 

@@ -113,6 +113,9 @@ WHOLE = {
     "a set behind a command": (packed(b"PING") + b"~1\r\n$1\r\na\r\n", [PING, [b"~1"], [b"$1"], [b"a"]]),
     "a map behind a command": (packed(b"PING") + b"%1\r\n$1\r\na\r\n+b\r\n", [PING, [b"%1"], [b"$1"], [b"a"], [b"+b"]]),
     "a push behind a command": (packed(b"PING") + b">1\r\n$1\r\na\r\n", [PING, [b">1"], [b"$1"], [b"a"]]),
+    "a map with an array for a key behind a command": (
+        packed(b"PING") + b"%1\r\n*0\r\n+a\r\n", [PING, [b"%1"], [b"+a"]]),
+    "a push of two thousand million behind a command": (packed(b"PING") + b">2000000000\r\n", [PING, [b">2000000000"]]),
     "an error behind a command": (packed(b"PING") + b"-ERR x\r\n", [PING, [b"-ERR", b"x"]]),
 }  # fmt: skip
 
@@ -151,6 +154,8 @@ BROKEN = {
     "a simple string as an argument": (b"*1\r\n+OK\r\n", [], "expected '$', got '+'"),
     "an integer as an argument": (b"*1\r\n:5\r\n", [], "expected '$', got ':'"),
     "an array as an argument": (b"*1\r\n*1\r\n$1\r\na\r\n", [], "expected '$', got '*'"),
+    "a map with an array for a key as an argument": (b"*1\r\n%1\r\n*0\r\n+a\r\n", [], "expected '$', got '%'"),
+    "a set of two thousand million as an argument": (b"*1\r\n~2000000000\r\n", [], "expected '$', got '~'"),
     "an argument, then a word": (b"*2\r\n$1\r\na\r\nb\r\n", [], "expected '$', got 'b'"),
     "a line end where a header should be": (b"*1\r\n\r\n", [], "expected '$', got '\r'"),
     "a byte that is no letter": (b"*1\r\n\xff\r\n", [], "expected '$', got '\xff'"),
