@@ -16,6 +16,9 @@ class Clock(Protocol):
     def now_ms(self) -> int:
         """Milliseconds since the Unix epoch. It may jump: nothing that must be ordered relies on it."""
 
+    def now_us(self) -> int:
+        """Microseconds since the Unix epoch (TIME)."""
+
     def monotonic_ns(self) -> int:
         """Nanoseconds since some fixed instant; it never goes back."""
 
@@ -25,6 +28,9 @@ class SystemClock:
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def now_us(self) -> int:
+        return time.time_ns() // 1000
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()

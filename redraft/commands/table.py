@@ -284,10 +284,14 @@ def container(
     summary: str,
     acl: str = "",
     help_since: str = "5.0.0",
+    handler: Handler | None = None,
 ) -> None:
-    """Declare a command that only holds sub-commands (CLIENT, CONFIG, OBJECT …), and its HELP."""
+    """Declare a command that holds sub-commands (CLIENT, CONFIG, OBJECT …), and its HELP.
+
+    `handler` is for one that may also be called without a sub-command (COMMAND).
+    """
     declared = Command(
-        name.lower(), None, arity, frozenset(flags.split()), group, since, summary, "Depends on subcommand.",
+        name.lower(), handler, arity, frozenset(flags.split()), group, since, summary, "Depends on subcommand.",
         categories=frozenset(acl.split()),
     )  # fmt: skip
     TABLE.add(declared)

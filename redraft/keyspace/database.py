@@ -35,7 +35,7 @@ class Database:
     object and makes one of a new generation, SWAPDB exchanges two, both without touching a key.
     """
 
-    __slots__ = ("deadlines", "dirty", "due", "flushing", "generation", "live", "on_change")
+    __slots__ = ("deadlines", "dirty", "due", "expired", "flushing", "generation", "live", "on_change")
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
@@ -43,6 +43,8 @@ class Database:
         self.deadlines: dict[bytes, int] = {}
         self.due: SortedSet[tuple[int, bytes]] = SortedSet()
         self.dirty: set[bytes] = set()
+        self.expired = 0
+        """Keys removed because their deadline had come."""
         self.flushing: DatabaseFlush | None = None
         self.on_change: Callable[[Database, bytes], None] | None = None
         """Called with each key just before it changes, while anybody watches keys (WATCH)."""
@@ -123,7 +125,7 @@ class Database:
         """The key's value to be changed in place by this command, or None when it does not exist (a due key is
         removed first). A flush under way gets a frozen copy."""
         if self.deadlines and key in self.deadlines and self.deadlines[key] <= now_ms:
-            self.delete(key)
+            self.drop_if_due(key, now_ms)
             return None
         value = self.live.get(key)
         if value is None:
@@ -136,6 +138,7 @@ class Database:
     def drop_if_due(self, key: bytes, now_ms: int) -> bool:
         """Remove the key if its deadline has come; whether it did. Writes call it for the keys that they touch."""
         if self.deadlines and key in self.deadlines and self.deadlines[key] <= now_ms:
+            self.expired += 1
             return self.delete(key)
         return False
 
@@ -146,6 +149,7 @@ class Database:
         while reaped < limit and due and due[0][0] <= now_ms:
             self.delete(due[0][1])
             reaped += 1
+        self.expired += reaped
         return reaped
 
     def load(self, items: list[tuple[bytes, AnyValue, int | None]]) -> None:

@@ -65,6 +65,7 @@ class Keyspace:
         self._tell_all_keys(old)
         fresh = Database(self._next_generation)
         fresh.on_change = self.on_change
+        fresh.expired = old.expired
         self._next_generation += 1
         self.databases[number] = fresh
         if old.flushing is None:
@@ -179,6 +180,7 @@ class Keyspace:
         return {
             "keys": sum(len(database) for database in self.databases),
             "expires": sum(len(database.deadlines) for database in self.databases),
+            "expired": sum(database.expired for database in self.databases),
             "dirty_keys": self.dirty_keys(),
             "graveyard": len(self.graveyard),
         }

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from redraft.node.session import Session
 
 NO_REPLY: Any = object()
-"""What a handler returns when it has answered already, will answer later (the session is blocked) or must not answer."""
+"""What a handler returns when it has answered already, will answer later (the session is blocked) or must not."""
 
 
 class SessionContext:

@@ -1,8 +1,8 @@
 """When the memtable is written to the image, and in what slices.
 
-Theory (design section 6). A flush is started when enough keys are dirty or enough log has been written since the last one,
-so that both the dirty set and the log that a restart replays stay bounded; or because somebody asked (SAVE, SHUTDOWN,
-DEBUG RELOAD). It goes through three phases:
+Theory (design section 6). A flush is started when enough keys are dirty or enough log has been written since the last
+one, so that both the dirty set and the log that a restart replays stay bounded; or because somebody asked (SAVE,
+SHUTDOWN, DEBUG RELOAD). It goes through three phases:
 
     idle → writing   (a slice a tick: about `SLICE_NS`, more when keys become dirty faster than they are written)
          → finishing (the file is fsynced and ingested, which takes a disk's time: a background job)

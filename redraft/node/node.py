@@ -1,15 +1,16 @@
 """A node above its sockets: what a tick does, in order.
 
-Theory (design section 2). The server calls, at each wake-up: `begin_tick`; `receive` for every chunk of bytes that came in;
-then, as long as `collect` returns something to persist, persists it and calls `persisted`; then `end_tick`; and sends
-what stands in `outgoing`. A simulator does the same with time and disk of its own making. While a persist is under way in
-another thread the server skips `collect`, so writes gather into the next entry: group commit comes from nothing else.
+Theory (design section 2). The server calls, at each wake-up: `begin_tick`; `receive` for every chunk of bytes that
+came in; then, as long as `collect` returns something to persist, persists it and calls `persisted`; then `end_tick`;
+and sends what stands in `outgoing`. A simulator does the same with time and disk of its own making. While a persist
+is under way in another thread the server skips `collect`, so writes gather into the next entry: group commit comes
+from nothing else.
 
 Nothing here waits, reads a clock that was not handed in, or touches a file. What takes a disk's time is a *job*: the
 server runs it in a thread and calls its end back on the node's own thread.
 
-Invariants (`check`): every session with ready replies is in `outgoing`; `plain` is true exactly while no command needs the
-long road because of the node's state.
+Invariants (`check`): every session with ready replies is in `outgoing`; `plain` is true exactly while no command
+needs the long road because of the node's state.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from redraft.errors import CommandError
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
+from redraft.node.latency import LatencyMonitor
 from redraft.node.process import NoProcess, ProcessFacts
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
@@ -44,6 +46,7 @@ log = logging.getLogger("redraft.node")
 
 REAP_INTERVAL_MS = 10
 """The least time between two proposals that remove due keys."""
+NEVER_NS = 1 << 62
 REAP_KEYS = 200
 """Due keys that one proposal removes."""
 
@@ -84,6 +87,7 @@ class Node:
         self._jobs_running: list[Job] = []
         self.statistics = NodeStatistics()
         self.slowlog = SlowLog()
+        self.latency = LatencyMonitor()
         self.monitors: dict[int, Session] = {}
         self.loading = True
         self.out_of_memory = False
@@ -102,7 +106,9 @@ class Node:
         self._next_session_id = 1
         self._last_reap_ms = 0
         self._reap = self.table.find(b"redraft|reap")
-        self.slow_ns = 1 << 62
+        self.slow_ns = NEVER_NS
+        self.run_id = f"{random.getrandbits(160):040x}"
+        """Drawn anew at each start; INFO shows it as Redis does."""
         self.process: ProcessFacts = NoProcess()
         """What the server knows about the process."""
         self.reload: Callable[[], Keyspace] | None = None
@@ -116,7 +122,11 @@ class Node:
         self.watches = Watches(shard.keyspace)
         self.flusher = Flusher(self, shard, storage)
         shard.executor.on_slow = self.on_slow
-        self.set_slow_threshold(self.settings.slowlog_log_slower_than)
+        for option in ("slowlog-log-slower-than", "latency-monitor-threshold"):
+            self.settings.on_change(option, self.refresh_slow)
+        self.settings.on_change("slowlog-max-len", lambda: self.slowlog.trim(self.settings.slowlog_max_len))
+        self.settings.on_change("requirepass", self._follow_password)
+        self.refresh_slow()
 
     def serve(self) -> None:
         """What the log held when the node started has been applied: take commands."""
@@ -144,6 +154,13 @@ class Node:
         self.sessions[session.id] = session
         self.statistics.connections_received += 1
         return session
+
+    def _follow_password(self) -> None:
+        """New connections must authenticate from now on, or need not; those that are in stay in, as in Redis."""
+        if not self.settings.requirepass:
+            for session in self.sessions.values():
+                session.authenticated = session.parser.authenticated = True
+                session.refresh_plain()
 
     def close_session(self, session: Session) -> None:
         """The connection is gone: forget the session; what it has in flight is still applied."""
@@ -316,27 +333,68 @@ class Node:
         self._paused_sessions.append(session)
         self.block(session, Blocked("pause"))
 
-    # MONITOR and SLOWLOG.
+    # Watching: MONITOR, SLOWLOG, LATENCY, INFO.
 
     def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
         """Show a command to the monitoring sessions."""
-        line = self.statistics.monitor_line(self.clock.now_ms(), session, argv)
+        line = self.statistics.monitor_line(self.clock.now_us(), session, argv)
         for monitor in self.monitors.values():
             monitor.answer(line)
             self.outgoing[monitor] = None
 
-    def set_slow_threshold(self, microseconds: int) -> None:
-        """SLOWLOG's threshold; negative: never."""
-        self.slow_ns = microseconds * 1000 if microseconds >= 0 else 1 << 62
-        if hasattr(self, "shard"):
-            self.shard.executor.slow_ns = self.slow_ns
+    def refresh_slow(self) -> None:
+        """Recompute `slow_ns` from the thresholds of SLOWLOG (negative: never) and LATENCY (0: never)."""
+        slowlog_us = self.settings.slowlog_log_slower_than
+        latency_ms = self.settings.latency_monitor_threshold
+        thresholds = [slowlog_us * 1000] if slowlog_us >= 0 else []
+        if latency_ms:
+            thresholds.append(latency_ms * 1_000_000)
+        self.slow_ns = min(thresholds, default=NEVER_NS)
+        self.shard.executor.slow_ns = self.slow_ns
 
     def on_slow(self, owner: object, command: Command, argv: list[bytes], took_ns: int) -> None:
         """A command took at least `slow_ns`."""
-        if "skip_slowlog" in command.flags:
+        settings = self.settings
+        if settings.latency_monitor_threshold and took_ns >= settings.latency_monitor_threshold * 1_000_000:
+            name = "fast-command" if "fast" in command.flags else "command"
+            self.latency.add(name, self.now_ms, took_ns // 1_000_000)
+        if "skip_slowlog" in command.flags or not 0 <= settings.slowlog_log_slower_than * 1000 <= took_ns:
             return
         session = owner if isinstance(owner, Session) else getattr(owner, "session", None)
-        self.slowlog.add(self.now_ms, took_ns // 1000, argv, session, self.settings.slowlog_max_len)
+        self.slowlog.add(self.now_ms, took_ns // 1000, argv, session, settings.slowlog_max_len)
+
+    def took(self, event: str, took_ns: int) -> None:
+        """An event of LATENCY's (`fsync`, `tick`) took so long."""
+        threshold_ms = self.settings.latency_monitor_threshold
+        if threshold_ms and took_ns >= threshold_ms * 1_000_000:
+            self.latency.add(event, self.now_ms, took_ns // 1_000_000)
+
+    def commands_processed(self) -> int:
+        """Commands executed since the start or the last CONFIG RESETSTAT."""
+        return sum(c.calls + sum(sub.calls for sub in c.subcommands.values()) for c in self.table)
+
+    def errors(self) -> dict[str, int]:
+        """Error replies by their first word."""
+        found = dict(self.statistics.errors)
+        for code, count in self.shard.executor.errors.items():
+            found[code] = found.get(code, 0) + count
+        return found
+
+    def reset_statistics(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.statistics.reset()
+        self.shard.executor.errors.clear()
+        for declared in self.table:
+            for each in (declared, *declared.subcommands.values()):
+                each.calls = each.nanoseconds = each.rejected_calls = each.failed_calls = 0
+
+    def reload_keyspace(self) -> None:
+        """Write what changed to the image, read the image back, and go on with what it says (DEBUG RELOAD)."""
+        assert self.reload is not None
+        self.flusher.run_to_end()
+        keyspace = self.reload()
+        self.shard.executor.replace_keyspace(keyspace)
+        self.watches.follow(keyspace)
 
     # Jobs.
 

@@ -14,6 +14,10 @@ class ProcessFacts(Protocol):
     def pid(self) -> int:
         """The process id."""
 
+    @property
+    def tcp_port(self) -> int:
+        """The port that clients connect to."""
+
     def rss_bytes(self) -> int:
         """Resident memory."""
 
@@ -29,6 +33,7 @@ class NoProcess:
 
     peak_rss_bytes = 0
     pid = 0
+    tcp_port = 0
 
     def rss_bytes(self) -> int:
         """Nothing."""

@@ -1,13 +1,14 @@
 """Routing: what becomes of each command that a client sends.
 
-Theory (design section 2). A session's commands take effect in its order. A read with nothing of the session's pending is
-executed at once. A write is put into its shard's open batch and its reply waits in a segment. A read behind such a
-write is put into the same batch, unlogged, and is executed in its turn. A session command is executed at once; its reply
-is queued behind the others. A command that changes how *earlier* replies are encoded or sent (HELLO, RESET, CLIENT REPLY), and
-any that blocks, waits until the session owes nothing: the commands from it on are put into the backlog.
+Theory (design section 2). A session's commands take effect in its order. A read with nothing of the session's pending
+is executed at once. A write is put into its shard's open batch and its reply waits in a segment. A read behind such a
+write is put into the same batch, unlogged, and is executed in its turn. A session command is executed at once; its
+reply is queued behind the others. A command that changes how *earlier* replies are encoded or sent (HELLO, RESET,
+CLIENT REPLY), and any that blocks, waits until the session owes nothing: the commands from it on are put into the
+backlog.
 
-`route` is the hot path and flat on purpose: a plain session (no MULTI, authenticated, …) on a plain node (no
-monitor, not paused, not loading) pays one table look-up and one arity check before its handler. All else is in `_dispatch`.
+`route` is the hot path and flat on purpose: a plain session (no MULTI, authenticated, …) on a plain node (no monitor,
+not paused, not loading) pays one table look-up and one arity check before its handler. All else is in `_dispatch`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from redraft.node.node import Node
 
 BARRIERS = frozenset({"hello", "reset", "client|reply", "monitor", "save", "shutdown", "client|pause", "watch"})
-"""Session commands that wait until all earlier replies of their session have been encoded (and DEBUG's, all of them)."""
+"""Session commands that wait until all earlier replies of their session have been encoded (all of DEBUG's do too)."""
 
 IMMEDIATE_IN_MULTI = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 """Commands that MULTI does not queue (server.c, processCommand)."""
@@ -102,6 +103,7 @@ class Router:
             command = node.table.lookup(argv)
             self._admit(session, command, argv)
         except CommandError as error:
+            node.statistics.count_error(error.text)
             if session.multi is not None:
                 session.multi_failed = True
             self._answer(session, error)
@@ -190,6 +192,7 @@ class Router:
             reply = command.handler(context, argv)  # type: ignore[misc]
         except CommandError as error:
             command.failed_calls += 1
+            node.statistics.count_error(error.text)
             reply = error
         took = node.clock.monotonic_ns() - started
         command.calls += 1

@@ -28,8 +28,11 @@ class NodeStatistics:
         self.ticks = 0
         self.tick_max_us = 0
         self.tick_histogram = [0] * TICK_BUCKETS
-        self.persists = 0
-        self.persist_ns = 0
+        self.errors: dict[str, int] = {}
+        """Error replies made on this floor, by their first word."""
+        self.operations_a_second = 0
+        self._sampled_operations = 0
+        self._sampled_ms = 0
 
     def tick_took(self, microseconds: int) -> None:
         """A tick has ended."""
@@ -38,12 +41,27 @@ class NodeStatistics:
             self.tick_max_us = microseconds
         self.tick_histogram[min(microseconds.bit_length(), TICK_BUCKETS - 1)] += 1
 
+    def sample(self, now_ms: int, operations: int) -> None:
+        """Once a second: see how many commands there have been by now."""
+        passed_ms = now_ms - self._sampled_ms
+        if passed_ms > 0:
+            self.operations_a_second = max(0, operations - self._sampled_operations) * 1000 // passed_ms
+        self._sampled_ms = now_ms
+        self._sampled_operations = operations
+
+    def count_error(self, text: str) -> None:
+        """An error was answered."""
+        code = text.split(" ", 1)[0]
+        self.errors[code] = self.errors.get(code, 0) + 1
+
     @staticmethod
-    def monitor_line(now_ms: int, session: Session, argv: list[bytes]) -> Status:
+    def monitor_line(now_us: int, session: Session, argv: list[bytes]) -> Status:
         """A command as MONITOR shows it (replication.c, replicationFeedMonitors)."""
         words = " ".join(_quoted(arg) for arg in argv)
         where = "unix:" + session.address if session.unix else session.address
-        return Status(f"{now_ms // 1000}.{now_ms % 1000:03d}000 [{session.database} {where}] {words}".encode("latin-1"))
+        return Status(
+            f"{now_us // 1_000_000}.{now_us % 1_000_000:06d} [{session.database} {where}] {words}".encode("latin-1")
+        )
 
 
 def _quoted(data: bytes) -> str:

@@ -1,12 +1,13 @@
 """WATCH: which sessions watch which keys, and what makes their EXEC fail.
 
-Theory. EXEC must fail if a watched key was changed between WATCH and EXEC's own place in the log. What was applied before
-EXEC is proposed is known exactly: the keyspace calls `changed` just before each change. What was proposed earlier and is not
-applied yet is not known, so a write *aimed* at a watched key makes its watchers suspicious of that batch, and EXEC is
-refused while the batch is unapplied. Refusing without need is allowed (the client tries again); it happens only to truly
-concurrent writes. No versions are stored, and a node without watchers pays nothing.
+Theory. EXEC must fail if a watched key was changed between WATCH and EXEC's own place in the log. What was applied
+before EXEC is proposed is known exactly: the keyspace calls `changed` just before each change. What was proposed
+earlier and is not applied yet is not known, so a write *aimed* at a watched key makes its watchers suspicious of that
+batch, and EXEC is refused while the batch is unapplied. Refusing without need is allowed (the client tries again); it
+happens only to truly concurrent writes. No versions are stored, and a node without watchers pays nothing.
 
-Invariants: `watchers` and each session's `watched` mirror each other; the keyspace calls back exactly while anyone watches.
+Invariants: `watchers` and each session's `watched` mirror each other; the keyspace calls back exactly while anyone
+watches.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Watches:
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
         self.watchers: dict[tuple[int, bytes], dict[Session, bool]] = {}
-        """(database, key) → its watchers, each with whether the key was there but due already when it began to watch."""
+        """(database, key) → its watchers, each with whether the key was due already when it began to watch."""
 
     def follow(self, keyspace: Keyspace) -> None:
         """The keyspace was read anew: go on with the new object."""

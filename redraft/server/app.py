@@ -165,13 +165,15 @@ class App:
 
 async def run_job(node: Node, reactor: Reactor, job: Job) -> None:
     """Run a node's job in a thread and tell the node."""
-    await trio.to_thread.run_sync(job.run)
+    with trio.CancelScope(shield=True):
+        # A flush that was begun must end one way or the other before the stores are closed.
+        await trio.to_thread.run_sync(job.run)
     node.job_done(job)
     reactor.wake()
 
 
 def _quiet_garbage_collector() -> None:
-    """Data holds no cycles: take what was loaded out of the collector's sight, and collect only young garbage, by hand."""
+    """Data holds no cycles: hide what was loaded from the collector, and collect only young garbage, by hand."""
     gc.collect()
     gc.freeze()
     gc.disable()

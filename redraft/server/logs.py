@@ -1,8 +1,8 @@
 """Asynchronous logging: a queue between whoever logs and the terminal or the disk, so that no tick waits for either.
 
-Levels are Redis's: debug, verbose, notice, warning; redraft logs with the standard library, and they are mapped onto its
-levels. Lines look as Redis's do, or are JSON objects. The queue is bounded: when whatever reads the log is stuck, lines are
-dropped and their number is told once it moves again; the server goes on.
+Levels are Redis's: debug, verbose, notice, warning; redraft logs with the standard library, and they are mapped onto
+its levels. Lines look as Redis's do, or are JSON objects. The queue is bounded: when whatever reads the log is stuck,
+lines are dropped and their number is told once it moves again; the server goes on.
 """
 
 from __future__ import annotations

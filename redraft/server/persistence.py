@@ -1,12 +1,13 @@
 """Making Readies durable: one write batch for all groups, one fsync, inline or in the persister thread.
 
-Theory (design section 2, step 4). `write` hands the entries to the log store, which the operating system then holds; `sync`
-is the fsync. Acknowledgement needs both (`appendfsync always`). The fsync of a fast disk is shorter than what a thread's
-return costs under the GIL, so it is awaited inline; on a slower disk it runs in one persister thread. The choice follows
-a running mean of what fsyncs take, with hysteresis: over `SLOW_NS` inline moves to the thread, under `FAST_NS` back.
+Theory (design section 2, step 4). `write` hands the entries to the log store, which the operating system then holds;
+`sync` is the fsync. Acknowledgement needs both (`appendfsync always`). The fsync of a fast disk is shorter than what
+a thread's return costs under the GIL, so it is awaited inline; on a slower disk it runs in one persister thread. The
+choice follows a running mean of what fsyncs take, with hysteresis: over `SLOW_NS` inline moves to the thread, under
+`FAST_NS` back.
 
-`appendfsync everysec` and `no` acknowledge what only the operating system holds: a crash of the process loses nothing, a
-power cut loses up to a second, or whatever the system had not written.
+`appendfsync everysec` and `no` acknowledge what only the operating system holds: a crash of the process loses
+nothing, a power cut loses up to a second, or whatever the system had not written.
 
 Invariants: at most one fsync at a time; after an error nothing is reported durable any more (an fsync that failed must
 not be tried again: the pages it was for may be gone).

@@ -41,21 +41,23 @@ EVENTS_A_TICK = 1024
 SCHEDULE_NS = 5_000_000
 """The longest that ticks go on without a turn for trio's other tasks."""
 ACCEPTS_A_TICK = 256
+LONG_TICK_NS = 1_000_000
+"""A tick that is looked at by LATENCY; its threshold is in whole milliseconds."""
 
 _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
 
 PROTECTED_MODE_REFUSAL = (
-    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default"
-    b" user. In this mode connections are only accepted from the loopback interface. If you want to connect from external"
-    b" computers to Redis you may adopt one of the following solutions: 1) Just disable protected mode sending the command"
-    b" 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis from the same host the server is"
-    b" running, however MAKE SURE Redis is not publicly accessible from internet if you do so. Use CONFIG REWRITE to make"
-    b" this change permanent. 2) Alternatively you can just disable the protected mode by editing the Redis configuration"
-    b" file, and setting the protected mode option to 'no', and then restarting the server. 3) If you started the server"
-    b" manually just for testing, restart it with the '--protected-mode no' option. 4) Setup a an authentication password"
-    b" for the default user. NOTE: You only need to do one of the above things in order for the server to start accepting"
-    b" connections from the outside.\r\n"
+    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
+    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
+    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected "
+    b"mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis "
+    b"from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet "
+    b"if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the "
+    b"protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and "
+    b"then restarting the server. 3) If you started the server manually just for testing, restart it with the "
+    b"'--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only "
+    b"need to do one of the above things in order for the server to start accepting connections from the outside.\r\n"
 )
 TOO_MANY_CLIENTS = b"-ERR max number of clients reached\r\n"
 
@@ -168,7 +170,10 @@ class Reactor:
             self.on_job(job)
         if node.shutdown_requested is not None:
             self.stopping = True
-        node.statistics.tick_took((time.monotonic_ns() - started_ns) // 1000)
+        took_ns = time.monotonic_ns() - started_ns
+        node.statistics.tick_took(took_ns // 1000)
+        if took_ns > LONG_TICK_NS:
+            node.took("tick", took_ns)
 
     # Reading.
 
@@ -216,7 +221,7 @@ class Reactor:
             return TOO_MANY_CLIENTS
         if settings.protected_mode and not settings.requirepass and not listener.unix:
             host = peer[0] if isinstance(peer, tuple) else ""
-            if not (host.startswith("127.") or host == "::1" or host.startswith("::ffff:127.")):
+            if not (host.startswith(("127.", "::ffff:127.")) or host == "::1"):
                 return PROTECTED_MODE_REFUSAL
         return None
 

@@ -36,7 +36,7 @@ class Executor:
     `monotonic_ns` only measures (SLOWLOG, INFO commandstats): no result depends on it.
     """
 
-    __slots__ = ("_monotonic_ns", "_table", "keyspace", "on_slow", "read_context", "slow_ns", "write_context")
+    __slots__ = ("_monotonic_ns", "_table", "errors", "keyspace", "on_slow", "read_context", "slow_ns", "write_context")
 
     def __init__(
         self,
@@ -54,6 +54,8 @@ class Executor:
         self.read_context.begin_reads(read_random)
         self.slow_ns = 1 << 62
         self.on_slow: SlowCallback | None = None
+        self.errors: dict[str, int] = {}
+        """Errors that commands ended with, by their first word."""
 
     def replace_keyspace(self, keyspace: Keyspace) -> None:
         """Execute on another keyspace from now on (it was read anew from disk)."""
@@ -163,6 +165,8 @@ class Executor:
     def _failed(self, command: Command, argv: list[bytes], error: Exception) -> CommandError:
         command.failed_calls += 1
         if isinstance(error, CommandError):
+            code = error.text.split(" ", 1)[0]
+            self.errors[code] = self.errors.get(code, 0) + 1
             return error
         if isinstance(error, (MemoryError, OSError, StorageError)):
             raise error

@@ -31,7 +31,7 @@ import struct
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 from rocksdict import Rdict, WriteBatch
@@ -206,7 +206,23 @@ class LogStore:
             self.group(group).recovered(hard_states.get(group, HardState()), start, last)
 
     def _items(self, start: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return cast(Iterator[tuple[bytes, bytes]], self._db.items(from_key=start))
+        iterator = self._db.iter()
+        iterator.seek(start)
+        key, value, step, valid = iterator.key, iterator.value, iterator.next, iterator.valid
+        while valid():
+            yield key(), value()
+            step()
+        # An iterator that meets damage ends early, and says so only here.
+        iterator.status()
+
+    def _keys(self, start: bytes) -> Iterator[bytes]:
+        iterator = self._db.iter()
+        iterator.seek(start)
+        key, step, valid = iterator.key, iterator.next, iterator.valid
+        while valid():
+            yield key()
+            step()
+        iterator.status()
 
     def _scan(self, prefix: bytes) -> list[tuple[GroupId, bytes]]:
         out = []
@@ -218,7 +234,7 @@ class LogStore:
 
     def _scan_entries(self, doing: str, starts: dict[GroupId, SnapshotMeta]) -> dict[GroupId, Index]:
         last: dict[GroupId, Index] = {}
-        for key in cast(Iterator[bytes], self._db.keys(from_key=b"E")):
+        for key in self._keys(b"E"):
             if key[:1] != b"E":
                 break
             group = GroupId(int.from_bytes(key[1:9], "big"))

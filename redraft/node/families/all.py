@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from redraft.commands.all import TABLE
-from redraft.node.families import connection, transactions
+from redraft.node.families import (
+    client,
+    config,
+    connection,
+    debug,
+    info,
+    introspection,
+    observation,
+    server,
+    transactions,
+)
 
-FAMILIES = (connection, transactions)
+FAMILIES = (client, config, connection, debug, info, introspection, observation, server, transactions)
 
 __all__ = ["FAMILIES", "TABLE"]

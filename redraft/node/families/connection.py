@@ -117,7 +117,8 @@ def hello(context: SessionContext, argv: list[bytes]) -> Any:
     if not session.authenticated:
         raise CommandError(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user>"
-            " <pass> option can be used to authenticate the client and select the RESP protocol version at the same time"
+            " <pass> option can be used to authenticate the client and select the RESP protocol version at the same"
+            " time"
         )
     if name is not None:
         session.name = checked_name(name)
