@@ -27,8 +27,20 @@ class ExpireOptions(NamedTuple):
 
     words: frozenset[bytes]
     """The options without a value, lower case."""
-    deadline_ms: int | None
-    absolute: bool
+    time: tuple[bytes, bytes] | None
+    """One of EX PX EXAT PXAT (lower case) and its value, not looked at yet."""
+
+    def deadline_ms(self, context: Context, name: bytes) -> int | None:
+        """The deadline that `time` names, for the command `name`. Raises CommandError."""
+        if self.time is None:
+            return None
+        unit_ms, relative = _UNITS[self.time[0]]
+        return seconds_or_ms(context, name, self.time[1], unit_ms, relative=relative)
+
+    @property
+    def absolute(self) -> bool:
+        """Whether `time` is a point in time."""
+        return self.time is not None and not _UNITS[self.time[0]][1]
 
 
 def seconds_or_ms(context: Context, name: bytes, data: bytes, unit_ms: int, *, relative: bool) -> int:
@@ -42,17 +54,18 @@ def seconds_or_ms(context: Context, name: bytes, data: bytes, unit_ms: int, *, r
     return deadline_ms
 
 
-def expire_options(context: Context, argv: list[bytes], start: int, allowed: set[bytes]) -> ExpireOptions:
-    """The options of SET and GETEX from `argv[start]` on: `allowed` words and one of EX PX EXAT PXAT.
-
-    Options that exclude each other are a syntax error. Raises CommandError.
+def expire_options(argv: list[bytes], start: int, allowed: set[bytes]) -> ExpireOptions:
+    """The options of SET and GETEX from `argv[start]` on: `allowed` words and one of EX PX EXAT PXAT, whose last
+    value counts. Options that exclude each other are a syntax error. Raises CommandError.
     """
     words: set[bytes] = set()
     time: tuple[bytes, bytes] | None = None
     position = start
     while position < len(argv):
         word = argv[position].lower()
-        if word in _UNITS and position + 1 < len(argv) and time is None and not words & {b"keepttl", b"persist"}:
+        if word in _UNITS and position + 1 < len(argv):
+            if (time is not None and time[0] != word) or words & {b"keepttl", b"persist"}:
+                raise CommandError(errors.SYNTAX)
             time = word, argv[position + 1]
             position += 2
             continue
@@ -65,11 +78,7 @@ def expire_options(context: Context, argv: list[bytes], start: int, allowed: set
             raise CommandError(errors.SYNTAX)
         words.add(word)
         position += 1
-    if time is None:
-        return ExpireOptions(frozenset(words), None, False)
-    unit_ms, relative = _UNITS[time[0]]
-    deadline_ms = seconds_or_ms(context, argv[0], time[1], unit_ms, relative=relative)
-    return ExpireOptions(frozenset(words), deadline_ms, not relative)
+    return ExpireOptions(frozenset(words), time)
 
 
 # Setting deadlines.

@@ -282,11 +282,13 @@ def scan(context: Context, argv: list[bytes]) -> Any:
     matches = glob.matcher(pattern)
     found: list[bytes] = []
     keys_from_here = _live_keys(context, pattern, start if isinstance(start, bytes) else None)
-    for looked_at, key in enumerate(keys_from_here, 1):
+    last = b""
+    for looked_at, key in enumerate(keys_from_here):
+        if looked_at == count:
+            return [b"%d" % context.cursors.remember(last), found]
         if matches(key) and _is_of_type(context, key, wanted_type):
             found.append(key)
-        if looked_at == count:
-            return [b"%d" % context.cursors.remember(key), found]
+        last = key
     return [b"0", found]
 
 

@@ -50,7 +50,8 @@ def set_(context: Context, argv: list[bytes]) -> Any:
         context.db.replace(argv[1], argv[2])
         return OK
     key = argv[1]
-    options = expire_options(context, argv, 3, {b"nx", b"xx", b"get", b"keepttl"})
+    options = expire_options(argv, 3, {b"nx", b"xx", b"get", b"keepttl"})
+    deadline_ms = options.deadline_ms(context, argv[0])
     old = _immutable(context.owned_string(key)) if b"get" in options.words else None
     found = context.exists(key)
     if (b"nx" in options.words and found) or (b"xx" in options.words and not found):
@@ -60,8 +61,8 @@ def set_(context: Context, argv: list[bytes]) -> Any:
         context.db.put(key, argv[2])
     else:
         context.db.replace(key, argv[2])
-        if options.deadline_ms is not None:
-            context.db.set_deadline(key, options.deadline_ms)
+        if deadline_ms is not None:
+            context.db.set_deadline(key, deadline_ms)
     return old if b"get" in options.words else OK
 
 
@@ -125,15 +126,16 @@ def getdel(context: Context, argv: list[bytes]) -> Any:
 )  # fmt: skip
 def getex(context: Context, argv: list[bytes]) -> Any:
     key = argv[1]
-    options = expire_options(context, argv, 2, {b"persist"})
+    options = expire_options(argv, 2, {b"persist"})
     value = _immutable(context.owned_string(key))
     if value is None:
         return None
-    if options.deadline_ms is not None:
-        if options.absolute and options.deadline_ms <= context.now_ms:
+    deadline_ms = options.deadline_ms(context, argv[0])
+    if deadline_ms is not None:
+        if options.absolute and deadline_ms <= context.now_ms:
             context.delete(key)
         else:
-            context.db.set_deadline(key, options.deadline_ms)
+            context.db.set_deadline(key, deadline_ms)
     elif b"persist" in options.words and context.db.deadline(key) is not None:
         context.db.set_deadline(key, None)
     return value

@@ -9,6 +9,7 @@ Left out: subnormal numbers (below 3.4e-4932), which are rounded like any other;
 
 from __future__ import annotations
 
+import math
 import re
 from fractions import Fraction
 
@@ -19,39 +20,54 @@ MAX_TEXT_BYTES = 256
 """Longer texts are no numbers (util.c, string2ld)."""
 DECIMALS = 17
 
+MAX_EXPONENT_TEXT = 20_000
+"""An exponent beyond this is out of range whatever the digits are."""
+
 _NUMBER = re.compile(
-    rb"(?P<sign>[+-]?)(?:(?P<int>[0-9]*)(?:\.(?P<frac>[0-9]*))?(?:[eE](?P<exp>[+-]?[0-9]+))?|(?P<inf>[iI][nN][fF](?:inity)?))\Z"
+    rb"(?P<sign>[+-]?)(?:"
+    rb"0[xX](?P<hex>[0-9a-fA-F]*)(?:\.(?P<hexfrac>[0-9a-fA-F]*))?(?:[pP](?P<binexp>[+-]?[0-9]+))?"
+    rb"|(?P<int>[0-9]*)(?:\.(?P<frac>[0-9]*))?(?:[eE](?P<exp>[+-]?[0-9]+))?"
+    rb"|(?P<inf>[iI][nN][fF](?:[iI][nN][iI][tT][yY])?))\Z"
 )
 
 
 class LongDoubleOverflowError(ArithmeticError):
-    """The number is infinite, or would be."""
+    """The sum is infinite or not a number."""
 
 
-def parse(text: bytes | bytearray) -> Fraction | None:
-    """The number that `text` is, rounded to a long double, or None. Raises LongDoubleOverflowError for infinities."""
+LongDouble = Fraction | float
+"""An exact number, or an infinity as a float."""
+
+
+def parse(text: bytes | bytearray) -> LongDouble | None:
+    """The number that `text` is, rounded to a long double, or None."""
     if not text or len(text) >= MAX_TEXT_BYTES:
         return None
     match = _NUMBER.match(text)
     if match is None:
         return None
     if match["inf"]:
-        raise LongDoubleOverflowError
-    whole, fraction = match["int"] or b"", match["frac"] or b""
+        return -math.inf if match["sign"] == b"-" else math.inf
+    base, scale = (16, 2) if match["hex"] is not None else (10, 10)
+    whole, fraction, power = (
+        match.group("hex", "hexfrac", "binexp") if base == 16 else match.group("int", "frac", "exp")
+    )
+    whole, fraction, exponent = whole or b"", fraction or b"", int(power or 0)
     if not whole and not fraction:
         return None
-    exponent = int(match["exp"] or 0)
-    digits = int(whole + fraction)
-    if digits and abs(exponent) > 10_000:
+    digits = int(whole + fraction, base)
+    if digits and abs(exponent) > MAX_EXPONENT_TEXT:
         return None
-    value = rounded(Fraction(digits) * Fraction(10) ** (exponent - len(fraction)))
+    value = rounded(digits * Fraction(scale) ** exponent / base ** len(fraction))
     if abs(value) >= Fraction(2) ** MAX_EXPONENT or (digits and value < Fraction(1, 2 ** (MAX_EXPONENT + 62))):
         return None
     return -value if match["sign"] == b"-" else value
 
 
-def add(first: Fraction, second: Fraction) -> Fraction:
+def add(first: LongDouble, second: LongDouble) -> Fraction:
     """The sum as a long double. Raises LongDoubleOverflowError."""
+    if isinstance(first, float) or isinstance(second, float):
+        raise LongDoubleOverflowError
     total = rounded(first + second)
     if abs(total) >= Fraction(2) ** MAX_EXPONENT:
         raise LongDoubleOverflowError

@@ -144,13 +144,13 @@ def list_(context: SessionContext, argv: list[bytes]) -> Any:
     raise CommandError(errors.SYNTAX)
 
 
-@_sub("COMMAND GETKEYS", -3, since="2.8.13", summary="Tell the keys of a whole command line")
+@_sub("COMMAND GETKEYS", -4, since="2.8.13", summary="Tell the keys of a whole command line")
 def getkeys(context: SessionContext, argv: list[bytes]) -> Any:
     _, words, positions = _keys_of(context, argv)
     return [words[position] for position in positions]
 
 
-@_sub("COMMAND GETKEYSANDFLAGS", -3, since="7.0.0", summary="Tell the keys of a whole command line and their use")
+@_sub("COMMAND GETKEYSANDFLAGS", -4, since="7.0.0", summary="Tell the keys of a whole command line and their use")
 def getkeysandflags(context: SessionContext, argv: list[bytes]) -> Any:
     declared, words, positions = _keys_of(context, argv)
     accesses = [access.split() for access in declared.key_access.split(";")]
