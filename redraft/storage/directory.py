@@ -42,7 +42,7 @@ class DataDirectory:
         self.path = path
         self._lock: int | None = None
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            make_directory(path)
             self._lock = self._acquire()
             self.identity = self._identify()
         except OSError as error:
@@ -97,10 +97,7 @@ class DataDirectory:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        for directory in (self.path, self.path.parent):
-            descriptor = os.open(directory, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.close(descriptor)
+        sync_directory(self.path)
         return identity
 
     def close(self) -> None:
@@ -116,6 +113,25 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it that are missing; after a power cut they are still there. Raises OSError."""
+    missing = [path]
+    while not missing[-1].exists():
+        missing.append(missing[-1].parent)
+    path.mkdir(parents=True, exist_ok=True)
+    for existing in missing[1:]:
+        sync_directory(existing)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _explained(path: Path, error: OSError) -> StorageError:

@@ -13,7 +13,6 @@ Thread safety: a writer is used by one thread at a time, and `finish` may run in
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import msgspec
 from rocksdict import BlockBasedOptions, Cache, Checkpoint, IngestExternalFileOptions, Rdict, ReadOptions, SstFileWriter
 
 from redraft.errors import DamagedDataError
+from redraft.storage.directory import make_directory, sync_directory
 from redraft.storage.rocks import base_options, translated
 
 log = logging.getLogger("redraft.storage")
@@ -51,7 +51,7 @@ class Image:
         """Open, or make, the image at `path`. Raises StorageError, DamagedDataError."""
         self.path = path
         with translated(f"opening the image {path}"):
-            path.mkdir(parents=True, exist_ok=True)
+            make_directory(path)
             for left in path.glob("flush*.sst"):
                 left.unlink()
             if not (path / "CURRENT").exists() and any(path.glob("*.sst")):
@@ -153,16 +153,8 @@ class ImageWriter:
             options.set_move_files(True)
             self._db.ingest_external_file([str(self._path)], options)
             self._path.unlink(missing_ok=True)
-            _sync_directory(self._path.parent)
+            sync_directory(self._path.parent)
 
     def abort(self) -> None:
         """Forget what was written."""
         self._path.unlink(missing_ok=True)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -40,6 +40,7 @@ from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import GroupId, Index, Term
 from redraft.raft.errors import CompactedError, UnavailableError
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
+from redraft.storage.directory import make_directory
 from redraft.storage.rocks import base_options, translated
 
 log = logging.getLogger("redraft.storage")
@@ -170,7 +171,7 @@ class LogStore:
         self._synced_sequence = 0
         doing = f"opening the log {path}"
         with translated(doing):
-            path.mkdir(parents=True, exist_ok=True)
+            make_directory(path)
             had_log = (path / "CURRENT").exists()
             if not had_log and any(path.glob("*.sst")):
                 raise DamagedDataError(f"{doing}: it has data files but no CURRENT file")

@@ -253,7 +253,7 @@ def open_node(tmp_path: Path) -> Iterator[Callable[..., ShardNode]]:
 def harness(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """What the tests of this folder need of this module, and places to stop at inside the making of an image."""
     current: list[ShardNode] = []
-    real_options, real_sync = images.IngestExternalFileOptions, images._sync_directory
+    real_options, real_sync = images.IngestExternalFileOptions, images.sync_directory
 
     def options() -> object:
         current[-1].at("image file written")
@@ -267,6 +267,6 @@ def harness(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         """Have `node` pass the places inside the making of an image too."""
         current.append(node)
         monkeypatch.setattr(images, "IngestExternalFileOptions", options)
-        monkeypatch.setattr(images, "_sync_directory", sync)
+        monkeypatch.setattr(images, "sync_directory", sync)
 
     return SimpleNamespace(Disk=Disk, PowerCut=PowerCut, contents=contents, watch=watch, remove=shutil.rmtree)

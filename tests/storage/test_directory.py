@@ -13,6 +13,8 @@ import pytest
 from redraft.errors import DamagedDataError, DirectoryInUseError, StorageError
 from redraft.ids import GroupId
 from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity
+from redraft.storage.image import Image
+from redraft.storage.log_store import LogStore
 
 
 @pytest.fixture
@@ -30,6 +32,26 @@ def test_a_directory_is_made_with_its_parents(path: Path) -> None:
         assert path.is_dir()
         assert directory.log_path == path / "log"
         assert directory.image_path(GroupId(12)) == path / "shard-12" / "image"
+
+
+def test_every_directory_that_is_made_is_made_durable(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name of a new directory is durable once the directory above it was synced."""
+    synced: set[Path] = set()
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.add(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    with DataDirectory(path) as directory:
+        assert {tmp_path, tmp_path / "some", tmp_path / "some" / "where", path} <= synced
+        synced.clear()
+        LogStore(directory.log_path).close()
+        Image(directory.image_path(GroupId(1))).close()
+    assert {path, path / "shard-1"} <= synced
 
 
 def test_the_identity_stays(path: Path) -> None:
