@@ -105,6 +105,14 @@ def test_compaction_lets_go_of_entries_and_keeps_the_last_ones_term() -> None:
         storage.term(Index(1))
 
 
+def test_compaction_keeps_the_configuration() -> None:
+    storage = storage_of(1, 1)
+    conf = ConfState(voters=(NodeId(1),))
+    storage.start = SnapshotMeta(conf=conf)
+    storage.compact(Index(1))
+    assert storage.initial_state()[1] == conf
+
+
 def test_compacting_everything_leaves_a_log_that_goes_on_where_it_ended() -> None:
     storage = storage_of(1, 2)
     storage.compact(Index(2))

@@ -34,6 +34,8 @@ class Driver(RuleBasedStateMachine):
         self.applied: list[Entry] = []
         self.committed: list[Entry] = []
         """Every entry that was ever committed, by index from 1; nothing in it may change."""
+        self.handed_out = 0
+        """The last entry that the present member has or has handed out to be written."""
         self.proposals = 0
         self.highest_term = 0
 
@@ -86,6 +88,9 @@ class Driver(RuleBasedStateMachine):
         ready = self.node.ready()
         assert had_ready == bool(ready.entries or ready.committed or ready.must_sync)
         self.unwritten.append(ready)
+        for entry in ready.entries:
+            self.handed_out += 1
+            assert entry.index == self.handed_out
         for entry in ready.committed:
             assert entry.index == len(self.applied) + 1
             assert entry.index <= self.disk.last_index()
@@ -135,6 +140,7 @@ class Driver(RuleBasedStateMachine):
         self.unwritten.clear()
         self.written.clear()
         del self.applied[self.image :]
+        self.handed_out = self.disk.last_index()
         self.node = RaftNode(self.config, self.disk, self.image)
 
     @rule()
