@@ -1,10 +1,10 @@
 """The format of `redis.conf`: lines, quotes, `include`, and writing a file anew without spoiling it.
 
-A line is an option's name and its words. A word may stand in double quotes, with escapes (`\\n \\r \\t \\a \\b \\xHH`), or in single ones;
-a closing quote ends its word. Lines that begin with `#` are comments. `include PATH` reads another file at its place (the
-path may have `*`, as in Redis); later lines win.
+A line is an option's name and its words. A word may stand in double quotes, with escapes (`\\n \\r \\t \\a \\b \\xHH`),
+or in single ones; a closing quote ends its word. Lines that begin with `#` are comments. `include PATH` reads another
+file at its place (the path may have `*`, as in Redis); later lines win.
 
-Files are text in UTF-8; bytes that are not are kept as they are (surrogateescape), since a password or a path may hold any.
+Files are text in UTF-8; bytes that are not are kept as they are (surrogateescape): a password or a path may hold any.
 
 Invariants: `split_line(" ".join(map(quote, words))) == words`; `write_atomically` leaves either the old file or the new
 one, whatever happens in between.
@@ -145,7 +145,7 @@ def option_of(raw: str) -> str:
 
 
 def write_atomically(path: str, text: str) -> None:
-    """Put a new file in the place of an old one: written aside, forced to disk, renamed. Keeps its mode. Raises OSError."""
+    """Replace a file: written aside, forced to disk, renamed; it keeps its mode. Raises OSError."""
     path = os.path.realpath(path)
     directory = os.path.dirname(path)
     handle, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", suffix=".new", dir=directory)

@@ -1,11 +1,12 @@
 """The options of Redis 7.0 that are accepted and change nothing, each group with the reason.
 
-People bring the configuration files, the tools and the test suites that they have; most set an option or two that speak of
-machinery redraft does not have (a fork, an append-only file, a replica link, jemalloc). Refusing them would help nobody; to
-accept them in silence would be a lie. So they are kept, told by CONFIG GET, and mentioned once in the log when they
-are set to something else than the default.
+People bring the configuration files, the tools and the test suites that they have; most set an option or two that speak
+of machinery redraft does not have (a fork, an append-only file, a replica link, jemalloc). Refusing them would help
+nobody; to accept them in silence would be a lie. So they are kept, told by CONFIG GET, and mentioned once in the log
+when they are set to something else than the default.
 
-An option that gets an effect moves from here to options.py. Left out: what would weaken security if it were ignored (see there).
+An option that gets an effect moves from here to options.py. Left out: what would weaken security if it were ignored
+(see there).
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ class Group(NamedTuple):
     rows: tuple[Row, ...]
 
 
-def _row(name: str, kind: Kind, default: str | Sequence[str], alias: str = "", *, fixed: bool = False, hidden: bool = False) -> Row:  # fmt: skip
+def _row(
+    name: str, kind: Kind, default: str | Sequence[str], alias: str = "", *, fixed: bool = False, hidden: bool = False
+) -> Row:
     return Row(name, kind, (default,) if isinstance(default, str) else tuple(default), alias, not fixed, hidden)
 
 
@@ -66,8 +69,8 @@ _ON_SIGNAL = Flags(("default", "save", "nosave", "now", "force"))
 
 INERT = (
     _group(
-        "Every write is in the Raft log before it is acknowledged; there is no second append-only file to switch on or off "
-        "(Redis's default of appendonly is no).",
+        "Every write is in the Raft log before it is acknowledged; there is no second append-only file to switch on or "
+        "off (Redis's default of appendonly is no).",
         _row("appendonly", _YES_NO, "yes"),
         _row("appendfilename", _TEXT, "appendonly.aof", fixed=True),
         _row("appenddirname", _TEXT, "appendonlydir", fixed=True),
@@ -81,8 +84,8 @@ INERT = (
         _row("aof-disable-auto-gc", _YES_NO, "no", hidden=True),
     ),
     _group(
-        "There is no RDB file. SAVE and BGSAVE flush memory to the image; flush-dirty-keys and flush-log-bytes say when that "
-        "happens by itself, save does not, and save \"\" switches nothing off.",
+        "There is no RDB file. SAVE and BGSAVE flush memory to the image; flush-dirty-keys and flush-log-bytes say "
+        "when that happens by itself, save does not, and save \"\" switches nothing off.",
         _row("save", Save(), ("3600", "1", "300", "100", "60", "10000")),
         _row("dbfilename", _TEXT, "dump.rdb"),
         _row("rdbcompression", _YES_NO, "yes"),
@@ -192,7 +195,8 @@ INERT = (
         _row("ignore-warnings", _TEXT, ""),
     ),
     _group(
-        "The server writes its log itself (logfile, log-format); an error of its own is logged there with all that is known.",
+        "The server writes its log itself (logfile, log-format); an error of its own is logged there with all that is "
+        "known.",
         _row("syslog-enabled", _YES_NO, "no", fixed=True),
         _row("syslog-ident", _TEXT, "redis", fixed=True),
         _row("syslog-facility", Enum(("user", *(f"local{number}" for number in range(8)))), "local0", fixed=True),

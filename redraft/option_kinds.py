@@ -1,9 +1,9 @@
 """What an option's value may be: from words to a value and back.
 
-A `Kind` reads the words that stand after an option's name in a file, on the command line or in CONFIG SET, and tells them
-back in two manners: `show`, as CONFIG GET answers (plain bytes, `1073741824`), and `lines`, as a file has it (`1gb`,
-several lines for `save`). A word that does not fit raises `OptionError`, whose text is Redis 7.0's, letter for letter, so
-that the three ways in speak alike.
+A `Kind` reads the words that stand after an option's name in a file, on the command line or in CONFIG SET, and tells
+them back in two manners: `show`, as CONFIG GET answers (plain bytes, `1073741824`), and `lines`, as a file has it
+(`1gb`, several lines for `save`). A word that does not fit raises `OptionError`, whose text is Redis 7.0's, letter for
+letter, so that the three ways in speak alike.
 
 Invariants: `parse(words of lines(value)) == value` for every value a kind can have; values are immutable.
 
@@ -313,7 +313,7 @@ class Save(Kind):
 
 
 class OutputLimit(NamedTuple):
-    """When a client that does not read is closed: at `hard_bytes`, or above `soft_bytes` for `soft_seconds`; 0 is never."""
+    """When a client that does not read is closed: at `hard_bytes`, or `soft_seconds` above `soft_bytes`; 0 is never."""
 
     hard_bytes: int
     soft_bytes: int

@@ -1,8 +1,8 @@
 """The options, declared once: name, kind of value, default, what it does.
 
 Everything else is made from these rows: the attributes of `Settings`, CONFIG GET and SET, `redraft server --help`, and
-`conf/redraft.conf` (written by `tools/conf`). Names, aliases, bounds and defaults are Redis 7.0's, except where a row says
-why not. An option that Redis has and that means nothing here stands in inert_options.py.
+`conf/redraft.conf` (written by `tools/conf`). Names, aliases, bounds and defaults are Redis 7.0's, except where a row
+says why not. An option that Redis has and that means nothing here stands in inert_options.py.
 
 Invariants (checked when the table is built): names and aliases are unique; each default fits its kind.
 
@@ -39,8 +39,8 @@ from redraft.option_kinds import (
 class Option:
     """One option.
 
-    `default` is written as in a file. `mutable` says whether CONFIG SET may change it. A `hidden` option is told by CONFIG GET
-    only when it is asked for by its whole name. `inert` says why the option has no effect; empty where it has.
+    `default` is written as in a file. `mutable` says whether CONFIG SET may change it. CONFIG GET tells a `hidden`
+    option only when it is asked for by its whole name. `inert` says why the option has no effect; empty where it has.
     """
 
     name: str
@@ -81,15 +81,15 @@ SECTIONS = {
     NETWORK: "Where the server listens.",
     CLIENTS: "What clients may do and how much of the server they may take.",
     GENERAL: "Where the data are and how many databases there are.",
-    LOG: "Lines for people or for machines, written by a thread of their own, so that no client waits for a disk or a terminal.",
+    LOG: "Lines for people or machines, written by a thread of their own, so that no client waits for a disk.",
     DURABILITY: "When a write counts as kept.",
     IMAGE: "Memory is flushed to an image, key by key while writes go on; after that the Raft log before it can go.",
     RAFT: "Times of the consensus and the promise that a read gives.",
     MEMORY: "How much memory the keys may take and which of them go when it is full.",
     EXPIRY: "How keys past their time are removed, and when memory is given back.",
     WATCHING: "What the server writes down about itself for you to read.",
-    ENCODINGS: "Up to these sizes OBJECT ENCODING reports the compact form, as Redis does; clients and tests look at it.",
-    INERT_SECTION: "They are accepted, kept and told by CONFIG GET, so that tools and configuration files made for Redis work. "
+    ENCODINGS: "Up to these sizes OBJECT ENCODING reports the compact form, as Redis does; clients look at it.",
+    INERT_SECTION: "They are accepted, kept and told by CONFIG GET, so that tools and files made for Redis work. "
     "A value other than the default is mentioned in the log when the server starts.",
 }
 
@@ -110,9 +110,11 @@ _LIVE = (
     _row(NETWORK, "port", Int(0, 65535), "6379",
          "TCP port. 0 takes any free one; the ready line tells which.", mutable=False),
     _row(NETWORK, "tcp-backlog", Int(), "511",
-         "Connections the system may hold that have not been accepted yet (bounded by net.core.somaxconn).", mutable=False),
+         "Connections the system may hold that have not been accepted yet (bounded by net.core.somaxconn).",
+         mutable=False),
     _row(NETWORK, "unixsocket", _TEXT, "", "Path of a Unix socket to listen on too; none when empty.", mutable=False),
-    _row(NETWORK, "unixsocketperm", Octal(), "0", "File mode of that socket, in octal; 0 leaves it to the umask.", mutable=False),
+    _row(NETWORK, "unixsocketperm", Octal(), "0",
+         "File mode of that socket, in octal; 0 leaves it to the umask.", mutable=False),
     _row(NETWORK, "protected-mode", _YES_NO, "yes",
          "While there is no password, answer only clients on this machine, even where bind lets others in."),
     _row(NETWORK, "tcp-keepalive", Int(), "300",
@@ -120,34 +122,41 @@ _LIVE = (
     _row(NETWORK, "timeout", Int(), "0", "Close a client that is idle for so many seconds; 0 never does."),
 
     _row(CLIENTS, "requirepass", Secret(), "", "Password of the default user; no AUTH is needed when empty."),
-    _row(CLIENTS, "maxclients", Int(1, UINT_MAX), "10000", "Connections at a time; a client over the limit is told so and closed."),
-    _row(CLIENTS, "proto-max-bulk-len", Memory(1 << 20), "512mb", "The longest key, value or other argument that is accepted."),
+    _row(CLIENTS, "maxclients", Int(1, UINT_MAX), "10000",
+         "Connections at a time; a client over the limit is told so and closed."),
+    _row(CLIENTS, "proto-max-bulk-len", Memory(1 << 20), "512mb",
+         "The longest key, value or other argument that is accepted."),
     _row(CLIENTS, "client-query-buffer-limit", Memory(1 << 20), "1gb",
          "A client whose unfinished request grows beyond this is closed."),
     _row(CLIENTS, "client-output-buffer-limit", OutputLimitsKind(),
          ("normal", "0", "0", "0", "replica", "256mb", "64mb", "60", "pubsub", "32mb", "8mb", "60"),
-         "Close a client that does not read its replies: class, hard limit, soft limit and the seconds for which the soft one "
-         "may be passed; 0 is no limit. Classes: normal, pubsub, replica (no client is of this class)."),
+         "Close a client that does not read its replies: class, hard limit, soft limit and the seconds for which the "
+         "soft one may be passed; 0 is no limit. Classes: normal, pubsub, replica (no client is of this class)."),
 
     _row(GENERAL, "dir", Directory(), "./redraft-data",
          "Directory of the data. It is made when absent and belongs to one process at a time.", mutable=False),
     _row(GENERAL, "databases", Int(1), "16", "Databases that SELECT may choose.", mutable=False),
 
     _row(LOG, "loglevel", Enum(("debug", "verbose", "notice", "warning")), "notice",
-         "How much is told: debug (everything), verbose, notice (what an operator wants), warning (only what matters)."),
+         "How much is told: debug (everything), verbose, notice (what an operator wants), warning (what "
+         "matters most)."),
     _row(LOG, "logfile", _TEXT, "", "File for the log; standard output when empty.", mutable=False),
     _row(LOG, "log-format", Enum(("human", "json")), "human",
          "human: lines as Redis writes them. json: one object a line.", mutable=False),
-    _row(LOG, "log-rotate-size", _SIZE, "0", "Begin a new log file when this one reaches the size; 0 never does.", mutable=False),
-    _row(LOG, "log-rotate-interval", Int(), "0", "Begin a new log file every so many seconds; 0 never does.", mutable=False),
+    _row(LOG, "log-rotate-size", _SIZE, "0",
+         "Begin a new log file when this one reaches the size; 0 never does.", mutable=False),
+    _row(LOG, "log-rotate-interval", Int(), "0",
+         "Begin a new log file every so many seconds; 0 never does.", mutable=False),
     _row(LOG, "log-rotate-keep", Int(0, 10_000), "5", "Old log files to keep when one is begun.", mutable=False),
 
     _row(DURABILITY, "appendfsync", Enum(("everysec", "always", "no")), "always",
          "When the Raft log is forced to disk. always: before a write is acknowledged, one fsync for all that came in "
-         "together; nothing acknowledged is ever lost. everysec: a power cut may lose the last second (a killed process "
-         "loses nothing). no: a power cut loses whatever the system had not written. Redis's default is everysec."),
+         "together; nothing acknowledged is ever lost. everysec: a power cut may lose the last second (a killed "
+         "process loses nothing). no: a power cut loses whatever the system had not written. Redis's default is "
+         "everysec."),
 
-    _row(IMAGE, "flush-dirty-keys", Int(1, LONG_MAX), "200000", "Flush when so many keys have changed since the last flush."),
+    _row(IMAGE, "flush-dirty-keys", Int(1, LONG_MAX), "200000",
+         "Flush when so many keys have changed since the last flush."),
     _row(IMAGE, "flush-log-bytes", Memory(1), "64mb",
          "Flush when the log has grown by this much since the last flush. It bounds what a start has to replay."),
     _row(IMAGE, "log-retain-entries", _COUNT, "10000",
@@ -158,45 +167,59 @@ _LIVE = (
          "Milliseconds without a leader's word after which a follower stands for election (each adds a random part). "
          "It should be ten heartbeats or more."),
     _row(RAFT, "max-clock-drift", Int(0, 60_000), "100",
-         "Milliseconds by which two nodes' clocks may drift apart within one election timeout. Lease reads rely on it; "
-         "where the machines cannot promise it, set it to the election timeout, and every read asks a majority."),
+         "Milliseconds by which two nodes' clocks may drift apart within one election timeout. Lease reads rely on "
+         "it; where the machines cannot promise it, set it to the election timeout, and every read asks a majority."),
     _row(RAFT, "max-uncommitted-bytes", Memory(1 << 20), "64mb",
-         "A group that has this much proposed and not yet committed takes no more: its clients' sockets are left unread."),
+         "A group that has this much proposed and not yet committed takes no more: its clients' sockets are left "
+         "unread."),
     _row(RAFT, "read-consistency", Enum(("linearizable", "stale")), "linearizable",
-         "linearizable: a read sees every write acknowledged before it began. stale: any replica answers at once from what it has."),
+         "linearizable: a read sees every write acknowledged before it began. stale: any replica answers at once from "
+         "what it has."),
     _row(RAFT, "redirect", Enum(("proxy", "moved")), "proxy",
-         "What a node does with a key of another node's: proxy asks that node itself; moved answers -MOVED as Redis Cluster does."),
+         "What a node does with a key of another node's: proxy asks that node itself; moved answers -MOVED as Redis "
+         "Cluster does."),
 
     _row(MEMORY, "maxmemory", _SIZE, "0", "Bytes that the keys may take; 0 is no limit."),
-    _row(MEMORY, "maxmemory-policy", Enum(("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "allkeys-lru",
-                                           "allkeys-lfu", "allkeys-random", "noeviction")), "noeviction",
-         "What goes when maxmemory is reached: nothing (writes are refused), or keys by recency (lru), frequency (lfu), chance "
-         "or nearest expiry (ttl), among all keys or only those that expire (volatile)."),
-    _row(MEMORY, "maxmemory-samples", Int(1), "5", "Keys looked at to choose one to evict; more is closer to the rule and slower."),
+    _row(MEMORY, "maxmemory-policy",
+         Enum(("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
+               "allkeys-lru", "allkeys-lfu", "allkeys-random", "noeviction")),
+         "noeviction",
+         "What goes when maxmemory is reached: nothing (writes are refused), or keys by recency (lru), frequency "
+         "(lfu), chance or nearest expiry (ttl), among all keys or only those that expire (volatile)."),
+    _row(MEMORY, "maxmemory-samples", Int(1), "5",
+         "Keys looked at to choose one to evict; more is closer to the rule and slower."),
     _row(MEMORY, "lfu-log-factor", Int(), "10", "How slowly the frequency counter of a key grows."),
-    _row(MEMORY, "lfu-decay-time", Int(), "1", "Minutes after which the frequency counter of an unused key falls by one; 0 never."),
+    _row(MEMORY, "lfu-decay-time", Int(), "1",
+         "Minutes after which the frequency counter of an unused key falls by one; 0 never."),
 
     _row(EXPIRY, "active-expire", _YES_NO, "yes",
-         "Remove keys past their time although nobody reads them. When off they are hidden from reads but keep their memory."),
-    _row(EXPIRY, "hz", Int(0, clamp=(1, 500)), "10", "How often a second background work looks whether there is something to do."),
+         "Remove keys past their time although nobody reads them. When off they are hidden from reads but keep their "
+         "memory."),
+    _row(EXPIRY, "hz", Int(0, clamp=(1, 500)), "10",
+         "How often a second background work looks whether there is something to do."),
 
     _row(WATCHING, "slowlog-log-slower-than", Int(-1, LONG_MAX), "10000",
          "Microseconds of execution from which a command enters the slow log; 0 is every command, -1 none."),
     _row(WATCHING, "slowlog-max-len", _COUNT, "128", "Entries that the slow log keeps."),
-    _row(WATCHING, "latency-monitor-threshold", _COUNT, "0", "Milliseconds from which LATENCY remembers an event; 0 remembers none."),
+    _row(WATCHING, "latency-monitor-threshold", _COUNT, "0",
+         "Milliseconds from which LATENCY remembers an event; 0 remembers none."),
     _row(WATCHING, "notify-keyspace-events", EventClasses(), "",
-         "Events to publish: K (by key) or E (by event), with g$lshzxetd (A is all of these), m and n; nothing when empty."),
+         "Events to publish: K (by key) or E (by event), with g$lshzxetd (A is all of these), m and n; nothing when "
+         "empty."),
     _row(WATCHING, "busy-reply-threshold", _COUNT, "5000",
          "Milliseconds after which a running script lets others be answered -BUSY.", alias="lua-time-limit"),
 
     _row(ENCODINGS, "hash-max-listpack-entries", _COUNT, "512", "Hash: fields.", alias="hash-max-ziplist-entries"),
-    _row(ENCODINGS, "hash-max-listpack-value", _SIZE, "64", "Hash: longest field or value.", alias="hash-max-ziplist-value"),
+    _row(ENCODINGS, "hash-max-listpack-value", _SIZE, "64",
+         "Hash: longest field or value.", alias="hash-max-ziplist-value"),
     _row(ENCODINGS, "list-max-listpack-size", Int(-(2**31)), "-2",
          "List: elements of one node, or, when negative, its size: -1 is 4 kb, -2 8 kb, up to -5, 64 kb.",
          alias="list-max-ziplist-size"),
     _row(ENCODINGS, "set-max-intset-entries", _COUNT, "512", "Set of whole numbers: members."),
-    _row(ENCODINGS, "zset-max-listpack-entries", _COUNT, "128", "Sorted set: members.", alias="zset-max-ziplist-entries"),
-    _row(ENCODINGS, "zset-max-listpack-value", _SIZE, "64", "Sorted set: longest member.", alias="zset-max-ziplist-value"),
+    _row(ENCODINGS, "zset-max-listpack-entries", _COUNT, "128",
+         "Sorted set: members.", alias="zset-max-ziplist-entries"),
+    _row(ENCODINGS, "zset-max-listpack-value", _SIZE, "64",
+         "Sorted set: longest member.", alias="zset-max-ziplist-value"),
     _row(ENCODINGS, "hll-sparse-max-bytes", _SIZE, "3000", "HyperLogLog: size up to which the sparse form is kept."),
     _row(ENCODINGS, "stream-node-max-bytes", _SIZE, "4096", "Stream: bytes of one node; 0 is no limit."),
     _row(ENCODINGS, "stream-node-max-entries", _COUNT, "100", "Stream: entries of one node; 0 is no limit."),

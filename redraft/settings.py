@@ -6,8 +6,8 @@
     settings.set_many([(b"maxclients", b"50")])     # all of them or none; raises CommandError
 
 Theory: an option is declared once (options.py); this module only applies the declarations. Values come from the
-defaults, then the lines of the file, then the command line, later ones winning. All values are immutable objects, so that a change is one
-assignment and a failed one is undone by assigning the old value.
+defaults, then the lines of the file, then the command line, later ones winning. All values are immutable objects, so
+that a change is one assignment and a failed one is undone by assigning the old value.
 
 `rewrite` finds a text that reads back as the present values, and touches as little of the old one as it can: a line
 whose option still has the value that it says stays as it is, comments and order included; another line is replaced
@@ -139,7 +139,7 @@ class Settings:
         return [(o.name, o.inert) for o in OPTIONS if o.inert and self.value(o) != o.default_value]
 
     def get(self, patterns: Iterable[bytes]) -> list[tuple[str, str]]:
-        """CONFIG GET: names (aliases too) that match one of the glob patterns, with their values, in order of declaration."""
+        """CONFIG GET: names (aliases too) that match a glob pattern, with their values, in order of declaration."""
         wanted = [os.fsdecode(pattern).lower().replace("[^", "[!") for pattern in patterns]
         return [
             (name, option.kind.show(self.value(option)))
@@ -295,7 +295,7 @@ def _command_line(words: Sequence[str]) -> list[Line]:
 
 
 def help_text() -> str:
-    """Every option that has an effect, for `redraft server --help`: name, default, first sentence of its explanation."""
+    """Every option that has an effect, for `redraft server --help`: name, default, first sentence of its help."""
     out: list[str] = []
     for section in SECTIONS:
         rows = [option for option in OPTIONS if option.section == section and not option.inert and not option.hidden]

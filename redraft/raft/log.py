@@ -1,6 +1,6 @@
 """The log as a group member sees it: what is on disk, and the entries that are not yet.
 
-Invariants: `stable` ≤ `last_index`; `committed` ≤ `last_index`; `applying` ≤ `committed`; entries after `stable` are in memory.
+Invariants: `applying` ≤ `committed` ≤ `last_index`; `stable` ≤ `last_index`; entries after `stable` are in memory.
 """
 
 from __future__ import annotations

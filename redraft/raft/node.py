@@ -1,22 +1,22 @@
 """One member of a Raft group: `propose`, `tick`, `ready`, `advance`; no IO, no clock, no thread.
 
-Theory: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm" (the paper), and Ongaro's thesis. The
-split between this core and its driver is etcd's: the core only says in a `Ready` what must be made durable and what may be
-applied; the driver does it and says so with `advance`.
+Theory: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm" (the paper), and Ongaro's thesis.
+The split between this core and its driver is etcd's: the core only says in a `Ready` what must be made durable and what
+may be applied; the driver does it and says so with `advance`.
 
 This stage is a group with one voter, which is its own majority; the road of an entry is already the whole one:
 
-1. `campaign`: the term is raised and the vote cast for oneself. Both must be durable before the election is won (paper, figure
-   2, "persistent state"), so the node leads only after that Ready was advanced;
+1. `campaign`: the term is raised and the vote cast for oneself. Both must be durable before the election is won (paper,
+   figure 2, "persistent state"), so the node leads only after that Ready was advanced;
 2. a new leader appends a no-op, since an entry of an earlier term is committed only by one of its own (section 5.4.2);
 3. `propose` appends; `ready` hands the entry out to be made durable; `advance` counts the leader's own acknowledgement;
 4. what a majority has durable is committed (section 5.3), and handed out to be applied, once.
 
-Invariants (`check`): the commit index never goes back, nor passes the last durable index; entries are handed out once and in
-order; a term's vote is durable before it counts.
+Invariants (`check`): the commit index never goes back, nor passes the last durable index; entries are handed out once
+and in order; a term's vote is durable before it counts.
 
-What this leaves out, and what comes with the replicated cluster: votes of others, replication, snapshots, membership changes,
-read index. A configuration of more than one voter is refused rather than half served.
+What this leaves out, and what comes with the replicated cluster: votes of others, replication, snapshots, membership
+changes, read index. A configuration of more than one voter is refused rather than half served.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ready: what a group member wants done (after etcd's raft, whose contract it keeps).
 
-In this order: `entries` and `hard_state` are made durable (`must_sync` says whether that needs an fsync: a commit index alone
-does not); `committed` entries, which are durable already, are applied in order; then `advance`.
+In this order: `entries` and `hard_state` are made durable (`must_sync` says whether that needs an fsync: a commit index
+alone does not); `committed` entries, which are durable already, are applied in order; then `advance`.
 """
 
 from __future__ import annotations
