@@ -80,7 +80,7 @@ class DataDirectory:
         if path.exists():
             try:
                 identity = msgspec.json.decode(path.read_bytes(), type=NodeIdentity)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise DamagedDataError(f"{path} is damaged: {error}") from error
             if identity.format > FORMAT:
                 raise StorageError(

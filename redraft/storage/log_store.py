@@ -69,6 +69,14 @@ def _entry_key(group: GroupId, index: int) -> bytes:
     return b"E" + group.to_bytes(8, "big") + index.to_bytes(8, "big")
 
 
+def _decode_entry(index: Index, record: bytes) -> Entry:
+    try:
+        term, kind = _ENTRY.unpack_from(record)
+        return Entry(index, Term(term), EntryKind(kind), record[_ENTRY.size :])
+    except (struct.error, ValueError) as error:
+        raise DamagedDataError(f"reading the log: entry {index} is damaged ({error})") from error
+
+
 class GroupLog:
     """One group's log; implements `raft.log.LogStorage`."""
 
@@ -266,14 +274,13 @@ class LogStore:
                 index = Index(int.from_bytes(key[9:], "big"))
                 if key[:9] != _entry_key(group, 0)[:9] or index >= high:
                     break
-                term, kind = _ENTRY.unpack_from(value)
-                data = value[_ENTRY.size :]
-                size += len(data)
+                entry = _decode_entry(index, value)
+                size += len(entry.data)
                 if found and size > max_bytes:
                     return found
                 if index != low + len(found):
                     break
-                found.append(Entry(index, Term(term), EntryKind(kind), data))
+                found.append(entry)
         if len(found) < high - low and (not found or size <= max_bytes):
             raise DamagedDataError(f"reading the log: group {group} lacks the entry {low + len(found)}")
         return found

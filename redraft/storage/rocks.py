@@ -9,6 +9,7 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 from rocksdict import Options
 
 from redraft.errors import DamagedDataError, DirectoryInUseError, DiskFullError, RedraftError, StorageError
@@ -24,6 +25,8 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except RedraftError:
         raise
+    except msgspec.MsgspecError as error:
+        raise DamagedDataError(f"{doing}: a record is damaged ({error})") from error
     except OSError as error:
         kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
         raise kind(f"{doing}: {error.strerror or error}") from error

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import hiredis
 import pytest
@@ -179,7 +180,8 @@ class Disk:
 
     def cut_power(self, destination: Path) -> Path:
         """Copy what is left to a directory of its own."""
-        self._wait_until_quiet()
+        for database in self._databases:
+            wait_until_quiet(database)
         destination.mkdir()
         for path in sorted(self._path.rglob("*")):
             copy = destination / path.relative_to(self._path)
@@ -219,12 +221,19 @@ class Disk:
                 torn[at : at + SECTOR_BYTES] = was.ljust(SECTOR_BYTES, b"\0")[: len(torn) - at]
         return bytes(torn)
 
-    def _wait_until_quiet(self) -> None:
-        deadline = time.monotonic() + QUIET_SECONDS
-        busy = ("num-running-flushes", "mem-table-flush-pending", "num-running-compactions", "compaction-pending")
-        for db in self._databases:
-            while any(db.property_int_value(f"rocksdb.{name}") for name in busy):
-                assert time.monotonic() < deadline, "RocksDB's background work does not end"
+
+def wait_until_quiet(database: Any) -> None:
+    """Wait until RocksDB does nothing in the background."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    busy = ("num-running-flushes", "mem-table-flush-pending", "num-running-compactions", "compaction-pending")
+    while any(database.property_int_value(f"rocksdb.{name}") for name in busy):
+        assert time.monotonic() < deadline, "RocksDB's background work does not end"
+
+
+@pytest.fixture(scope="session", name="wait_until_quiet")
+def wait_until_quiet_fixture() -> Callable[[Any], None]:
+    """The function that waits until RocksDB does nothing in the background."""
+    return wait_until_quiet
 
 
 def contents(keyspace: Keyspace) -> list[dict[bytes, bytes]]:
