@@ -24,7 +24,8 @@ INT_MAX = 2**31 - 1
 UINT_MAX = 2**32 - 1
 LONG_MAX = 2**63 - 1
 
-_MEMORY = re.compile(r"([0-9]+)(b|kb|k|mb|m|gb|g)?", re.IGNORECASE)
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_MEMORY = re.compile(r"([0-9]{1,19})(b|kb|k|mb|m|gb|g)?", re.IGNORECASE | re.ASCII)
 _MEMORY_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
 
 
@@ -110,7 +111,7 @@ class Int(Kind):
     clamp: tuple[int, int] | None = None
 
     def parse_word(self, word: str) -> int:
-        if not re.fullmatch(r"-?(0|[1-9][0-9]*)", word, re.ASCII) or word == "-0":
+        if not _INTEGER.fullmatch(word) or not -LONG_MAX - 1 <= int(word) <= LONG_MAX:
             raise OptionError("argument couldn't be parsed into an integer")
         value = _check_bounds(int(word), self.low, self.high)
         return value if self.clamp is None else min(max(value, self.clamp[0]), self.clamp[1])
@@ -273,10 +274,9 @@ class Percentiles(Kind):
             return ()
         values = []
         for word in words:
-            try:
-                value = float(word)
-            except ValueError:
-                raise OptionError("Invalid latency-tracking-info-percentiles parameters") from None
+            if not re.fullmatch(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)", word, re.ASCII):
+                raise OptionError("Invalid latency-tracking-info-percentiles parameters")
+            value = float(f"{float(word):.10g}")
             if not 0.0 <= value <= 100.0:
                 raise OptionError("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
             values.append(value)

@@ -107,8 +107,7 @@ class Settings:
         for option in OPTIONS:
             setattr(self, option.attribute, option.default_value)
         lines = [
-            Line(name.replace("_", "-"), tuple(_plain_word(value).split(" ")), f"{name}={value!r}")
-            for name, value in values.items()
+            Line(name.replace("_", "-"), (_plain_word(value),), f"{name}={value!r}") for name, value in values.items()
         ]
         self._apply(lines)
 
@@ -160,7 +159,7 @@ class Settings:
         new: dict[Option, Any] = {}
         chosen: list[tuple[str, Option, str]] = []
         for raw_name, raw_value in pairs:
-            typed = os.fsdecode(raw_name)
+            typed = raw_name.decode("latin-1")
             name = typed.lower()
             option = BY_NAME.get(name)
             if option is None:

@@ -1,7 +1,7 @@
 """One numbered database: ordered live keys, their deadlines, and which of them changed since the last flush.
 
-Theory. Keys are held in a `SortedDict` (get O(1), add O(log n)): order is what makes a prefix scan walk only its
-prefix and a flush write sorted files. Deadlines are kept apart from values, since most keys have none. A key whose
+Theory. Values are held in a dict and keys in order beside it (`keyspace.key_order`): order is what makes a prefix scan
+walk only its prefix. Deadlines are kept apart from values, since most keys have none. A key whose
 deadline is at or before the time of the running command (`now_ms`, the entry's time, never a clock) does not exist for
 that command; a write removes it, a read passes it by (design section 5).
 
@@ -9,7 +9,7 @@ Copy on write. While a flush of log index N is under way, `flushing` holds the k
 is about to change a key calls one of the methods below *before* the change; they put the key's state as of N aside.
 That is why a value may be changed in place only between `mutable()` (which freezes) and the end of the handler.
 
-Invariants (`check`): `deadlines` only has live keys; `due` mirrors `deadlines`; every changed key is in `dirty`.
+Invariants (`check`): `order` has exactly the keys of `live`; `deadlines` only has live keys; `due` mirrors `deadlines`; every changed key is in `dirty`.
 
 What this leaves out: which database a client selected, key patterns, types' commands.
 """
@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
-from sortedcontainers import SortedDict, SortedSet
+from sortedcontainers import SortedSet
 
+from redraft.keyspace.key_order import KeyOrder
 from redraft.values.value import AnyValue
 
 if TYPE_CHECKING:
@@ -35,11 +36,13 @@ class Database:
     object and makes one of a new generation, SWAPDB exchanges two, both without touching a key.
     """
 
-    __slots__ = ("deadlines", "dirty", "due", "expired", "flushing", "generation", "live", "on_change")
+    __slots__ = ("deadlines", "dirty", "due", "expired", "flushing", "generation", "live", "on_change", "order")
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
-        self.live: SortedDict[bytes, AnyValue] = SortedDict()
+        self.live: dict[bytes, AnyValue] = {}
+        """The value of each key. Only the methods below change it."""
+        self.order = KeyOrder()
         self.deadlines: dict[bytes, int] = {}
         self.due: SortedSet[tuple[int, bytes]] = SortedSet()
         self.dirty: set[bytes] = set()
@@ -73,11 +76,11 @@ class Database:
 
     def keys_from(self, start: bytes, *, after: bool = False) -> Iterator[bytes]:
         """Keys in order from `start` on (`after`: without `start` itself), due ones included."""
-        return self.live.irange(start, inclusive=(not after, True))
+        return self.order.keys_from(start, after=after)
 
     def random_key(self, random: Random) -> bytes | None:
         """A key drawn uniformly, due ones included; None when there is none."""
-        return self.live.peekitem(random.randrange(len(self.live)))[0] if self.live else None
+        return self.order.random(random) if self.live else None
 
     # Changing. Every method first puts aside what a running flush still needs.
 
@@ -86,14 +89,20 @@ class Database:
         if self.flushing is not None or self.on_change is not None:
             self._before_change(key)
         self.dirty.add(key)
-        self.live[key] = value
+        live = self.live
+        if key not in live:
+            self.order.add(key)
+        live[key] = value
 
     def replace(self, key: bytes, value: AnyValue) -> None:
         """Set a key's value and drop its deadline (SET)."""
         if self.flushing is not None or self.on_change is not None:
             self._before_change(key)
         self.dirty.add(key)
-        self.live[key] = value
+        live = self.live
+        if key not in live:
+            self.order.add(key)
+        live[key] = value
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
 
@@ -105,6 +114,7 @@ class Database:
             self._before_change(key)
         self.dirty.add(key)
         del self.live[key]
+        self.order.discard(key)
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
         return True
@@ -155,6 +165,8 @@ class Database:
     def load(self, items: list[tuple[bytes, AnyValue, int | None]]) -> None:
         """Add keys read back from the image, in ascending order and greater than all present; they are not dirty."""
         self.live.update([(key, value) for key, value, _ in items])
+        for key, _, _ in items:
+            self.order.add(key)
         for key, _, deadline_ms in items:
             if deadline_ms is not None:
                 self.deadlines[key] = deadline_ms
@@ -170,4 +182,6 @@ class Database:
         """Assert the invariants; O(n log n)."""
         assert set(self.deadlines) <= set(self.live)
         assert set(self.due) == {(deadline, key) for key, deadline in self.deadlines.items()}
-        assert list(self.live.keys()) == sorted(self.live)
+        assert len(self.order) == len(self.live)
+        assert list(self.order.keys_from(b"")) == sorted(self.live)
+        self.order.check()

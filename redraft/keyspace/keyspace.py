@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from sortedcontainers import SortedDict
 
 from redraft.errors import DamagedDataError
 from redraft.keyspace.database import Database
 from redraft.keyspace.flush import Flush, RecordWriter
+from redraft.keyspace.key_order import KeyOrder
 from redraft.values import codec
 from redraft.values.value import AnyValue
 
@@ -69,7 +69,7 @@ class Keyspace:
         self._next_generation += 1
         self.databases[number] = fresh
         if old.flushing is None:
-            self.graveyard.append(old.live)
+            self.graveyard += (old.live, old.order)
 
     def flush_all(self) -> None:
         """Empty every database (FLUSHALL)."""
@@ -146,7 +146,8 @@ class Keyspace:
             if progress is not None and loaded % progress_keys == 0:
                 progress(loaded)
         for prefix, database in by_prefix.items():
-            database.live = SortedDict(plain.pop(prefix))
+            database.live = plain.pop(prefix)
+            database.order = KeyOrder(database.live)
             database.due.update((deadline, key) for key, deadline in database.deadlines.items())
         return keyspace
 
@@ -161,19 +162,31 @@ class Keyspace:
         """Free about `members` members of what was retired."""
         while self.graveyard and members > 0:
             dead = self.graveyard[-1]
-            if isinstance(dead, SortedDict):
+            if isinstance(dead, dict):
                 if not dead:
                     self.graveyard.pop()
                     continue
-                # The order of a dead map is of no interest: take its keys from under it.
                 taken = min(members, len(dead))
                 for _ in range(taken):
-                    dict.popitem(dead)
+                    dead.popitem()
                 members -= taken
             elif hasattr(dead, "release") and len(dead):
                 members -= dead.release(members)
             else:
                 self.graveyard.pop()
+
+    # Order.
+
+    def unsettled(self) -> int:
+        """Keys whose place in the order is still to be found (see `keyspace.key_order`)."""
+        return sum(database.order.unsettled() for database in self.databases if database.live)
+
+    def settle(self, keys: int) -> None:
+        """Find the places of about so many keys."""
+        for database in self.databases:
+            if database.order.unsettled():
+                database.order.settle(keys)
+                return
 
     def statistics(self) -> dict[str, int]:
         """Counts for INFO."""

@@ -36,7 +36,7 @@ from redraft.node.statistics import NodeStatistics
 from redraft.node.timers import Timers
 from redraft.node.watches import Watches
 from redraft.raft.ready import Ready
-from redraft.resp.encoder import encode
+from redraft.resp.encoder import encode_all
 from redraft.resp.parser import Limits as ParserLimits
 from redraft.resp.parser import RequestParser
 from redraft.settings import Settings
@@ -47,6 +47,10 @@ log = logging.getLogger("redraft.node")
 REAP_INTERVAL_MS = 10
 """The least time between two proposals that remove due keys."""
 NEVER_NS = 1 << 62
+SETTLE_NS = 100_000
+SETTLE_IDLE_NS = 1_000_000
+"""What a tick gives to putting new keys in order."""
+SETTLE_KEYS = 32
 REAP_KEYS = 200
 """Due keys that one proposal removes."""
 
@@ -183,7 +187,9 @@ class Node:
         """Bytes have come from a client."""
         self.statistics.input_bytes += len(data)
         parser = session.parser
-        self.router.route(session, parser.feed(data))
+        commands = parser.feed(data)
+        packed, parser.last_chunk = parser.last_chunk, None
+        self.router.route(session, commands, packed)
         if parser.error is not None and not session.close_after_reply:
             session.answer(CommandError(f"ERR {parser.error}"))
             session.close_after_reply = True
@@ -228,14 +234,22 @@ class Node:
         for persist in persists:
             persist.shard.raft.advance(persist.ready)
 
-    def end_tick(self) -> None:
-        """Do the tick's share of background work."""
-        if not self.loading:
-            self.flusher.step()
+    def end_tick(self, *, idle: bool = False) -> None:
+        """Do the tick's share of background work: more of it when the tick was `idle`."""
+        if self.loading:
+            return
+        self.flusher.step()
+        keyspace = self.shard.keyspace
+        if keyspace.unsettled():
+            end_ns = self.clock.monotonic_ns() + (SETTLE_IDLE_NS if idle else SETTLE_NS)
+            while keyspace.unsettled() and self.clock.monotonic_ns() < end_ns:
+                keyspace.settle(SETTLE_KEYS)
 
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
-        return not self.loading and (self.flusher.active() or bool(self.shard.batch.items))
+        return not self.loading and (
+            self.flusher.active() or bool(self.shard.batch.items) or self.shard.keyspace.unsettled() > 0
+        )
 
     def raft_tick(self) -> None:
         """A Raft clock interval has passed."""
@@ -246,10 +260,10 @@ class Node:
         """Give the replies of executed batches to their sessions."""
         outgoing = self.outgoing
         for batch, replies in outcomes:
-            for item, reply in zip(batch.items, replies, strict=True):
+            for item, answers in zip(batch.items, replies, strict=True):
                 segment = item[0]
                 if segment is not None:
-                    segment.parts.append(encode(reply, segment.session.protocol))
+                    segment.parts.append(encode_all(answers, segment.session.protocol))
             for segment in batch.owners:
                 segment.batch = None
                 session = segment.session

@@ -20,7 +20,7 @@ from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.node.context import NO_REPLY, SessionContext
 from redraft.node.session import ReplyMode, Session
-from redraft.resp.encoder import encode
+from redraft.resp.encoder import encode, encode_all
 from redraft.resp.reply import NIL_ARRAY, QUEUED
 from redraft.shard.batch import Transaction, TransactionStep
 
@@ -41,10 +41,15 @@ class Router:
         self._node = node
         self._context = SessionContext(node)
 
-    def route(self, session: Session, commands: list[list[bytes]]) -> None:
-        """Look at commands that the session sent, in order; what cannot be looked at yet goes to its backlog."""
+    def route(self, session: Session, commands: list[list[bytes]], packed: bytes | None) -> None:
+        """Look at commands that the session sent, in order; what cannot be looked at yet goes to its backlog.
+
+        `packed` is what `entry.pack` would make of all of them, where that is known already.
+        """
         if session.backlog or session.blocked is not None:
             session.backlog.extend(commands)
+            return
+        if session.plain and self._node.plain and self._route_run(session, commands, packed):
             return
         node = self._node
         shard = node.shard
@@ -64,8 +69,8 @@ class Router:
                             batch = shard.last_batch()
                             shard.add_unlogged(session.segment_for(batch), command, argv, session.database)
                         else:
-                            reply = shard.read(session, command, argv, session.database)
-                            session.out.append(encode(reply, session.protocol))
+                            replies = shard.read(session, command, [argv], session.database)
+                            session.out.append(encode(replies[0], session.protocol))
                         continue
                     if kind is write and not (command.denies_oom and node.out_of_memory):
                         batch = shard.batch
@@ -84,13 +89,49 @@ class Router:
             if command is not None:
                 session.last_command = command
 
+    def _route_run(self, session: Session, commands: list[list[bytes]], packed: bytes | None) -> bool:
+        """Take a chunk that is one command again and again, if it is: a pipeline, or a single command. Whether it was.
+
+        A run of writes whose bytes are canonical is logged as those bytes.
+        """
+        if not commands:
+            return True
+        node = self._node
+        name = commands[0][0]
+        command = node.table.by_name.get(name)
+        if command is None or command.kind is Kind.SESSION:
+            return False
+        size = len(commands)
+        if size == 1:
+            if not command.accepts(len(commands[0])):
+                return False
+        else:
+            lengths = list(map(len, commands))
+            if [argv[0] for argv in commands].count(name) != size:
+                return False
+            if not (command.accepts(min(lengths)) and command.accepts(max(lengths))):
+                return False
+        shard = node.shard
+        database = session.database
+        if command.kind is Kind.DATA_READ:
+            if session.segments:
+                return False
+            session.out.append(encode_all(shard.read(session, command, commands, database), session.protocol))
+        else:
+            if packed is None or node.watches.watchers or (command.denies_oom and node.out_of_memory):
+                return False
+            shard.add_writes(session.segment_for(shard.batch), command, commands, database, packed)
+        session.last_active_ms = node.now_ms
+        session.last_command = command
+        return True
+
     def resume(self, session: Session) -> None:
         """Look at the backlog again: what it waited for has happened."""
         if session.blocked is not None or session.closed:
             return
         commands = list(session.backlog)
         session.backlog.clear()
-        self.route(session, commands)
+        self.route(session, commands, None)
 
     # The long road.
 
@@ -175,7 +216,7 @@ class Router:
             batch = shard.last_batch()
             shard.add_unlogged(self._owner(session, batch), command, argv, session.database)
         else:
-            self._answer(session, shard.read(session, command, argv, session.database))
+            self._answer(session, shard.read(session, command, [argv], session.database)[0])
 
     def _run_session_command(self, session: Session, command: Command, argv: list[bytes]) -> None:
         reply = self.session_reply(session, command, argv)

@@ -111,11 +111,11 @@ class Watches:
 
 
 def _aims_at(batch: Batch, place: tuple[int, bytes]) -> bool:
-    for _, command, argv, database in batch.items:
+    for _, command, argvs, database in batch.items:
         if isinstance(command, Transaction):
             steps = [(s.command, s.argv, s.database) for s in command.steps if s.command is not None]
         else:
-            steps = [(command, argv, database)]
+            steps = [(command, argv, database) for argv in argvs]
         for step, words, number in steps:
             if step.kind is not Kind.DATA_WRITE:
                 continue

@@ -36,6 +36,15 @@ def encode(value: Any, protocol: int) -> bytes:
     return b"".join(out)
 
 
+def encode_all(values: list[Any], protocol: int) -> bytes:
+    """Several whole replies. A run of writes is mostly answered OK, each of them."""
+    if len(values) == 1:
+        return encode(values[0], protocol)
+    if values[0] is OK and values[-1] is OK and values.count(OK) == len(values):
+        return _OK * len(values)
+    return b"".join([encode(value, protocol) for value in values])
+
+
 def encode_into(out: list[bytes], value: Any, protocol: int) -> None:
     """Append a reply's bytes to `out`, in pieces."""
     kind = type(value)

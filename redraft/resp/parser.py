@@ -30,6 +30,8 @@ from redraft.resp.strict import ProtocolError, StrictParser
 _HUGE_HEADER = re.compile(rb"\*[0-9]{6}")
 _HUGE_REPLY_HEADER = re.compile(rb"[~>%][0-9]{6}")
 """RESP3's sets, pushes and maps. This search is slow, so three fast ones (memchr) ask first whether there is any."""
+SINGLE_BYTES = 1024
+"""A chunk up to this size that holds one command is checked by packing it again, which takes half the time."""
 _NOTHING = object()
 _pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
 
@@ -61,7 +63,7 @@ class RequestParser:
     [[b'QUIT']]
     """
 
-    __slots__ = ("_reader", "_strict", "authenticated", "error", "last_chunk_canonical", "query_buffer_limit")
+    __slots__ = ("_reader", "_strict", "authenticated", "error", "last_chunk", "query_buffer_limit")
 
     def __init__(self, limits: Limits) -> None:
         self._strict = StrictParser(limits.max_bulk_bytes)
@@ -70,8 +72,8 @@ class RequestParser:
         self.query_buffer_limit = limits.query_buffer_limit
         self.error: ProtocolError | None = None
         """Set once the client broke the protocol; nothing is accepted after it."""
-        self.last_chunk_canonical = False
-        """Whether the last chunk was whole commands in RESP and nothing else: its bytes are theirs."""
+        self.last_chunk: bytes | None = None
+        """The last chunk, if it was whole commands in canonical RESP and nothing else: what `feed` returned, packed."""
 
     @property
     def pending_bytes(self) -> int:
@@ -81,25 +83,44 @@ class RequestParser:
     def feed(self, data: bytes) -> list[list[bytes]]:
         """The commands that `data` completes. When the client breaks the protocol, `error` is set and the commands
         before are returned."""
-        self.last_chunk_canonical = False
+        self.last_chunk = None
         if self.error is not None:
             return []
         strict = self._strict
         if (
             data[:1] == b"*"
-            and strict.idle()
             and self.authenticated
+            and strict.idle()
             and len(data) <= strict.max_bulk_bytes
-            and _HUGE_HEADER.search(data) is None
             and not ((b"~" in data or b">" in data or b"%" in data) and _HUGE_REPLY_HEADER.search(data))
         ):
-            return self._feed_fast(data)
+            if len(data) <= SINGLE_BYTES and data.find(b"\r\n*") < 0 and data.find(b"\r\n", 0, 8) > 0:
+                return self._feed_single(data)
+            if _HUGE_HEADER.search(data) is None:
+                return self._feed_many(data)
         strict.feed(data)
         commands: list[list[bytes]] = []
         self._drain_strict(commands)
         return commands
 
-    def _feed_fast(self, data: bytes) -> list[list[bytes]]:
+    def _feed_single(self, data: bytes) -> list[list[bytes]]:
+        """A chunk that seems to be one command. If packing what hiredis made of it gives the same bytes, it was."""
+        reader = self._reader
+        try:
+            reader.feed(data)
+            command = reader.gets()
+            if command is not _NOTHING and command and _pack(tuple(command)) == data:
+                self.last_chunk = data
+                return [command]
+        except (hiredis.ProtocolError, TypeError):
+            pass  # TypeError: no array, or one of other things than bulk strings
+        self._reader = hiredis.Reader(notEnoughData=_NOTHING)
+        self._strict.feed(data)
+        commands: list[list[bytes]] = []
+        self._drain_strict(commands)
+        return commands
+
+    def _feed_many(self, data: bytes) -> list[list[bytes]]:
         reader = self._reader
         commands: list[list[bytes]] = []
         add = commands.append
@@ -139,7 +160,7 @@ class RequestParser:
             self._strict.feed(data[end:])
             self._drain_strict(commands)
         else:
-            self.last_chunk_canonical = True
+            self.last_chunk = data
         return commands
 
     def _drain_strict(self, commands: list[list[bytes]]) -> None:

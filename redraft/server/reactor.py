@@ -163,7 +163,7 @@ class Reactor:
             if event & select.EPOLLOUT and not connection.session.closed:
                 self._send(connection)
         self._persist()
-        node.end_tick()
+        node.end_tick(idle=not events)
         self._send_all()
         self._apply_back_pressure()
         while (job := node.take_job()) is not None:

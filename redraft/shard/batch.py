@@ -34,8 +34,9 @@ class Transaction(NamedTuple):
     steps: list[TransactionStep]
 
 
-Item = tuple[Any, Command | Transaction, list[bytes], int]
-"""(owner, command, argv, database): the owner is the node's, and gets the reply; None when nobody waits."""
+Item = tuple[Any, Command | Transaction, list[list[bytes]], int]
+"""(owner, command, argvs, database): a run of one command with different arguments, or a transaction with one argv. The
+owner is the node's, and gets the replies; None when nobody waits."""
 
 
 class Batch:
@@ -59,16 +60,32 @@ class Batch:
 
     def add_write(self, owner: Any, command: Command, argv: list[bytes], database: int) -> None:
         """Put a write last: it will be logged."""
-        self.items.append((owner, command, argv, database))
+        self._add(owner, command, argv, database)
         self._log(argv, database)
+
+    def add_writes(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int, packed: bytes) -> None:
+        """Put a run of writes last; `packed` is all of them as `entry.pack` would pack them."""
+        self.items.append((owner, command, argvs, database))
+        self._select(database)
+        self.fragments.append(packed)
+        self.logged_bytes += len(packed)
+        self.writes += len(argvs)
 
     def add_unlogged(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> None:
         """Put a read, or a transaction without writes, last: it is executed in its turn and not logged."""
-        self.items.append((owner, command, argv, database))
+        self._add(owner, command, argv, database)
+
+    def _add(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> None:
+        if self.items:
+            last = self.items[-1]
+            if last[1] is command and last[0] is owner and last[3] == database:
+                last[2].append(argv)
+                return
+        self.items.append((owner, command, [argv], database))
 
     def add_transaction(self, owner: Any, transaction: Transaction, argv: list[bytes], database: int) -> None:
         """Put a transaction last; its writes are logged between MULTI and EXEC."""
-        self.items.append((owner, transaction, argv, database))
+        self.items.append((owner, transaction, [argv], database))
         writes = [s for s in transaction.steps if s.command is not None and s.command.kind is Kind.DATA_WRITE]
         if not writes:
             return
@@ -78,10 +95,13 @@ class Batch:
         self.fragments.append(entry.EXEC)
 
     def _log(self, argv: list[bytes], database: int) -> None:
-        if database != self.database:
-            self.database = database
-            self.fragments.append(entry.select(database))
+        self._select(database)
         fragment = entry.pack(tuple(argv))
         self.fragments.append(fragment)
         self.logged_bytes += len(fragment)
         self.writes += 1
+
+    def _select(self, database: int) -> None:
+        if database != self.database:
+            self.database = database
+            self.fragments.append(entry.select(database))

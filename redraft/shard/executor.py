@@ -63,74 +63,50 @@ class Executor:
         self.write_context.keyspace = keyspace
         self.read_context.keyspace = keyspace
 
-    def read(self, owner: object, command: Command, argv: list[bytes], database: int) -> Reply:
-        """Execute a read now; an error is returned as its reply."""
-        context = self.read_context
+    def read(self, owner: object, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
+        """Execute a run of reads now; an error is returned as its reply."""
+        return self._run(self.read_context, owner, command, argvs, database)
+
+    def write(self, owner: object, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
+        """Execute a run of writes of the present entry; an error is returned as its reply."""
+        return self._run(self.write_context, owner, command, argvs, database)
+
+    def _run(
+        self, context: Context, owner: object, command: Command, argvs: list[list[bytes]], database: int
+    ) -> list[Reply]:
         context.database = database
         context.db = self.keyspace.databases[database]
-        started = self._monotonic_ns()
-        try:
-            reply = command.handler(context, argv)  # type: ignore[misc]
-        except Exception as error:  # noqa: BLE001 - see the module's docstring
-            reply = self._failed(command, argv, error)
-        took = self._monotonic_ns() - started
-        command.calls += 1
-        command.nanoseconds += took
-        if took >= self.slow_ns and self.on_slow is not None:
-            self.on_slow(owner, command, argv, took)
-        return reply
-
-    def write(self, owner: object, command: Command, argv: list[bytes], database: int) -> Reply:
-        """Execute a write of the present entry; an error is returned as its reply."""
-        context = self.write_context
-        context.database = database
-        context.db = self.keyspace.databases[database]
-        started = self._monotonic_ns()
-        try:
-            reply = command.handler(context, argv)  # type: ignore[misc]
-        except Exception as error:  # noqa: BLE001 - see the module's docstring
-            reply = self._failed(command, argv, error)
-        took = self._monotonic_ns() - started
-        command.calls += 1
-        command.nanoseconds += took
-        if took >= self.slow_ns and self.on_slow is not None:
-            self.on_slow(owner, command, argv, took)
-        return reply
-
-    def apply_batch(self, batch: Batch, header: EntryHeader) -> list[Reply]:
-        """Execute a batch under its entry's header; the replies, item by item."""
-        context = self.write_context
-        context.begin(header.time_ms, header.seed)
-        if self.read_context.now_ms < header.time_ms:
-            self.read_context.now_ms = header.time_ms
-        databases = self.keyspace.databases
+        handler = command.handler
+        assert handler is not None
         monotonic_ns = self._monotonic_ns
         slow_ns = self.slow_ns
-        write = Kind.DATA_WRITE
         replies: list[Reply] = []
         add = replies.append
-        started = monotonic_ns()
-        for owner, command, argv, database in batch.items:
-            if type(command) is Transaction:
-                add(self.transaction(owner, command))
-                started = monotonic_ns()
-                continue
-            if command.kind is not write:  # type: ignore[union-attr]
-                add(self.read(owner, command, argv, database))  # type: ignore[arg-type]
-                started = monotonic_ns()
-                continue
-            context.database = database
-            context.db = databases[database]
+        first = started = monotonic_ns()
+        for argv in argvs:
             try:
-                add(command.handler(context, argv))  # type: ignore[union-attr,misc]
+                add(handler(context, argv))
             except Exception as error:  # noqa: BLE001 - see the module's docstring
-                add(self._failed(command, argv, error))  # type: ignore[arg-type]
+                add(self._failed(command, argv, error))
             ended = monotonic_ns()
-            command.calls += 1  # type: ignore[union-attr]
-            command.nanoseconds += ended - started  # type: ignore[union-attr]
             if ended - started >= slow_ns and self.on_slow is not None:
-                self.on_slow(owner, command, argv, ended - started)  # type: ignore[arg-type]
+                self.on_slow(owner, command, argv, ended - started)
             started = ended
+        command.calls += len(argvs)
+        command.nanoseconds += started - first
+        return replies
+
+    def apply_batch(self, batch: Batch, header: EntryHeader) -> list[list[Reply]]:
+        """Execute a batch under its entry's header; the replies of each item."""
+        self._begin(header)
+        replies: list[list[Reply]] = []
+        for owner, command, argvs, database in batch.items:
+            if isinstance(command, Transaction):
+                replies.append([self.transaction(owner, command)])
+            elif command.kind is Kind.DATA_WRITE:
+                replies.append(self._run(self.write_context, owner, command, argvs, database))
+            else:
+                replies.append(self._run(self.read_context, owner, command, argvs, database))
         self.keyspace.changes += batch.writes
         return replies
 
@@ -141,16 +117,14 @@ class Executor:
             if command is None:
                 replies.append(reply)
             elif command.kind is Kind.DATA_WRITE:
-                replies.append(self.write(owner, command, argv, database))
+                replies += self.write(owner, command, [argv], database)
             else:
-                replies.append(self.read(owner, command, argv, database))
+                replies += self.read(owner, command, [argv], database)
         return replies
 
     def apply_logged(self, header: EntryHeader, commands: list[LoggedCommand]) -> None:
         """Execute the writes of an entry for which nobody waits here (a follower, a restart)."""
-        self.write_context.begin(header.time_ms, header.seed)
-        if self.read_context.now_ms < header.time_ms:
-            self.read_context.now_ms = header.time_ms
+        self._begin(header)
         for database, argv in commands:
             try:
                 command = self._table.lookup(argv)
@@ -159,8 +133,13 @@ class Executor:
                     f"the log holds a command that this version does not know ({error.text}): it was written by a newer"
                     " version; start that one"
                 ) from error
-            self.write(None, command, argv, database)
+            self.write(None, command, [argv], database)
         self.keyspace.changes += len(commands)
+
+    def _begin(self, header: EntryHeader) -> None:
+        self.write_context.begin(header.time_ms, header.seed)
+        if self.read_context.now_ms < header.time_ms:
+            self.read_context.now_ms = header.time_ms
 
     def _failed(self, command: Command, argv: list[bytes], error: Exception) -> CommandError:
         command.failed_calls += 1

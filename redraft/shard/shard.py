@@ -63,7 +63,8 @@ class Outcome(NamedTuple):
     """A batch that was executed, or whose outcome will never be known here."""
 
     batch: Batch
-    replies: list[Reply]
+    replies: list[list[Reply]]
+    """Of each item of the batch, those of its run."""
 
 
 class Shard:
@@ -113,6 +114,14 @@ class Shard:
             self._close_batch()
         return batch
 
+    def add_writes(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int, packed: bytes) -> Batch:
+        """Put a run of writes into the open batch, with their bytes in RESP; the batch they are in."""
+        batch = self.batch
+        batch.add_writes(owner, command, argvs, database, packed)
+        if batch.logged_bytes >= BATCH_BYTES:
+            self._close_batch()
+        return batch
+
     def add_transaction(self, owner: Any, transaction: Transaction, argv: list[bytes], database: int) -> Batch:
         """Put a transaction with writes into the open batch; the batch it is in."""
         batch = self.batch
@@ -135,9 +144,9 @@ class Shard:
             return self._closed[-1]
         return self._in_flight[-1] if self._in_flight else self.batch
 
-    def read(self, owner: Any, command: Command, argv: list[bytes], database: int) -> Reply:
-        """Execute a read now."""
-        return self.executor.read(owner, command, argv, database)
+    def read(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
+        """Execute a run of reads now."""
+        return self.executor.read(owner, command, argvs, database)
 
     def set_read_time(self, now_ms: int) -> None:
         """The present time for reads: never before an entry's time or an earlier read's."""
@@ -270,4 +279,4 @@ class Shard:
 
 def _refused(batch: Batch, error: CommandError) -> Outcome:
     batch.applied = True
-    return Outcome(batch, [error] * len(batch.items))
+    return Outcome(batch, [[error] * len(argvs) for _, _, argvs, _ in batch.items])

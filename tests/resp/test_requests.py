@@ -308,7 +308,7 @@ def test_limits_grow_once_the_client_has_authenticated() -> None:
 def test_a_chunk_is_canonical_when_it_is_whole_commands_in_resp(data: bytes, canonical: bool) -> None:
     parser = RequestParser(Limits())
     parser.feed(data)
-    assert parser.last_chunk_canonical is canonical
+    assert (parser.last_chunk is not None) is canonical
 
 
 def test_a_chunk_that_finishes_a_command_is_not_canonical() -> None:
@@ -316,9 +316,9 @@ def test_a_chunk_that_finishes_a_command_is_not_canonical() -> None:
     data = packed(b"PING")
     parser.feed(data[:5])
     assert parser.feed(data[5:]) == [PING]
-    assert not parser.last_chunk_canonical
+    assert parser.last_chunk is None
     assert parser.feed(data) == [PING]
-    assert parser.last_chunk_canonical
+    assert parser.last_chunk is not None
 
 
 @pytest.mark.parametrize("line", [b'"', b"'", b'a "b', b"'a'b", b"\"a\"'b'", b'"\\'])
