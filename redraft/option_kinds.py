@@ -25,6 +25,9 @@ UINT_MAX = 2**32 - 1
 LONG_MAX = 2**63 - 1
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_DECIMAL = re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)(e[-+]?[0-9]{1,3})?", re.IGNORECASE | re.ASCII)
+_SHOWN_PERCENTILE = "%.10g"
+"""Redis shows ten digits; no more are kept, so that what is shown is the value."""
 _MEMORY = re.compile(r"([0-9]{1,19})(b|kb|k|mb|m|gb|g)?", re.IGNORECASE | re.ASCII)
 _MEMORY_UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1 << 10, "m": 10**6, "mb": 1 << 20, "g": 10**9, "gb": 1 << 30}
 
@@ -274,16 +277,16 @@ class Percentiles(Kind):
             return ()
         values = []
         for word in words:
-            if not re.fullmatch(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)", word, re.ASCII):
+            if not _DECIMAL.fullmatch(word):
                 raise OptionError("Invalid latency-tracking-info-percentiles parameters")
-            value = float(f"{float(word):.10g}")
+            value = float(_SHOWN_PERCENTILE % float(word))
             if not 0.0 <= value <= 100.0:
                 raise OptionError("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
             values.append(value)
         return tuple(values)
 
     def show(self, value: tuple[float, ...]) -> str:
-        return " ".join(f"{number:.10g}" for number in value)
+        return " ".join(_SHOWN_PERCENTILE % number for number in value)
 
     def lines(self, value: tuple[float, ...]) -> list[list[str]]:
         return [self.show(value).split() or [""]]
