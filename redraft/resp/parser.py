@@ -5,7 +5,8 @@ inside a request, RESP3's types between requests), waits where Redis refuses (`$
 many elements as a header announces. So:
 
 * a chunk goes to hiredis only when nothing is pending, it begins with `*`, it is too short to hold an argument over the
-  limit, and no header in it announces 100,000 elements or more (`_HUGE_HEADER`, a search at C speed);
+  limit, and no header in it announces 100,000 elements or more (`_HUGE_HEADER`, a search at C speed; a small chunk
+  with one `*` has one such header, which is looked at);
 * what hiredis returns is believed only if no argument has a carriage return in it (so that wherever `\\r\\n$` and
   `\\r\\n*` stand, a header begins), and the chunk holds one `\\r\\n$` for each argument and one `\\r\\n*` for each
   command after the first: then all were arrays of bulk strings;
@@ -94,7 +95,7 @@ class RequestParser:
             and len(data) <= strict.max_bulk_bytes
             and not ((b"~" in data or b">" in data or b"%" in data) and _HUGE_REPLY_HEADER.search(data))
         ):
-            if len(data) <= SINGLE_BYTES and data.find(b"\r\n*") < 0 and data.find(b"\r\n", 0, 8) > 0:
+            if len(data) <= SINGLE_BYTES and data.rfind(b"*") == 0 and data.find(b"\r\n", 0, 8) > 0:
                 return self._feed_single(data)
             if _HUGE_HEADER.search(data) is None:
                 return self._feed_many(data)

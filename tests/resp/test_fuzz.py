@@ -21,7 +21,18 @@ def packed(words: list[bytes]) -> bytes:
 
 
 PIECES = [
-    *(b"*1\r\n", b"*2\r\n", b"*3\r\n", b"*0\r\n", b"*-1\r\n", b"*11\r\n", b"*100000\r\n", b"*", b"*01\r\n"),
+    *(
+        b"*1\r\n",
+        b"*2\r\n",
+        b"*3\r\n",
+        b"*0\r\n",
+        b"*-1\r\n",
+        b"*11\r\n",
+        b"*100000\r\n",
+        b"*2000000000\r\n",
+        b"*",
+        b"*01\r\n",
+    ),
     *(b"$0\r\n\r\n", b"$1\r\na\r\n", b"$2\r\na\r\r\n", b"$3\r\na\r\n\r\n", b"$3\r\nfoo", b"$-1\r\n", b"$61\r\n", b"$"),
     *(b"\r", b"\n", b"\r\n", b"\r\n$", b"\r\n*", b" ", b"\0", b"PING", b"PING\r\n", b'"', b"'", b"\\x41", b"\xff"),
     *(b"+OK\r\n", b"+\r\n", b"-ERR x\r\n", b":5\r\n", b"_\r\n", b"#t\r\n", b",1.5\r\n", b"(123\r\n"),

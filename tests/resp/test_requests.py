@@ -6,6 +6,7 @@ rules (networking.c of Redis 7.0), and to the request parser, which must agree w
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -156,6 +157,11 @@ BROKEN = {
     "an array as an argument": (b"*1\r\n*1\r\n$1\r\na\r\n", [], "expected '$', got '*'"),
     "a map with an array for a key as an argument": (b"*1\r\n%1\r\n*0\r\n+a\r\n", [], "expected '$', got '%'"),
     "a set of two thousand million as an argument": (b"*1\r\n~2000000000\r\n", [], "expected '$', got '~'"),
+    "an array of two thousand million behind an argument that ends oddly": (
+        b"*2\r\n$1\r\naxx*2000000000\r\n",
+        [],
+        "expected '$', got '*'",
+    ),
     "an argument, then a word": (b"*2\r\n$1\r\na\r\nb\r\n", [], "expected '$', got 'b'"),
     "a line end where a header should be": (b"*1\r\n\r\n", [], "expected '$', got '\r'"),
     "a byte that is no letter": (b"*1\r\n\xff\r\n", [], "expected '$', got '\xff'"),
@@ -257,6 +263,31 @@ def test_a_pipeline_cut_anywhere_gives_the_same_commands(read: Callable[..., Out
     data = b"".join(packed(*command) for command in commands)
     for cut in range(len(data) + 1):
         assert read([data[:cut], data[cut:]]) == (commands, None), cut
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"*99999\r\n" * 20,
+        b"*2147483647\r\n",
+        b"*1\r\n*2000000000\r\n",
+        b"*2\r\n$1\r\naxx*2000000000\r\n",
+        packed(b"PING") + b"*2000000000\r\n",
+        packed(b"PING") + b">2000000000\r\n",
+        packed(b"PING") + b"~2000000000\r\n",
+        b"*2\r\n$1\r\naxx~2000000000\r\n",
+        b"*2\r\n$1\r\na\r\n$2000000\r\n",
+    ],
+)
+def test_no_memory_is_reserved_for_what_a_header_only_announces(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        read_requests([data])
+        read_requests(each_byte(data))
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 20_000_000
 
 
 def test_nothing_is_accepted_after_an_error() -> None:
