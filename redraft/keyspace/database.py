@@ -9,7 +9,8 @@ Copy on write. While a flush of log index N is under way, `flushing` holds the k
 is about to change a key calls one of the methods below *before* the change; they put the key's state as of N aside.
 That is why a value may be changed in place only between `mutable()` (which freezes) and the end of the handler.
 
-Invariants (`check`): `order` has exactly the keys of `live`; `deadlines` only has live keys; `due` mirrors `deadlines`; every changed key is in `dirty`.
+Invariants (`check`): `order` has exactly the keys of `live`; `deadlines` only has live keys; `due` mirrors
+`deadlines`; every changed key is in `dirty`.
 
 What this leaves out: which database a client selected, key patterns, types' commands.
 """

@@ -1,9 +1,10 @@
 """The keys of a database in order, sorted when somebody asks or when there is time.
 
 Theory. Adding a key to a `SortedList` of a million costs some 4 µs, nearly all of it cache misses, and most keys are
-never asked for in order before they have long been written. So a new key is first put into `fresh`, a dict; 4096 of them
-are sorted into a *run* (half a microsecond a key); and runs are moved into the sorted list in slices, between ticks.
-A scan merges the sorted list with whatever runs there are. The same idea as a log-structured merge tree, one level deep.
+never asked for in order before they have long been written. So a new key is first put into `fresh`, a dict; 4096 of
+them are sorted into a *run* (half a microsecond a key); and runs are moved into the sorted list in slices, between
+ticks. A scan merges the sorted list with whatever runs there are. The same idea as a log-structured merge tree, one
+level deep.
 
 A key that is deleted while it stands in a run stays there and is noted in `gone`.
 

@@ -245,6 +245,10 @@ class Node:
             while keyspace.unsettled() and self.clock.monotonic_ns() < end_ns:
                 keyspace.settle(SETTLE_KEYS)
 
+    def has_writes(self) -> bool:
+        """Whether something waits to be proposed."""
+        return not self.loading and bool(self.shard.batch.items)
+
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
         return not self.loading and (

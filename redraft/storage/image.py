@@ -21,7 +21,7 @@ from rocksdict import BlockBasedOptions, Cache, Checkpoint, IngestExternalFileOp
 
 from redraft.errors import DamagedDataError
 from redraft.storage.directory import make_directory, sync_directory
-from redraft.storage.rocks import base_options, translated
+from redraft.storage.rocks import base_options, close_database, translated
 
 log = logging.getLogger("redraft.storage")
 
@@ -117,7 +117,7 @@ class Image:
 
     def close(self) -> None:
         """Close the files."""
-        self._db.close()
+        close_database(self._db, f"closing the image {self.path}")
 
 
 class ImageWriter:

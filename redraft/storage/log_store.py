@@ -41,7 +41,7 @@ from redraft.ids import GroupId, Index, Term
 from redraft.raft.errors import CompactedError, UnavailableError
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
 from redraft.storage.directory import make_directory
-from redraft.storage.rocks import base_options, translated
+from redraft.storage.rocks import base_options, close_database, translated
 
 log = logging.getLogger("redraft.storage")
 
@@ -377,11 +377,13 @@ class LogStore:
             group.check()
 
     def close(self) -> None:
-        """Close the files; what was not synced is synced first if nothing failed."""
-        if self._failed is None:
-            self.sync()
-        self._db.close()
-        self._synced.close()
+        """Close the files; what was not synced is synced first if nothing failed. Raises StorageError."""
+        try:
+            if self._failed is None:
+                self.sync()
+        finally:
+            close_database(self._db, f"closing the log {self._path}")
+            self._synced.close()
 
 
 class _SyncedMark:
@@ -390,8 +392,8 @@ class _SyncedMark:
     def __init__(self, path: Path) -> None:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if os.fstat(descriptor).st_size < mmap.PAGESIZE:
-                os.ftruncate(descriptor, mmap.PAGESIZE)
+            # With a hole in the file, a full disk would be a SIGBUS at the first write.
+            os.posix_fallocate(descriptor, 0, mmap.PAGESIZE)
             self._map = mmap.mmap(descriptor, mmap.PAGESIZE)
         finally:
             os.close(descriptor)

@@ -6,13 +6,16 @@ rocksdict raises plain `Exception` with RocksDB's status text; `translated` is t
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import msgspec
-from rocksdict import Options
+from rocksdict import Options, Rdict
 
 from redraft.errors import DamagedDataError, DirectoryInUseError, DiskFullError, RedraftError, StorageError
+
+log = logging.getLogger("redraft.storage")
 
 _LOCKED = ("while lock file", "lock is already held", "lock hold by")
 """What RocksDB says when another process, or this one, has a database open."""
@@ -31,7 +34,7 @@ def translated(doing: str) -> Iterator[None]:
         kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
         raise kind(f"{doing}: {error.strerror or error}") from error
     except Exception as error:
-        raise _translate(doing, str(error)) from error
+        raise _translate(doing, " ".join(str(error).split())) from error
 
 
 def _translate(doing: str, text: str) -> StorageError:
@@ -47,6 +50,16 @@ def _translate(doing: str, text: str) -> StorageError:
     if "read-only file system" in low:
         return StorageError(f"{doing}: the file system is read-only ({text})")
     return StorageError(f"{doing}: {text}")
+
+
+def close_database(database: Rdict, doing: str) -> None:
+    """Close a database. It may fail to write its memory to a sorted file (a full disk); nothing is lost by that, since
+    what counts is durable already, so it is only logged."""
+    try:
+        with translated(doing):
+            database.close()
+    except StorageError as error:
+        log.warning("%s; what was durable still is", error)
 
 
 def base_options() -> Options:
