@@ -99,9 +99,9 @@ class KeyOrder:
             if key not in self._gone:
                 return key
 
-    def unsettled(self) -> int:
-        """Keys that wait to be settled, those among them that are gone included."""
-        return sum(map(len, self._runs)) + len(self._fresh)
+    def has_unsettled(self) -> bool:
+        """Whether there is anything to settle."""
+        return bool(self._runs or self._fresh)
 
     def settle(self, keys: int) -> None:
         """Settle about so many keys; a few microseconds each."""

@@ -78,6 +78,7 @@ class Flusher:
         self.last_duration_ms = 0
         self._started_ns = 0
         self.flushes = 0
+        self._seen_logged_bytes = 0
 
     def request(self, on_done: Callable[[], None] | None = None) -> None:
         """Flush all that is applied by now; `on_done` is called when it is durable."""
@@ -110,12 +111,12 @@ class Flusher:
         self._node.finish_jobs()
 
     def _due(self) -> bool:
+        logged = self._shard.logged_bytes_since_flush
+        if logged == self._seen_logged_bytes:
+            return False
+        self._seen_logged_bytes = logged
         settings = self._node.settings
-        shard = self._shard
-        return (
-            shard.logged_bytes_since_flush >= settings.flush_log_bytes
-            or shard.keyspace.dirty_keys() >= settings.flush_dirty_keys
-        )
+        return logged >= settings.flush_log_bytes or self._shard.keyspace.dirty_keys() >= settings.flush_dirty_keys
 
     def _begin(self) -> None:
         self._wanted = False

@@ -240,9 +240,9 @@ class Node:
             return
         self.flusher.step()
         keyspace = self.shard.keyspace
-        if keyspace.unsettled():
+        if keyspace.has_unsettled():
             end_ns = self.clock.monotonic_ns() + (SETTLE_IDLE_NS if idle else SETTLE_NS)
-            while keyspace.unsettled() and self.clock.monotonic_ns() < end_ns:
+            while keyspace.has_unsettled() and self.clock.monotonic_ns() < end_ns:
                 keyspace.settle(SETTLE_KEYS)
 
     def has_writes(self) -> bool:
@@ -252,7 +252,7 @@ class Node:
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
         return not self.loading and (
-            self.flusher.active() or bool(self.shard.batch.items) or self.shard.keyspace.unsettled() > 0
+            bool(self.shard.batch.items) or self.flusher.active() or self.shard.keyspace.has_unsettled()
         )
 
     def raft_tick(self) -> None:
@@ -280,7 +280,7 @@ class Node:
 
     def _reap_due(self) -> None:
         for number, database in enumerate(self.shard.keyspace.databases):
-            if database.due and database.due[0][0] <= self.now_ms:
+            if database.deadlines and database.due[0][0] <= self.now_ms:
                 assert self._reap is not None
                 self._last_reap_ms = self.now_ms
                 argv = [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS]

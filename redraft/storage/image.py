@@ -12,7 +12,6 @@ Thread safety: a writer is used by one thread at a time, and `finish` may run in
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from rocksdict import BlockBasedOptions, Cache, Checkpoint, IngestExternalFileOp
 from redraft.errors import DamagedDataError
 from redraft.storage.directory import make_directory, sync_directory
 from redraft.storage.rocks import base_options, close_database, translated
-
-log = logging.getLogger("redraft.storage")
 
 META_KEY = b"\xff" * 8
 FORMAT = 1

@@ -23,7 +23,6 @@ Invariants: a group's entries are contiguous from its start + 1 to its last inde
 
 from __future__ import annotations
 
-import logging
 import mmap
 import os
 import statistics
@@ -42,8 +41,6 @@ from redraft.raft.errors import CompactedError, UnavailableError
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
 from redraft.storage.directory import make_directory
 from redraft.storage.rocks import base_options, close_database, translated
-
-log = logging.getLogger("redraft.storage")
 
 TAIL_BYTES = 8 << 20
 """The newest entries kept in memory for sending, a group."""
