@@ -11,7 +11,7 @@ from redraft.commands import errors, parse
 from redraft.commands.context import Context
 from redraft.commands.table import command
 from redraft.errors import CommandError
-from redraft.values.string import INT64_MAX, INT64_MIN
+from redraft.integers import INT64_MAX, INT64_MIN
 
 SECOND_MS = 1000
 

@@ -10,6 +10,7 @@ from redraft.commands import errors, parse
 from redraft.commands.context import Context
 from redraft.commands.table import command, container
 from redraft.errors import CommandError
+from redraft.integers import parse_int64
 from redraft.values import string
 from redraft.values.value import AnyValue
 
@@ -40,7 +41,7 @@ def encoding(value: AnyValue) -> bytes:
 def refcount(value: AnyValue) -> int:
     """What OBJECT REFCOUNT answers for a value."""
     if isinstance(value, bytes) and len(value) <= 4:
-        number = string.parse_int64(value)
+        number = parse_int64(value)
         if number is not None and 0 <= number < SHARED_INTEGERS:
             return INT_MAX
     return 1

@@ -7,7 +7,7 @@ import re
 
 from redraft.commands import errors
 from redraft.errors import CommandError
-from redraft.values.string import parse_int64
+from redraft.integers import parse_int64
 from redraft.values.value import StringValue
 
 _FLOAT = re.compile(

@@ -13,9 +13,9 @@ from redraft.commands.context import Context
 from redraft.commands.expiry import expire_options, seconds_or_ms
 from redraft.commands.table import command
 from redraft.errors import CommandError
+from redraft.integers import INT64_MAX, INT64_MIN, parse_int64
 from redraft.resp.reply import OK
 from redraft.values import long_double
-from redraft.values.string import INT64_MAX, INT64_MIN, parse_int64
 from redraft.values.value import StringValue
 
 MAX_STRING_BYTES = 512 * 1024 * 1024

@@ -10,7 +10,7 @@ looked at; `*0` and `*-1` are nothing; empty inline lines are nothing; an inline
 
 from __future__ import annotations
 
-from redraft.values.string import parse_int64
+from redraft.integers import parse_int64
 
 INLINE_MAX_BYTES = 64 * 1024
 """PROTO_INLINE_MAX_SIZE: the longest inline request, and the longest length line."""

@@ -1,4 +1,4 @@
-"""Strings: their two forms, and the numbers in them.
+"""Strings: their two forms.
 
 A string is `bytes` when it was set whole and `bytearray` once APPEND, SETRANGE or a bit command changed it in place
 (so that appending a byte to a large string does not copy it). Redis makes the same difference: `int` and `embstr`
@@ -7,28 +7,11 @@ become `raw`, and OBJECT ENCODING shows it.
 
 from __future__ import annotations
 
-import re
-
+from redraft.integers import parse_int64
 from redraft.values.value import StringValue
 
 EMBSTR_MAX_BYTES = 44
 """Redis stores a string up to this length in one allocation with its object (object.c)."""
-
-INT64_MIN = -(1 << 63)
-INT64_MAX = (1 << 63) - 1
-
-_INTEGER = re.compile(rb"(?:0|-?[1-9][0-9]{0,18})\Z")
-
-
-def parse_int64(data: StringValue) -> int | None:
-    """The signed 64-bit integer that `data` is the one canonical decimal form of, or None (Redis's string2ll:
-    no sign `+`, no leading zero, no space)."""
-    if not _INTEGER.match(data):
-        return None
-    number = int(data)
-    if INT64_MIN <= number <= INT64_MAX:
-        return number
-    return None
 
 
 def encoding(value: StringValue) -> bytes:
