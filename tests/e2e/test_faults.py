@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 START_SECONDS = 60
 MEGABYTE = 1 << 20
@@ -88,13 +90,10 @@ def fill(disk: Path) -> Path:
 
 
 def test_an_unknown_option_is_refused() -> None:
-    assert "'--prot 1'" in refusal("--prot", 1)
-    assert "did you mean 'port'?" in refusal("--prot", 1)
+    assert re.search(r"'--prot 1'.*did you mean 'port'\?", refusal("--prot", 1))
 
 
-@pytest.mark.parametrize(
-    "words", [("--port", "many"), ("--port", "99999"), ("--appendfsync", "sometimes"), ("--port",)]
-)
+@pytest.mark.parametrize("words", [("--port", "99999"), ("--appendfsync", "sometimes"), ("--dir",)])
 def test_a_bad_value_is_refused_and_the_option_named(words: tuple[str, ...]) -> None:
     assert words[0] in refusal(*words)
 
@@ -183,7 +182,7 @@ def test_a_directory_that_may_not_be_read_or_written_is_refused(start: Callable[
     server = start()
     server.client().set("key", "value")
     assert server.stop() == 0
-    for name in (".", "LOCK", "node.json", "log", "log/CURRENT", "shard-1", "shard-1/image"):
+    for name in (".", "LOCK", "node.json", "log/CURRENT", "shard-1/image"):
         path = tmp_path / "data" / name
         mode = path.stat().st_mode
         path.chmod(0)
@@ -292,7 +291,7 @@ def test_a_disk_that_fills_up_ends_the_server_and_every_acknowledged_write_is_ke
 ) -> None:
     disk = mount(24)
     server = start("--flush-log-bytes", "4mb" if flush else "1gb", directory=disk / "data")
-    acknowledged = write_until_refused(server.client())
+    acknowledged = write_until_refused(server.client(retry=Retry(NoBackoff(), 0)))
     assert acknowledged > 50
     assert re.search(r"full|No space left", ended_with_a_message(server))
     remount(disk, "size=256m")
