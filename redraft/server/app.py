@@ -68,6 +68,7 @@ class App:
             store = LogStore(directory.log_path)
             image = Image(directory.image_path(FIRST_SHARD_GROUP))
             persistence = Persistence(store, settings, measure_fsync_us(directory.log_path))
+            reactor = None
             try:
                 node = self._open_node(store, image, persistence)
                 reactor = Reactor(node, persistence, listeners)
@@ -77,6 +78,8 @@ class App:
                     self._close(node, persistence)
             finally:
                 persistence.close()
+                if reactor is not None:
+                    reactor.close()
                 image.close()
                 store.close()
         if self._failure is not None:

@@ -394,6 +394,9 @@ class Reactor:
         for listener in self._listeners.values():
             listener.socket.close()
         self._epoll.close()
+
+    def close(self) -> None:
+        """Let go of what `wake` needs: when neither the persister nor a job is left that may call it."""
         os.close(self._wake_fd)
 
 
