@@ -79,7 +79,7 @@ class App:
             finally:
                 persistence.close()
                 if reactor is not None:
-                    reactor.close()
+                    reactor.dispose()
                 image.close()
                 store.close()
         if self._failure is not None:

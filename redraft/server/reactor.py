@@ -395,7 +395,7 @@ class Reactor:
             listener.socket.close()
         self._epoll.close()
 
-    def close(self) -> None:
+    def dispose(self) -> None:
         """Let go of what `wake` needs: when neither the persister nor a job is left that may call it."""
         os.close(self._wake_fd)
 

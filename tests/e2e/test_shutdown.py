@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from support.processes import Connection, Server
 
 VALUE = b"x" * 100
