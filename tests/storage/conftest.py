@@ -64,7 +64,6 @@ class ShardNode:
     def __init__(self, path: Path, **settings: object) -> None:
         self.path = path
         self.at: Callable[[str], None] = lambda place: None
-        self.synced: Callable[[], None] = lambda: None
         self.settings = Settings(**settings)
         self.directory = DataDirectory(path)
         self._closers: list[Callable[[], None]] = [self.directory.close]
@@ -147,7 +146,6 @@ class ShardNode:
             if always:
                 self.at("log written")
                 self.store.sync()
-                self.synced()
                 self.at("log synced")
             self.node.persisted(persists)
 
@@ -171,10 +169,13 @@ class Disk:
         self._log = path / "log"
         self._marks = [b""]
         self._synced: dict[int, bytes] = {}
-        self.synced()
+        self._sync_log = log.sync
+        log.sync = self._sync  # type: ignore[method-assign]
+        self._sync()
 
-    def synced(self) -> None:
-        """The log was synced: remember what its files hold."""
+    def _sync(self) -> None:
+        """Sync the log, and remember what its files hold."""
+        self._sync_log()
         self._synced = {path.stat().st_ino: path.read_bytes() for path in self._log.glob("*.log")}
         self._marks.append((self._log / "SYNCED").read_bytes())
 

@@ -57,7 +57,6 @@ def test_a_log_keeps_what_was_synced_and_a_prefix_of_the_rest(seed: int, harness
             store.write([GroupUpdate(GROUP, HardState(Term(cut), commit=Index(len(written))), new)])
             if rng.random() < 0.3:
                 store.sync()
-                disk.synced()
                 synced = len(written)
         path = disk.cut_power(tmp_path / f"{cut}")
         store.close()
@@ -153,7 +152,6 @@ class Crashes:
     def start(self) -> None:
         self.node = self.open_node(self.path, **SETTINGS)
         self.disk = self.harness.Disk(self.path, self.node.store, self.node.image, self.rng)
-        self.node.synced = self.disk.synced
         self.harness.watch(self.node)
 
     def run_until_the_power_fails(self, place: str) -> None:
