@@ -123,7 +123,9 @@ class KeyOrder:
                 self._runs.pop()
 
     def release(self, keys: int) -> int:
-        """Forget about so many keys of a set that nobody needs any more; how many it was."""
+        """Forget about so many keys of a set that nobody needs any more; how many it was. From then on `len` counts
+        deleted keys that still stand in a run too."""
+        self._gone.clear()
         for part in (*self._runs, self._settled):
             if len(part):
                 taken = min(keys, len(part))
@@ -132,7 +134,6 @@ class KeyOrder:
         taken = len(self._fresh)
         self._runs.clear()
         self._fresh.clear()
-        self._gone.clear()
         return max(taken, 1)
 
     def _close_run(self) -> None:
