@@ -1,0 +1,284 @@
+"""A node without sockets, disk or wall clock: a test sends bytes, moves time, holds back the disk, and reads replies.
+
+`World.tick` does what `server.reactor` does at a wake-up, in the same order. What the reactor leaves to the machine is
+the test's here: when time passes (`advance`), when an fsync ends (`hold`, `release`) and when a job runs (`run_jobs`).
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import hiredis
+
+from redraft.ids import FIRST_SHARD_GROUP, Index, NodeId
+from redraft.keyspace.keyspace import Keyspace
+from redraft.node.families.all import TABLE
+from redraft.node.node import Job, Node, Persist
+from redraft.node.session import Session
+from redraft.raft.config import RaftConfig
+from redraft.raft.memory_storage import MemoryStorage
+from redraft.raft.node import RaftNode
+from redraft.settings import Settings
+from redraft.shard.shard import AppliedPoint, FlushPoint, Shard
+from support.processes import NOTHING, ReplyError, as_bytes
+
+START_MS = 1_700_000_000_000
+MOST_TICKS = 1000
+"""After so many ticks without rest something is wrong."""
+
+
+class FakeClock:
+    """Time that the test moves. Each look at the monotonic clock may take some, so that work seems to last."""
+
+    def __init__(self) -> None:
+        self.ns = 0
+        self.look_ns = 0
+
+    def now_ms(self) -> int:
+        return START_MS + self.ns // 1_000_000
+
+    def now_us(self) -> int:
+        return START_MS * 1000 + self.ns // 1000
+
+    def monotonic_ns(self) -> int:
+        self.ns += self.look_ns
+        return self.ns
+
+
+class DictStorage:
+    """An image in a dict; implements `node.flusher.ShardStorage`."""
+
+    def __init__(self, log: MemoryStorage) -> None:
+        self.records: dict[bytes, bytes] = {}
+        self.point: FlushPoint | None = None
+        self._log = log
+
+    def writer(self) -> DictWriter:
+        return DictWriter(self)
+
+    def compact_log(self, index: Index) -> None:
+        self._log.compact(index)
+
+    def load(self, databases: int) -> tuple[Keyspace, AppliedPoint]:
+        """The keyspace as the image has it."""
+        if self.point is None:
+            return Keyspace(databases), AppliedPoint()
+        return Keyspace.load(self.point.keyspace, sorted(self.records.items())), self.point.applied
+
+
+class DictWriter:
+    """A flush in the making; implements `node.flusher.ImageWriter`."""
+
+    def __init__(self, storage: DictStorage) -> None:
+        self._storage = storage
+        self._changes: dict[bytes, bytes | None] = {}
+        self._last = b""
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._add(key, value)
+
+    def delete(self, key: bytes) -> None:
+        self._add(key, None)
+
+    def _add(self, key: bytes, value: bytes | None) -> None:
+        assert key > self._last, "keys come in strictly ascending order"
+        self._last = key
+        self._changes[key] = value
+
+    def finish(self, point: FlushPoint) -> None:
+        for key, value in self._changes.items():
+            if value is None:
+                self._storage.records.pop(key, None)
+            else:
+                self._storage.records[key] = value
+        self._storage.point = point
+
+    def abort(self) -> None:
+        self._changes.clear()
+
+
+class Client:
+    """A client of a world: what it sends is taken by the next tick."""
+
+    def __init__(self, world: World, session: Session) -> None:
+        self.world = world
+        self.session = session
+        self.closed = False
+        """Whether the node has closed the connection."""
+        self.raw = b""
+        """Every byte that came back."""
+        self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=NOTHING)
+
+    @property
+    def id(self) -> int:
+        return self.session.id
+
+    def send(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self.world.inbox.append((self, data))
+
+    def ask(self, *commands: str) -> None:
+        """Send commands, each a line of words, in one chunk: `ask("MULTI", "SET key value")`."""
+        self.send(b"".join(hiredis.pack_command(tuple(map(as_bytes, line.split()))) for line in commands))
+
+    def feed(self, data: bytes) -> None:
+        """Bytes have come back."""
+        self.raw += data
+        self._reader.feed(data)
+
+    def replies(self) -> list[Any]:
+        """The replies that have come since the last call; an error is a `ReplyError`."""
+        found = []
+        while (reply := self._reader.gets()) is not NOTHING:
+            found.append(reply)
+        return found
+
+    def __call__(self, *words: bytes | str | int) -> Any:
+        """Send one command, let the world come to rest, and read the one reply. A single string is split into words."""
+        if len(words) == 1 and isinstance(words[0], str):
+            words = tuple(words[0].split())
+        self.send(hiredis.pack_command(tuple(map(as_bytes, words))))
+        self.world.settle()
+        replies = self.replies()
+        assert len(replies) == 1, (words, replies)
+        return replies[0]
+
+    def hang_up(self) -> None:
+        """Close the connection from the client's side."""
+        self.world.close(self)
+
+
+class World:
+    """One node, its clients and its make-believe machine."""
+
+    def __init__(self, seed: int = 0, **settings: object) -> None:
+        self.clock = FakeClock()
+        self.settings = Settings(**settings)
+        self.random = Random(seed)
+        self.log = MemoryStorage()
+        self.image = DictStorage(self.log)
+        self.clients: dict[Session, Client] = {}
+        self.inbox: list[tuple[Client, bytes]] = []
+        self.jobs: list[Job] = []
+        """Taken from the node and not run yet."""
+        self.hold = False
+        """Whether an fsync that begins now lasts until `release`."""
+        self._persisting: list[Persist] = []
+        self._open()
+
+    def _open(self) -> None:
+        """As `server.app` does it: read the image, replay the log after it, serve."""
+        keyspace, applied = self.image.load(self.settings.databases)
+        self.node = Node(self.settings, self.clock, self.random, TABLE)
+        raft = RaftNode(RaftConfig(id=NodeId(1)), self.log, applied.index)
+        group = FIRST_SHARD_GROUP
+        shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
+        self.node.start(shard, self.image)
+        self.node.reload = lambda: self.image.load(self.settings.databases)[0]
+        raft.campaign()
+        while persists := self.node.collect():
+            self._write(persists)
+            self.node.persisted(persists)
+        self.node.serve()
+
+    def restart(self) -> None:
+        """Lose the process and all its memory, and start again from the log and the image."""
+        for client in list(self.clients.values()):
+            client.closed = True
+        self.clients.clear()
+        self.inbox.clear()
+        self.jobs.clear()
+        self._persisting = []
+        self.hold = False
+        self._open()
+
+    def connect(self, address: str = "", *, unix: bool = False) -> Client:
+        """A client connects."""
+        address = address or f"127.0.0.1:{40_000 + len(self.node.sessions)}"
+        session = self.node.open_session(address, "127.0.0.1:6379", unix=unix)
+        client = self.clients[session] = Client(self, session)
+        return client
+
+    def close(self, client: Client) -> None:
+        """A connection ends, whoever ended it."""
+        client.closed = True
+        if self.clients.pop(client.session, None) is not None:
+            self.node.close_session(client.session)
+
+    # A tick.
+
+    def tick(self) -> None:
+        """What the reactor does at a wake-up."""
+        node = self.node
+        node.begin_tick()
+        inbox, self.inbox = self.inbox, []
+        for client, data in inbox:
+            if not client.closed:
+                node.receive(client.session, data)
+        self._persist()
+        node.end_tick(idle=not inbox)
+        self._send_all()
+        while (job := node.take_job()) is not None:
+            self.jobs.append(job)
+        node.check()
+
+    def _persist(self) -> None:
+        node = self.node
+        if self._persisting:
+            if self.hold:
+                return
+            persists, self._persisting = self._persisting, []
+            self._write(persists)
+            node.persisted(persists)
+        while persists := node.collect():
+            if self.hold:
+                self._persisting = persists
+                return
+            self._write(persists)
+            node.persisted(persists)
+
+    def _write(self, persists: list[Persist]) -> None:
+        for persist in persists:
+            self.log.write(persist.ready.hard_state, persist.ready.entries)
+
+    def _send_all(self) -> None:
+        node = self.node
+        while node.outgoing:
+            sessions, node.outgoing = node.outgoing, {}
+            for session in sessions:
+                client = self.clients.get(session)
+                if client is None:
+                    continue
+                out, session.out = session.out, []
+                client.feed(b"".join(out))
+                if session.killed or (session.close_after_reply and not session.segments):
+                    self.close(client)
+
+    # Time, disk, jobs.
+
+    def advance(self, milliseconds: int) -> None:
+        """Time passes, and what has come due is done."""
+        self.clock.ns += milliseconds * 1_000_000
+        self.tick()
+
+    def release(self) -> None:
+        """The fsync under way ends, and later ones are instant."""
+        self.hold = False
+        self.tick()
+
+    def run_jobs(self) -> None:
+        """Run the jobs that the node has asked for, to their end."""
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            job.run()
+            self.node.job_done(job)
+        self.tick()
+
+    def settle(self) -> None:
+        """Tick until nothing is left to be done before time passes, a disk that is held lets go, or a job runs."""
+        for _ in range(MOST_TICKS):
+            self.tick()
+            if not self.inbox and (self._persisting or not self.node.wants_tick()):
+                return
+        raise AssertionError("the node never comes to rest")
