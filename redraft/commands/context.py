@@ -88,7 +88,7 @@ class Context:
         db = self.db
         if db.deadlines:
             db.drop_if_due(key, self.now_ms)
-        value = db.live.get(key)
+        value = db.peek(key)
         if value is None or isinstance(value, (bytes, bytearray)):
             return value
         raise CommandError(errors.WRONG_TYPE)
@@ -112,7 +112,7 @@ class Context:
         """Remove a key; whether it existed. A key that was due is removed too but did not exist."""
         db = self.db
         existed = db.exists(key, self.now_ms)
-        value = db.live.get(key)
+        value = db.peek(key)
         if value is not None:
             db.delete(key)
             self.keyspace.retire(value)

@@ -1,15 +1,16 @@
 """One numbered database: ordered live keys, their deadlines, and which of them changed since the last flush.
 
-Theory. Values are held in a dict and keys in order beside it (`keyspace.key_order`): order is what makes a prefix scan
-walk only its prefix. Deadlines are kept apart from values, since most keys have none. A key whose
-deadline is at or before the time of the running command (`now_ms`, the entry's time, never a clock) does not exist for
-that command; a write removes it, a read passes it by (design section 5).
+Theory. Values are held in dicts and keys in order beside them (`keyspace.key_order`): order is what makes a prefix
+scan walk only its prefix. There are 64 dicts, the segments, because a dict that grows is copied at once: 50 to 100 ms
+for one of 700,000 keys, in which no client would be served. Deadlines are kept apart from values, since most keys
+have none. A key whose deadline is at or before the time of the running command (`now_ms`, the entry's time, never a
+clock) does not exist for that command; a write removes it, a read passes it by (design section 5).
 
 Copy on write. While a flush of log index N is under way, `flushing` holds the keys that it has not written yet. Whoever
 is about to change a key calls one of the methods below *before* the change; they put the key's state as of N aside.
 That is why a value may be changed in place only between `mutable()` (which freezes) and the end of the handler.
 
-Invariants (`check`): `order` has exactly the keys of `live`; `deadlines` only has live keys; `due` mirrors
+Invariants (`check`): `order` has exactly the keys of the segments; `deadlines` only has live keys; `due` mirrors
 `deadlines`; every changed key is in `dirty`.
 
 What this leaves out: which database a client selected, key patterns, types' commands.
@@ -17,7 +18,7 @@ What this leaves out: which database a client selected, key patterns, types' com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
     from redraft.keyspace.flush import DatabaseFlush
 
 
+SEGMENTS = 64
+SEGMENT_MASK = SEGMENTS - 1
+HASH_SHIFT = 57
+"""A segment is named by high bits of a key's hash, since a dict places its keys by the low ones."""
+
+
+def segment_of(key: bytes) -> int:
+    """The number of the segment that a key belongs to. The hot methods below have it written out."""
+    return hash(key) >> HASH_SHIFT & SEGMENT_MASK
+
+
 class Database:
     """The keys of one database.
 
@@ -37,12 +49,25 @@ class Database:
     object and makes one of a new generation, SWAPDB exchanges two, both without touching a key.
     """
 
-    __slots__ = ("deadlines", "dirty", "due", "expired", "flushing", "generation", "live", "on_change", "order")
+    __slots__ = (
+        "deadlines",
+        "dirty",
+        "due",
+        "expired",
+        "flushing",
+        "generation",
+        "on_change",
+        "order",
+        "segments",
+        "size",
+    )
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
-        self.live: dict[bytes, AnyValue] = {}
-        """The value of each key. Only the methods below change it."""
+        self.segments: list[dict[bytes, AnyValue]] = [{} for _ in range(SEGMENTS)]
+        """The value of each key, in the segment that `segment` names. Only the methods below change them."""
+        self.size = 0
+        """Keys."""
         self.order = KeyOrder()
         self.deadlines: dict[bytes, int] = {}
         self.due: SortedSet[tuple[int, bytes]] = SortedSet()
@@ -54,7 +79,7 @@ class Database:
         """Called with each key just before it changes, while anybody watches keys (WATCH)."""
 
     def __len__(self) -> int:
-        return len(self.live)
+        return self.size
 
     # Reading.
 
@@ -62,11 +87,15 @@ class Database:
         """The key's value, or None when it does not exist at `now_ms`. Not to be changed in place."""
         if self.deadlines and key in self.deadlines and self.deadlines[key] <= now_ms:
             return None
-        return self.live.get(key)
+        return self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK].get(key)
+
+    def peek(self, key: bytes) -> AnyValue | None:
+        """The key's value whatever its deadline, or None. Not to be changed in place."""
+        return self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK].get(key)
 
     def exists(self, key: bytes, now_ms: int) -> bool:
         """Whether the key exists at `now_ms`."""
-        if key not in self.live:
+        if key not in self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]:
             return False
         deadline = self.deadlines.get(key)
         return deadline is None or deadline > now_ms
@@ -81,7 +110,7 @@ class Database:
 
     def random_key(self, random: Random) -> bytes | None:
         """A key drawn uniformly, due ones included; None when there is none."""
-        return self.order.random(random) if self.live else None
+        return self.order.random(random) if self.size else None
 
     # Changing. Every method first puts aside what a running flush still needs.
 
@@ -90,31 +119,35 @@ class Database:
         if self.flushing is not None or self.on_change is not None:
             self._before_change(key)
         self.dirty.add(key)
-        live = self.live
-        if key not in live:
+        segment = self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
+        if key not in segment:
             self.order.add(key)
-        live[key] = value
+            self.size += 1
+        segment[key] = value
 
     def replace(self, key: bytes, value: AnyValue) -> None:
         """Set a key's value and drop its deadline (SET)."""
         if self.flushing is not None or self.on_change is not None:
             self._before_change(key)
         self.dirty.add(key)
-        live = self.live
-        if key not in live:
+        segment = self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
+        if key not in segment:
             self.order.add(key)
-        live[key] = value
+            self.size += 1
+        segment[key] = value
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
 
     def delete(self, key: bytes) -> bool:
         """Remove a key whatever its deadline; whether it was there."""
-        if key not in self.live:
+        segment = self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
+        if key not in segment:
             return False
         if self.flushing is not None or self.on_change is not None:
             self._before_change(key)
         self.dirty.add(key)
-        del self.live[key]
+        del segment[key]
+        self.size -= 1
         self.order.discard(key)
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
@@ -138,7 +171,7 @@ class Database:
         if self.deadlines and key in self.deadlines and self.deadlines[key] <= now_ms:
             self.drop_if_due(key, now_ms)
             return None
-        value = self.live.get(key)
+        value = self.peek(key)
         if value is None:
             return None
         if self.flushing is not None or self.on_change is not None:
@@ -163,15 +196,20 @@ class Database:
         self.expired += reaped
         return reaped
 
-    def load(self, items: list[tuple[bytes, AnyValue, int | None]]) -> None:
-        """Add keys read back from the image, in ascending order and greater than all present; they are not dirty."""
-        self.live.update([(key, value) for key, value, _ in items])
-        for key, _, _ in items:
-            self.order.add(key)
-        for key, _, deadline_ms in items:
+    def load(self, items: Iterable[tuple[bytes, AnyValue, int | None]]) -> None:
+        """Add keys to an empty database: each with its value and its deadline (Unix ms), in ascending order as they
+        are read back from the image. They are not dirty."""
+        assert not self.size
+        segments = self.segments
+        keys: list[bytes] = []
+        for key, value, deadline_ms in items:
+            segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK][key] = value
+            keys.append(key)
             if deadline_ms is not None:
                 self.deadlines[key] = deadline_ms
-                self.due.add((deadline_ms, key))
+        self.size = len(keys)
+        self.order = KeyOrder(keys)
+        self.due.update((deadline_ms, key) for key, deadline_ms in self.deadlines.items())
 
     def _before_change(self, key: bytes) -> None:
         if self.flushing is not None:
@@ -181,8 +219,11 @@ class Database:
 
     def check(self) -> None:
         """Assert the invariants; O(n log n)."""
-        assert set(self.deadlines) <= set(self.live)
+        live = {key for segment in self.segments for key in segment}
+        assert all(segment_of(key) == number for number, part in enumerate(self.segments) for key in part)
+        assert self.size == len(live)
+        assert set(self.deadlines) <= live
         assert set(self.due) == {(deadline, key) for key, deadline in self.deadlines.items()}
-        assert len(self.order) == len(self.live)
-        assert list(self.order.keys_from(b"")) == sorted(self.live)
+        assert len(self.order) == len(live)
+        assert list(self.order.keys_from(b"")) == sorted(live)
         self.order.check()

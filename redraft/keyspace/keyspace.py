@@ -11,7 +11,8 @@ Invariants: generations are unique and only grow; every replica gives the same o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -19,7 +20,6 @@ import msgspec
 from redraft.errors import DamagedDataError
 from redraft.keyspace.database import Database
 from redraft.keyspace.flush import Flush, RecordWriter
-from redraft.keyspace.key_order import KeyOrder
 from redraft.values import codec
 from redraft.values.value import AnyValue
 
@@ -60,7 +60,7 @@ class Keyspace:
     def flush_database(self, number: int) -> None:
         """Empty a database (FLUSHDB); O(1)."""
         old = self.databases[number]
-        if not old.live and not old.dirty:
+        if not old.size and not old.dirty:
             return
         self._tell_all_keys(old)
         fresh = Database(self._next_generation)
@@ -69,7 +69,7 @@ class Keyspace:
         self._next_generation += 1
         self.databases[number] = fresh
         if old.flushing is None:
-            self.graveyard += (old.live, old.order)
+            self.graveyard += (*old.segments, old.order)
 
     def flush_all(self) -> None:
         """Empty every database (FLUSHALL)."""
@@ -85,7 +85,7 @@ class Keyspace:
 
     def _tell_all_keys(self, database: Database) -> None:
         if self.on_change is not None:
-            for key in list(database.live):
+            for key in list(database.keys_from(b"")):
                 self.on_change(database, key)
 
     # Memory to image, and back.
@@ -118,37 +118,29 @@ class Keyspace:
         """
         keyspace = cls(len(meta.generations))
         keyspace._next_generation = meta.next_generation
-        plain: dict[bytes, dict[bytes, AnyValue]] = {}
         by_prefix: dict[bytes, Database] = {}
         for number, generation in enumerate(meta.generations):
-            database = Database(generation)
-            keyspace.databases[number] = database
+            database = keyspace.databases[number] = Database(generation)
             by_prefix[generation.to_bytes(4, "big")] = database
-            plain[generation.to_bytes(4, "big")] = {}
         if len(by_prefix) != len(meta.generations):
             raise DamagedDataError("two databases of the image have one generation")
-        decode = codec.decode
         loaded = 0
-        for image_key, record in records:
-            prefix = image_key[:4]
-            live = plain.get(prefix)
-            if live is None:
-                continue
-            key = image_key[4:]
-            if record[:1] == b"\x00":
-                live[key] = record[1:]
-            else:
-                value, deadline_ms = decode(record)
-                live[key] = value
-                if deadline_ms is not None:
-                    by_prefix[prefix].deadlines[key] = deadline_ms
-            loaded += 1
-            if progress is not None and loaded % progress_keys == 0:
-                progress(loaded)
-        for prefix, database in by_prefix.items():
-            database.live = plain.pop(prefix)
-            database.order = KeyOrder(database.live)
-            database.due.update((deadline, key) for key, deadline in database.deadlines.items())
+
+        def decoded(records: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, AnyValue, int | None]]:
+            nonlocal loaded
+            decode = codec.decode
+            for image_key, record in records:
+                if record[:1] == b"\x00":  # a string without a deadline
+                    yield image_key[4:], record[1:], None
+                else:
+                    yield image_key[4:], *decode(record)
+                loaded += 1
+                if progress is not None and loaded % progress_keys == 0:
+                    progress(loaded)
+
+        for prefix, group in groupby(records, key=lambda record: record[0][:4]):
+            if prefix in by_prefix:
+                by_prefix[prefix].load(decoded(group))
         return keyspace
 
     # Freeing.

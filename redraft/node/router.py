@@ -155,7 +155,7 @@ class Router:
         if node.paused(command, session):
             node.wait_for_pause(session)
             return False
-        if session.segments and (command.name in BARRIERS or command.name.startswith("debug")):
+        if session.segments and self._must_wait(session, command):
             return False
         session.last_command = command
         if node.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
@@ -171,6 +171,14 @@ class Router:
         else:
             self._read(session, command, argv)
         return True
+
+    @staticmethod
+    def _must_wait(session: Session, command: Command) -> bool:
+        """Whether a command waits until its session owes nothing. EXEC does so while a write aimed at a watched key is
+        under way: it may be the session's own, and may turn out to change nothing."""
+        if command.name == "exec":
+            return session.watch_suspect is not None and not session.watch_suspect.applied
+        return command.name in BARRIERS or command.name.startswith("debug")
 
     def _admit(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Refuse what may not run now. Raises CommandError, in the order of Redis's processCommand."""

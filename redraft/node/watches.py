@@ -46,7 +46,7 @@ class Watches:
         if not self.watchers:
             self._keyspace.watch_changes(self._changed)
         db = self._keyspace.databases[database]
-        was_due = key in db.live and not db.exists(key, now_ms)
+        was_due = db.peek(key) is not None and not db.exists(key, now_ms)
         session.watched.add(place)
         self.watchers.setdefault(place, {})[session] = was_due
         for batch in unapplied:
@@ -91,7 +91,7 @@ class Watches:
         for database, key in session.watched:
             db = self._keyspace.databases[database]
             was_due = self.watchers[database, key][session]
-            if not was_due and key in db.live and not db.exists(key, now_ms):
+            if not was_due and db.peek(key) is not None and not db.exists(key, now_ms):
                 return True
         return False
 

@@ -121,7 +121,8 @@ def digest_value(context: SessionContext, argv: list[bytes]) -> Any:
 
 
 def _record(database: Database, key: bytes) -> bytes:
-    value = database.live[key]
+    value = database.peek(key)
+    assert value is not None
     plain = bytes(value) if isinstance(value, bytearray) else value
     return codec.encode(plain, database.deadline(key))
 
