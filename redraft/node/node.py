@@ -190,6 +190,8 @@ class Node:
         commands = parser.feed(data)
         packed, parser.last_chunk = parser.last_chunk, None
         self.router.route(session, commands, packed)
+        while parser.waiting:
+            self.router.route(session, parser.feed(b""), None)
         if parser.error is not None and not session.close_after_reply:
             session.answer(CommandError(f"ERR {parser.error}"))
             session.close_after_reply = True

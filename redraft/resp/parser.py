@@ -33,6 +33,8 @@ _HUGE_REPLY_HEADER = re.compile(rb"[~>%][0-9]{6}")
 """RESP3's sets, pushes and maps. This search is slow, so three fast ones (memchr) ask first whether there is any."""
 SINGLE_BYTES = 1024
 """A chunk up to this size that holds one command is checked by packing it again, which takes half the time."""
+LETS_IN = (b"AUTH", b"HELLO")
+"""Commands after which a client may be authenticated."""
 _NOTHING = object()
 _pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
 
@@ -64,7 +66,7 @@ class RequestParser:
     [[b'QUIT']]
     """
 
-    __slots__ = ("_reader", "_strict", "authenticated", "error", "last_chunk", "query_buffer_limit")
+    __slots__ = ("_reader", "_strict", "authenticated", "error", "last_chunk", "query_buffer_limit", "waiting")
 
     def __init__(self, limits: Limits) -> None:
         self._strict = StrictParser(limits.max_bulk_bytes)
@@ -73,6 +75,9 @@ class RequestParser:
         self.query_buffer_limit = limits.query_buffer_limit
         self.error: ProtocolError | None = None
         """Set once the client broke the protocol; nothing is accepted after it."""
+        self.waiting = False
+        """Whether the last command may let the client in, and the limits for what stands behind it depend on that: set
+        `authenticated`, then `feed(b"")` goes on."""
         self.last_chunk: bytes | None = None
         """The last chunk, if it was whole commands in canonical RESP and nothing else: what `feed` returned, packed."""
 
@@ -85,6 +90,7 @@ class RequestParser:
         """The commands that `data` completes. When the client breaks the protocol, `error` is set and the commands
         before are returned."""
         self.last_chunk = None
+        self.waiting = False
         if self.error is not None:
             return []
         strict = self._strict
@@ -169,6 +175,9 @@ class RequestParser:
         try:
             while (command := strict.next(self.authenticated)) is not None:
                 commands.append(command)
+                if not self.authenticated and command[0].upper() in LETS_IN:
+                    self.waiting = True
+                    return
         except ProtocolError as error:
             self.error = error
             return

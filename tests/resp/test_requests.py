@@ -46,6 +46,8 @@ def read_requests(chunks: Iterable[bytes], *, authenticated: bool = True) -> Out
     commands: Commands = []
     for chunk in chunks:
         commands += parser.feed(chunk)
+        while parser.waiting:
+            commands += parser.feed(b"")
     return Outcome(commands, None if parser.error is None else str(parser.error))
 
 
@@ -355,3 +357,14 @@ def test_a_chunk_that_finishes_a_command_is_not_canonical() -> None:
 @pytest.mark.parametrize("line", [b'"', b"'", b'a "b', b"'a'b", b"\"a\"'b'", b'"\\'])
 def test_words_with_unbalanced_quotes_are_none(line: bytes) -> None:
     assert split_words(line) is None
+
+
+def test_limits_behind_an_auth_are_those_of_a_client_that_is_in() -> None:
+    parser = RequestParser(Limits(MAX_BULK_BYTES, authenticated=False))
+    many = [b"MGET", *[b"key"] * 40]
+    assert parser.feed(packed(b"AUTH", b"secret") + packed(*many) + packed(b"PING")) == [[b"AUTH", b"secret"]]
+    assert parser.waiting
+    parser.authenticated = True
+    assert parser.feed(b"") == [many, [b"PING"]]
+    assert not parser.waiting
+    assert parser.error is None
