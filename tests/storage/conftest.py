@@ -6,6 +6,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,16 @@ from redraft.values import codec
 SECTOR_BYTES = 512
 QUIET_SECONDS = 10
 """The longest that RocksDB's background work may take here."""
+
+
+BACKGROUND_WORK = (
+    "num-immutable-mem-table",
+    "mem-table-flush-pending",
+    "num-running-flushes",
+    "compaction-pending",
+    "num-running-compactions",
+)
+"""RocksDB's counts, all zero while it does nothing by itself."""
 
 
 class FakeClock:
@@ -165,7 +176,8 @@ class Disk:
     def __init__(self, path: Path, log: LogStore, image: Image | None, rng: random.Random) -> None:
         self._path = path
         self._databases = [log._db] if image is None else [log._db, image._db]
-        self._rng = rng
+        # Its own: what it draws depends on which files RocksDB has just now, and must not change what the test does.
+        self._rng = random.Random(rng.getrandbits(64))
         self._log = path / "log"
         self._marks = [b""]
         self._synced: dict[int, bytes] = {}
@@ -181,8 +193,26 @@ class Disk:
 
     def cut_power(self, destination: Path) -> Path:
         """Copy what is left to a directory of its own."""
-        for database in self._databases:
-            wait_until_quiet(database)
+        for _ in range(100):
+            for database in self._databases:
+                wait_until_quiet(database)
+            before = self._files()
+            self._copy(destination)
+            if self._files() == before:
+                return destination
+            shutil.rmtree(destination)
+        raise AssertionError("RocksDB is never quiet")
+
+    def _files(self) -> list[tuple[Path, int, int, int]]:
+        """What tells whether anything was written, made or removed meanwhile."""
+        found = []
+        for path in sorted(self._path.rglob("*")):
+            with suppress(FileNotFoundError):
+                status = path.stat()
+                found.append((path, status.st_ino, status.st_size, 0 if path.name == "LOG" else status.st_mtime_ns))
+        return found
+
+    def _copy(self, destination: Path) -> None:
         destination.mkdir()
         for path in sorted(self._path.rglob("*")):
             copy = destination / path.relative_to(self._path)
@@ -192,7 +222,6 @@ class Disk:
             data = self._left_of(path)
             if data is not None:
                 copy.write_bytes(data)
-        return destination
 
     def _left_of(self, path: Path) -> bytes | None:
         try:
@@ -226,8 +255,7 @@ class Disk:
 def wait_until_quiet(database: Any) -> None:
     """Wait until RocksDB does nothing in the background."""
     deadline = time.monotonic() + QUIET_SECONDS
-    busy = ("num-running-flushes", "mem-table-flush-pending", "num-running-compactions", "compaction-pending")
-    while any(database.property_int_value(f"rocksdb.{name}") for name in busy):
+    while any(database.property_int_value(f"rocksdb.{name}") for name in BACKGROUND_WORK):
         assert time.monotonic() < deadline, "RocksDB's background work does not end"
 
 
