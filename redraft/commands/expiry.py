@@ -87,7 +87,7 @@ def expire_options(argv: list[bytes], start: int, allowed: set[bytes]) -> Expire
 def _expire(context: Context, argv: list[bytes], unit_ms: int, *, relative: bool) -> int:
     flags = _flags(argv)
     number = parse.integer(argv[2])
-    if not INT64_MIN // unit_ms <= number <= INT64_MAX // unit_ms:
+    if not -(-INT64_MIN // unit_ms) <= number <= INT64_MAX // unit_ms:  # as C divides: towards zero
         raise errors.invalid_expire(argv[0])
     deadline_ms = number * unit_ms + (context.now_ms if relative else 0)
     if deadline_ms > INT64_MAX:

@@ -20,7 +20,7 @@ from redraft.values import codec
 from redraft.values.value import AnyValue
 
 RANDOM_KEY_TRIES = 100
-"""Keys that RANDOMKEY draws before it takes a due one for the only kind there is."""
+"""Keys that RANDOMKEY draws before it takes the first one that is not due: nearly all are, until they are reaped."""
 SCAN_DEFAULT_COUNT = 10
 
 _MULTI_SHARD = ("request_policy:multi_shard", "response_policy:agg_sum")
@@ -140,7 +140,7 @@ def copy(context: Context, argv: list[bytes]) -> Any:
         elif word == b"db" and position + 1 < len(argv):
             position += 1
             count = len(context.keyspace.databases)
-            number = parse.database_number(argv[position], count, errors.NOT_AN_INTEGER)
+            number = parse.database_number(argv[position], count)
         else:
             raise CommandError(errors.SYNTAX)
         position += 1
@@ -164,7 +164,7 @@ def copy(context: Context, argv: list[bytes]) -> Any:
 def move(context: Context, argv: list[bytes]) -> Any:
     key = argv[1]
     count = len(context.keyspace.databases)
-    number = parse.database_number(argv[2], count, errors.NOT_AN_INTEGER)
+    number = parse.database_number(argv[2], count)
     if number == context.database:
         raise CommandError(errors.SAME_OBJECT)
     target = context.keyspace.databases[number]
@@ -215,8 +215,8 @@ def _check_flush(argv: list[bytes]) -> None:
 )  # fmt: skip
 def swapdb(context: Context, argv: list[bytes]) -> Any:
     count = len(context.keyspace.databases)
-    first = parse.integer(argv[1], _FIRST_DB)
-    second = parse.integer(argv[2], _SECOND_DB)
+    first = parse.integer_in(argv[1], parse.INT_MIN, parse.INT_MAX, _FIRST_DB)
+    second = parse.integer_in(argv[2], parse.INT_MIN, parse.INT_MAX, _SECOND_DB)
     if not (0 <= first < count and 0 <= second < count):
         raise CommandError(errors.DB_INDEX_OUT_OF_RANGE)
     if first != second:
@@ -302,9 +302,8 @@ def _is_of_type(context: Context, key: bytes, wanted: bytes | None) -> bool:
     summary="Get a key at random", tips=("request_policy:all_shards", "nondeterministic_output"),
 )  # fmt: skip
 def randomkey(context: Context, argv: list[bytes]) -> Any:
-    key = None
     for _ in range(RANDOM_KEY_TRIES):
         key = context.db.random_key(context.random)
         if key is None or context.exists(key):
-            break
-    return key
+            return key
+    return next(filter(context.exists, context.db.keys_from(b"")), None)

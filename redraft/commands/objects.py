@@ -86,9 +86,10 @@ container("MEMORY", -2, group="server", since="4.0.0", summary="What can be told
     complexity="O(N) where N is the number of samples.",
 )  # fmt: skip
 def memory_usage(context: Context, argv: list[bytes]) -> Any:
-    if len(argv) > 3 and (len(argv) != 5 or argv[3].lower() != b"samples"):
-        raise CommandError(errors.SYNTAX)
-    if len(argv) == 5 and parse.integer(argv[4]) < 0:
-        raise CommandError(errors.SYNTAX)
+    for position in range(3, len(argv), 2):
+        if argv[position].lower() != b"samples" or position + 1 == len(argv):
+            raise CommandError(errors.SYNTAX)
+        if parse.integer(argv[position + 1]) < 0:
+            raise CommandError(errors.SYNTAX)
     value = context.get(argv[2])
     return None if value is None else memory_bytes(argv[2], value)

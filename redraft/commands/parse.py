@@ -11,9 +11,14 @@ from redraft.integers import parse_int64
 from redraft.values.value import StringValue
 
 _FLOAT = re.compile(
-    rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|0[xX][0-9a-fA-F]+(?:\.[0-9a-fA-F]*)?(?:[pP][+-]?[0-9]+)?"
-    rb"|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?|[nN][aA][nN])\Z"
+    rb"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    rb"|0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)(?:[pP][+-]?[0-9]+)?"
+    rb"|[iI][nN][fF](?:[iI][nN][iI][tT][yY])?)\Z"
 )
+_NOT_ZERO = re.compile(rb"[+-]?(?:0[xX][0.]*[1-9a-fA-F]|[0.]*[1-9])")
+_CURSOR = re.compile(rb"(?:([+-]?)0*([0-9]{1,20}))?\Z")
+INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
+UINT64_MAX = (1 << 64) - 1
 
 
 def integer(data: StringValue, error: str = errors.NOT_AN_INTEGER) -> int:
@@ -41,12 +46,18 @@ def positive(data: bytes, error: str = errors.MUST_BE_POSITIVE) -> int:
 
 
 def maybe_float(data: StringValue) -> float | None:
-    """The double that `strtod` reads from the whole of `data`, or None (spaces, NaN and nothing are refused)."""
+    """The double that `strtod` reads from the whole of `data`, or None: spaces, NaN and nothing are refused, and so is
+    what is too large or too small for a double (util.c, string2d)."""
     if not _FLOAT.match(data):
         return None
     text = bytes(data).decode("ascii")
-    number = float.fromhex(text) if "x" in text.lower() else float(text)
-    return None if math.isnan(number) else number
+    try:
+        number = float.fromhex(text) if "x" in text.lower() else float(text)
+    except OverflowError:
+        return None
+    if (math.isinf(number) and "n" not in text.lower()) or (number == 0 and _NOT_ZERO.match(data)):
+        return None
+    return number
 
 
 def floating(data: StringValue, error: str = errors.NOT_A_FLOAT) -> float:
@@ -57,16 +68,19 @@ def floating(data: StringValue, error: str = errors.NOT_A_FLOAT) -> float:
     return number
 
 
-def database_number(data: bytes, count: int, error: str = errors.INVALID_DB_INDEX) -> int:
-    """A database's number. `error` is for what is no integer; one that is out of range has its own words."""
-    number = integer(data, error)
+def database_number(data: bytes, count: int) -> int:
+    """A database's number, in the words of getIntFromObjectOrReply and then of selectDb."""
+    number = integer(data)
+    if not INT_MIN <= number <= INT_MAX:
+        raise CommandError(f"{errors.OUT_OF_RANGE}, value must between {INT_MIN} and {INT_MAX}")
     if not 0 <= number < count:
         raise CommandError(errors.DB_INDEX_OUT_OF_RANGE)
     return number
 
 
 def cursor(data: bytes) -> int:
-    """A SCAN cursor: an unsigned 64-bit integer."""
-    if not data.isdigit() or int(data) >= 1 << 64:
+    """A SCAN cursor: what `strtoul` takes for a 64-bit number, so also nothing at all, and a sign."""
+    match = _CURSOR.match(data)
+    if match is None or (number := int(match[2] or b"0")) > UINT64_MAX:
         raise CommandError(errors.INVALID_CURSOR)
-    return int(data)
+    return -number & UINT64_MAX if match[1] == b"-" else number

@@ -43,7 +43,7 @@ def echo(context: SessionContext, argv: list[bytes]) -> Any:
 )  # fmt: skip
 def select(context: SessionContext, argv: list[bytes]) -> Any:
     count = context.node.settings.databases
-    context.session.database = parse.database_number(argv[1], count, errors.NOT_AN_INTEGER)
+    context.session.database = parse.database_number(argv[1], count)
     return OK
 
 
