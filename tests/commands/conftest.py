@@ -1,49 +1,36 @@
-"""A shell that runs data commands on a keyspace, with time that the test moves."""
+"""Shells that run data commands: redraft's own, and one that may be a real redis-server."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-from redraft.commands.all import TABLE
-from redraft.commands.context import Context
-from redraft.errors import CommandError
-from redraft.keyspace.keyspace import Keyspace
+from redraft.values import codec
+from support.processes import RedisServer
+from support.shell import AnyShell, Crowd, RealShell, Shell
 
 
-class Shell:
-    """Runs one command after the other; each is its own log entry.
-
-    A reply is the handler's value; an error reply is returned, not raised, so that tests can compare its text.
-    """
-
-    def __init__(self) -> None:
-        self.context = Context(Keyspace())
-        self.now_ms = 1_700_000_000_000
-        self.entries = 0
-
-    def __call__(self, *words: Any) -> Any:
-        argv = [w if isinstance(w, bytes) else str(w).encode() for w in words]
-        self.entries += 1
-        self.context.begin(self.now_ms, seed=self.entries)
-        self.context.select(self.context.database)
-        try:
-            command = TABLE.lookup(argv)
-            assert command.handler is not None
-            reply = command.handler(self.context, argv)
-        except CommandError as error:
-            reply = error
-        self.context.keyspace.check()
-        return reply
-
-    def error(self, *words: Any) -> str:
-        """The error text that the command answers."""
-        reply = self(*words)
-        assert isinstance(reply, CommandError), reply
-        return reply.text
+@pytest.fixture(autouse=True)
+def crowd(monkeypatch: pytest.MonkeyPatch) -> type[Crowd]:
+    """A collection type, known to the codec while the test runs."""
+    monkeypatch.setitem(codec.COLLECTIONS, Crowd.tag, Crowd)
+    return Crowd
 
 
 @pytest.fixture
 def shell() -> Shell:
+    """Commands on a keyspace, with time that the test moves."""
     return Shell()
+
+
+@pytest.fixture(params=["redraft", pytest.param("redis", marks=pytest.mark.redis_server)])
+def either(request: pytest.FixtureRequest) -> Iterator[AnyShell]:
+    """Redraft's shell, and then a real redis-server: what the test expects is what Redis answers."""
+    if request.param == "redraft":
+        yield Shell()
+        return
+    real: RedisServer = request.getfixturevalue("redis_server")
+    shell = RealShell(real.port)
+    yield shell
+    shell.close()
