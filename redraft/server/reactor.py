@@ -41,8 +41,8 @@ EVENTS_A_TICK = 1024
 SCHEDULE_NS = 5_000_000
 """The longest that ticks go on without a turn for trio's other tasks."""
 ACCEPTS_A_TICK = 256
-GATHER_ROUNDS = 3
-"""How often a tick with writes looks again for ready sockets before its fsync."""
+GATHER_NS = 1_000_000
+"""How long a tick with writes goes on looking for ready sockets before its fsync, as long as there are any."""
 LONG_TICK_NS = 1_000_000
 """A tick that is looked at by LATENCY; its threshold is in whole milliseconds."""
 
@@ -156,13 +156,11 @@ class Reactor:
         node.begin_tick()
         self._serve(events)
         # What came in meanwhile may share the entry and the fsync of what came in first.
-        rounds = 0
-        while rounds < GATHER_ROUNDS and node.has_writes() and not self._persisting:
+        while node.has_writes() and not self._persisting and time.monotonic_ns() - started_ns < GATHER_NS:
             more = self._epoll.poll(0, EVENTS_A_TICK)
             if not more:
                 break
             self._serve(more)
-            rounds += 1
         self._persist()
         node.end_tick(idle=not events)
         self._send_all()
