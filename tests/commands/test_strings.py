@@ -15,7 +15,7 @@ from redraft.keyspace.keyspace import Keyspace
 from redraft.resp.reply import OK
 from redraft.values import codec
 from support.processes import RedisServer
-from support.shell import AnyShell, RealShell, Shell
+from support.shell import AnyShell, RealShell, Shell, words
 
 FAR_MS = 33_000_000_000_000
 BINARY = [b"", b"\x00", b"\r\n", b"\xff\xfe\x00\r\n$3\r\n", b"plain", "ключ".encode(), bytes(range(256))]
@@ -282,7 +282,7 @@ def test_the_farthest_deadline_is_the_end_of_64_bits(shell: Shell, unit: str) ->
 )
 def test_what_is_refused_is_refused_in_the_words_of_redis(either: AnyShell, line: str, text: str) -> None:
     either("MSET", "s", "text", "most", INT64_MAX, "least", -(2**63))
-    assert either.error(*("" if word == '""' else word for word in line.split())) == text
+    assert either.error(*words(line)) == text
     assert either("MGET", "k", "s") == [None, b"text"]
 
 
@@ -296,7 +296,7 @@ def test_what_is_refused_is_refused_in_the_words_of_redis(either: AnyShell, line
 )  # fmt: skip
 def test_a_collection_is_the_wrong_type(either: AnyShell, line: str) -> None:
     either.put_collection(b"c")
-    assert either.error(*("" if word == '""' else word for word in line.split())) == WRONG_TYPE
+    assert either.error(*words(line)) == WRONG_TYPE
     assert either.error("GET", "c") == WRONG_TYPE, "it is still there"
 
 

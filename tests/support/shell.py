@@ -82,7 +82,7 @@ class AnyShell(Protocol):
         """Run the command that these words are; anything but bytes is written as its `str`."""
 
     def run(self, line: str) -> Any:
-        """Run the command that `line` is when it is cut at its spaces; `""` stands for the empty string."""
+        """Run the command that `line` is (see `words`)."""
 
     def error(self, *words: Any) -> str:
         """The text of the error that the command answers; an assertion fails when it answers anything else."""
@@ -96,7 +96,7 @@ class AnyShell(Protocol):
 
 class _Shell:
     def run(self, line: str) -> Any:
-        return self(*("" if word == '""' else word for word in line.split()))
+        return self(*words(line))
 
     def error(self, *words: Any) -> str:
         reply = self(*words)
@@ -195,6 +195,11 @@ class RealShell(_Shell):
         """Hang up."""
         self._replies.close()
         self._socket.close()
+
+
+def words(line: str) -> list[str]:
+    """A command's words, cut at its spaces; `""` stands for the empty string."""
+    return ["" if word == '""' else word for word in line.split()]
 
 
 def as_bytes(word: Any) -> bytes:
