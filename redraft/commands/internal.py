@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from redraft.commands import parse
+from redraft.commands import errors, parse
 from redraft.commands.context import Context
 from redraft.commands.table import command, container
+from redraft.resp.reply import OK, Status
+
+MAX_DATABASES = 1 << 20
 
 container("REDRAFT", -2, group="server", since="7.0.0", acl="admin dangerous", summary="What only redraft has")
 
@@ -15,3 +18,13 @@ container("REDRAFT", -2, group="server", since="7.0.0", acl="admin dangerous", s
 )  # fmt: skip
 def reap(context: Context, argv: list[bytes]) -> int:
     return context.db.reap(context.now_ms, parse.positive(argv[2]))
+
+
+@command(
+    "REDRAFT DATABASES", 3, "write admin", group="server", since="7.0.0",
+    summary="Let commands name so many databases (the leader does it when its configuration says another number)",
+)  # fmt: skip
+def databases(context: Context, argv: list[bytes]) -> Status:
+    limit = parse.integer_in(argv[2], 1, MAX_DATABASES, errors.OUT_OF_RANGE)
+    context.keyspace.set_limit(limit)
+    return OK

@@ -139,7 +139,7 @@ def copy(context: Context, argv: list[bytes]) -> Any:
             overwrite = True
         elif word == b"db" and position + 1 < len(argv):
             position += 1
-            count = len(context.keyspace.databases)
+            count = context.keyspace.limit
             number = parse.database_number(argv[position], count)
         else:
             raise CommandError(errors.SYNTAX)
@@ -163,7 +163,7 @@ def copy(context: Context, argv: list[bytes]) -> Any:
 )  # fmt: skip
 def move(context: Context, argv: list[bytes]) -> Any:
     key = argv[1]
-    count = len(context.keyspace.databases)
+    count = context.keyspace.limit
     number = parse.database_number(argv[2], count)
     if number == context.database:
         raise CommandError(errors.SAME_OBJECT)
@@ -214,7 +214,7 @@ def _check_flush(argv: list[bytes]) -> None:
     summary="Exchange two databases",
 )  # fmt: skip
 def swapdb(context: Context, argv: list[bytes]) -> Any:
-    count = len(context.keyspace.databases)
+    count = context.keyspace.limit
     first = parse.integer_in(argv[1], parse.INT_MIN, parse.INT_MAX, _FIRST_DB)
     second = parse.integer_in(argv[2], parse.INT_MIN, parse.INT_MAX, _SECOND_DB)
     if not (0 <= first < count and 0 <= second < count):

@@ -30,7 +30,10 @@ _about_key = partial(
     tips=("nondeterministic_output",),
 )  # fmt: skip
 
-container("OBJECT", -2, group="generic", since="2.2.3", summary="What can be told about a key's value")
+container(
+    "OBJECT", -2, group="generic", since="2.2.3", summary="What can be told about a key's value", help_since="6.2.0",
+    help_acl="keyspace",
+)  # fmt: skip
 
 
 def encoding(value: AnyValue) -> bytes:

@@ -284,19 +284,24 @@ def container(
     summary: str,
     acl: str = "",
     help_since: str = "5.0.0",
+    help_acl: str | None = None,
     handler: Handler | None = None,
+    tips: Iterable[str] = (),
 ) -> None:
     """Declare a command that holds sub-commands (CLIENT, CONFIG, OBJECT …), and its HELP.
 
-    `handler` is for one that may also be called without a sub-command (COMMAND).
+    `handler` is for one that may also be called without a sub-command (COMMAND). `help_acl` is for a HELP of other
+    categories than its container.
     """
     declared = Command(
         name.lower(), handler, arity, frozenset(flags.split()), group, since, summary, "Depends on subcommand.",
-        categories=frozenset(acl.split()),
+        categories=frozenset(acl.split()), tips=tuple(tips),
     )  # fmt: skip
     TABLE.add(declared)
 
-    @command(f"{name} HELP", 2, "loading stale", group=group, since=help_since, acl=acl, summary="Print this help.")
+    of_help = acl if help_acl is None else help_acl
+
+    @command(f"{name} HELP", 2, "loading stale", group=group, since=help_since, acl=of_help, summary="Print this help")
     def show_help(context: Any, argv: list[bytes]) -> Reply:
         lines = [f"{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
         for sub in sorted(declared.subcommands.values(), key=lambda sub: sub.name):

@@ -23,6 +23,8 @@ from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.values import codec
 from redraft.values.value import AnyValue
 
+FIRST_LIMIT = 16
+"""Databases of a keyspace to which no log entry has been applied; part of what every replica must agree on."""
 LARGE_MEMBERS = 10_000
 """A collection with more members than this is freed in slices."""
 
@@ -33,15 +35,22 @@ class KeyspaceMeta(msgspec.Struct, frozen=True, array_like=True):
     generations: list[int]
     """The generation of each database, by number."""
     next_generation: int
+    limit: int
+    """Databases that commands may name."""
 
 
 class Keyspace:
-    """The databases of one shard."""
+    """The databases of one shard.
 
-    __slots__ = ("_next_generation", "changes", "databases", "graveyard", "on_change")
+    `limit` is how many of them commands may name. It belongs to the replicated state and is changed through the log
+    (`set_limit`), because MOVE must end the same way when the log is replayed under another configuration.
+    """
 
-    def __init__(self, database_count: int = 16) -> None:
+    __slots__ = ("_next_generation", "changes", "databases", "graveyard", "limit", "on_change")
+
+    def __init__(self, database_count: int = FIRST_LIMIT) -> None:
         self.databases = [Database(generation) for generation in range(database_count)]
+        self.limit = database_count
         self._next_generation = database_count
         self.changes = 0
         """Write commands applied since the last flush began (INFO's rdb_changes_since_last_save)."""
@@ -56,6 +65,15 @@ class Keyspace:
         self.on_change = callback
         for database in self.databases:
             database.on_change = callback
+
+    def set_limit(self, limit: int) -> None:
+        """Let commands name `limit` databases. Those beyond keep what they hold, for the day when they may be named."""
+        while len(self.databases) < limit:
+            database = Database(self._next_generation)
+            database.on_change = self.on_change
+            self._next_generation += 1
+            self.databases.append(database)
+        self.limit = limit
 
     def flush_database(self, number: int) -> None:
         """Empty a database (FLUSHDB); O(1)."""
@@ -101,7 +119,7 @@ class Keyspace:
 
     def meta(self) -> KeyspaceMeta:
         """What the image must record beside the keys."""
-        return KeyspaceMeta([database.generation for database in self.databases], self._next_generation)
+        return KeyspaceMeta([database.generation for database in self.databases], self._next_generation, self.limit)
 
     @classmethod
     def load(
@@ -110,14 +128,16 @@ class Keyspace:
         records: Iterable[tuple[bytes, bytes]],
         progress: Callable[[int], None] | None = None,
         progress_keys: int = 100_000,
+        on_garbage: Callable[[int], None] | None = None,
     ) -> Keyspace:
         """The keyspace of an image's records, which come in the order of their keys.
 
-        `progress(keys so far)` is called every `progress_keys` keys. Records of unknown generations are passed by.
-        Raises DamagedDataError.
+        `progress(keys so far)` is called every `progress_keys` keys. Records of generations that `meta` does not name
+        are passed by, and `on_garbage` is told each such generation. Raises DamagedDataError.
         """
         keyspace = cls(len(meta.generations))
         keyspace._next_generation = meta.next_generation
+        keyspace.limit = meta.limit
         by_prefix: dict[bytes, Database] = {}
         for number, generation in enumerate(meta.generations):
             database = keyspace.databases[number] = Database(generation)
@@ -141,6 +161,8 @@ class Keyspace:
         for prefix, group in groupby(records, key=lambda record: record[0][:4]):
             if prefix in by_prefix:
                 by_prefix[prefix].load(decoded(group))
+            elif on_garbage is not None:
+                on_garbage(int.from_bytes(prefix, "big"))
         return keyspace
 
     # Freeing.

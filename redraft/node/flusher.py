@@ -96,7 +96,8 @@ class Flusher:
 
     def active(self) -> bool:
         """Whether the next tick has work to do even if nobody calls."""
-        return self._wanted or self.phase is Phase.WRITING or bool(self._shard.keyspace.graveyard)
+        wanted = self._wanted and self.phase is Phase.IDLE
+        return wanted or self.phase is Phase.WRITING or bool(self._shard.keyspace.graveyard)
 
     def run_to_end(self) -> None:
         """Flush everything now, in this thread (SHUTDOWN). Raises StorageError."""

@@ -29,6 +29,7 @@ from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.latency import LatencyMonitor
 from redraft.node.process import NoProcess, ProcessFacts
+from redraft.node.redaction import redacted
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
 from redraft.node.slowlog import SlowLog
@@ -133,9 +134,13 @@ class Node:
         self.refresh_slow()
 
     def serve(self) -> None:
-        """What the log held when the node started has been applied: take commands."""
+        """What the log held when the node started has been applied: take commands, once `collect` returns nothing."""
         self.loading = False
         self.refresh_plain()
+        if self.settings.databases != self.shard.keyspace.limit:
+            command = self.table.find(b"redraft|databases")
+            assert command is not None
+            self.shard.add_write(None, command, [b"REDRAFT", b"DATABASES", b"%d" % self.settings.databases], 0)
 
     def refresh_plain(self) -> None:
         """Recompute `plain`; to be called after any change of what it depends on."""
@@ -192,11 +197,17 @@ class Node:
         self.router.route(session, commands, packed)
         while parser.waiting:
             self.router.route(session, parser.feed(b""), None)
-        if parser.error is not None and not session.close_after_reply:
-            session.answer(CommandError(f"ERR {parser.error}"))
-            session.close_after_reply = True
-            session.refresh_plain()
+        if parser.error is not None:
+            self.refuse_protocol(session)
         self.outgoing[session] = None
+
+    def refuse_protocol(self, session: Session) -> None:
+        """A client broke the protocol: tell it so behind the replies to all that it sent before, and close."""
+        if session.close_after_reply or session.backlog or session.blocked is not None:
+            return
+        session.answer(CommandError(f"ERR {session.parser.error}"))
+        session.close_after_reply = True
+        session.refresh_plain()
 
     def congested(self) -> bool:
         """Whether clients should not be read: too much is proposed and not committed."""
@@ -304,7 +315,7 @@ class Node:
         if session.closed:
             return
         if reply is not NO_REPLY:
-            session.answer(reply)
+            self.router.answer(session, reply)
         self.outgoing[session] = None
         self.router.resume(session)
 
@@ -381,7 +392,8 @@ class Node:
         if "skip_slowlog" in command.flags or not 0 <= settings.slowlog_log_slower_than * 1000 <= took_ns:
             return
         session = owner if isinstance(owner, Session) else getattr(owner, "session", None)
-        self.slowlog.add(self.now_ms, took_ns // 1000, argv, session, settings.slowlog_max_len)
+        shown = redacted(command, argv)
+        self.slowlog.add(self.now_ms, took_ns // 1000, shown, session, settings.slowlog_max_len)
 
     def took(self, event: str, took_ns: int) -> None:
         """An event of LATENCY's (`fsync`, `tick`) took so long."""

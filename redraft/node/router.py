@@ -19,6 +19,7 @@ from redraft.commands import errors
 from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.node.context import NO_REPLY, SessionContext
+from redraft.node.redaction import redacted
 from redraft.node.session import ReplyMode, Session
 from redraft.resp.encoder import encode, encode_all
 from redraft.resp.reply import NIL_ARRAY, QUEUED
@@ -86,7 +87,7 @@ class Router:
                 return
         if commands:
             session.last_active_ms = node.now_ms
-            if command is not None:
+            if command is not None and not command.subcommands:
                 session.last_command = command
 
     def _route_run(self, session: Session, commands: list[list[bytes]], packed: bytes | None) -> bool:
@@ -132,6 +133,8 @@ class Router:
         commands = list(session.backlog)
         session.backlog.clear()
         self.route(session, commands, None)
+        if session.parser.error is not None:
+            self._node.refuse_protocol(session)
 
     # The long road.
 
@@ -145,12 +148,10 @@ class Router:
             self._admit(session, command, argv)
         except CommandError as error:
             node.statistics.count_error(error.text)
-            if session.multi is not None:
-                session.multi_failed = True
-            self._answer(session, error)
+            self.answer(session, self._refused(session, argv, error))
             return True
         if command.handler is None:  # a container named without a sub-command
-            self._answer(session, errors.wrong_arity(command.name))
+            self.answer(session, errors.wrong_arity(command.name))
             return True
         if node.paused(command, session):
             node.wait_for_pause(session)
@@ -159,10 +160,10 @@ class Router:
             return False
         session.last_command = command
         if node.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
-            node.feed_monitors(session, argv)
+            node.feed_monitors(session, redacted(command, argv))
         if session.multi is not None and command.name not in IMMEDIATE_IN_MULTI:
             session.multi.append((command, argv))
-            self._answer(session, QUEUED)
+            self.answer(session, QUEUED)
             return True
         if command.kind is Kind.SESSION:
             self._run_session_command(session, command, argv)
@@ -188,14 +189,33 @@ class Router:
             raise CommandError(errors.NO_AUTH)
         if session.multi is not None and "no_multi" in flags:
             raise CommandError(errors.NOT_IN_MULTI)
-        if command.denies_oom and node.out_of_memory:
+        queued = [each for each, _ in session.multi or ()] if command.name == "exec" else []
+        if node.out_of_memory and (
+            command.denies_oom
+            or any(each.denies_oom for each in queued)
+            or (session.multi is not None and command.name not in IMMEDIATE_IN_MULTI)
+        ):
             raise CommandError(errors.OUT_OF_MEMORY)
         if node.loading and "loading" not in flags:
             raise CommandError(errors.LOADING)
-        if node.refuses_writes is not None and command.kind is Kind.DATA_WRITE:
+        if node.refuses_writes is not None and any(each.kind is Kind.DATA_WRITE for each in (command, *queued)):
             raise CommandError(node.refuses_writes)
 
-    def _answer(self, session: Session, reply: Any) -> None:
+    def _refused(self, session: Session, argv: list[bytes], error: CommandError) -> CommandError:
+        """The answer to a command that may not run; in a transaction it spoils that, or, an EXEC itself, ends it."""
+        if session.multi is None:
+            return error
+        if argv[0].lower() != b"exec":
+            session.multi_failed = True
+            return error
+        self._node.watches.unwatch(session)
+        session.multi = None
+        session.multi_failed = False
+        session.refresh_plain()
+        return CommandError("EXECABORT Transaction discarded because of: " + error.text.removeprefix("ERR "))
+
+    def answer(self, session: Session, reply: Any) -> None:
+        """Answer the present command of a session, if it wants that."""
         if session.reply_mode is ReplyMode.ON:
             session.answer(reply)
         elif session.reply_mode is ReplyMode.SKIP_NEXT:
@@ -224,12 +244,12 @@ class Router:
             batch = shard.last_batch()
             shard.add_unlogged(self._owner(session, batch), command, argv, session.database)
         else:
-            self._answer(session, shard.read(session, command, [argv], session.database)[0])
+            self.answer(session, shard.read(session, command, [argv], session.database)[0])
 
     def _run_session_command(self, session: Session, command: Command, argv: list[bytes]) -> None:
         reply = self.session_reply(session, command, argv)
         if reply is not NO_REPLY:
-            self._answer(session, reply)
+            self.answer(session, reply)
 
     def session_reply(self, session: Session, command: Command, argv: list[bytes]) -> Any:
         """Run a session command's handler; its reply, an error included."""
@@ -266,8 +286,6 @@ class Router:
             return CommandError(errors.EXEC_ABORT)
         if spoiled:
             return NIL_ARRAY
-        if any(command.kind is Kind.DATA_WRITE for command, _ in queued) and node.refuses_writes is not None:
-            return CommandError("EXECABORT Transaction discarded because of: " + node.refuses_writes)
         steps: list[TransactionStep] = []
         for command, argv in queued:
             if command.kind is Kind.SESSION:

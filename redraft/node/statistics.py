@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 TICK_BUCKETS = 24
 """Bucket b counts ticks shorter than 2**b microseconds (and not shorter than half of that)."""
 
+CODE_CHARS = 33
+"""The longest first word of an error that is counted by itself, and the space behind it (Redis: afterErrorReply)."""
+
 
 class NodeStatistics:
     """Counters since the start or the last CONFIG RESETSTAT."""
@@ -51,7 +54,9 @@ class NodeStatistics:
 
     def count_error(self, text: str) -> None:
         """An error was answered."""
-        code = text.split(" ", 1)[0]
+        code, space, _ = text[:CODE_CHARS].partition(" ")
+        if not space or not code.isprintable():
+            code = "ERR"
         self.errors[code] = self.errors.get(code, 0) + 1
 
     @staticmethod

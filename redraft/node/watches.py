@@ -6,13 +6,18 @@ earlier and is not applied yet is not known, so a write *aimed* at a watched key
 batch, and EXEC is refused while the batch is unapplied. Refusing without need is allowed (the client tries again); it
 happens only to truly concurrent writes. No versions are stored, and a node without watchers pays nothing.
 
+To a watcher a key that is due does not exist. So the removal of a key that was due from the start changes nothing,
+and neither do FLUSHDB and SWAPDB where there was no key; that there *is* one at EXEC is a change.
+
 Invariants: `watchers` and each session's `watched` mirror each other; the keyspace calls back exactly while anyone
 watches.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from redraft.commands.table import Command, Kind
@@ -25,13 +30,32 @@ if TYPE_CHECKING:
     from redraft.node.session import Session
 
 
+class Key(enum.Enum):
+    """What a watched key is to its watcher."""
+
+    PLAIN = "plain"
+    DUE = "due"
+    """Its time was over when it began to be watched."""
+    GONE = "gone"
+    """It was due, and has been touched since: removed, or set anew."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """One session's watch of one key."""
+
+    generation: int
+    """Of the database that its number named when it began."""
+    key: Key
+
+
 class Watches:
     """The watched keys of one shard."""
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
-        self.watchers: dict[tuple[int, bytes], dict[Session, bool]] = {}
-        """(database, key) → its watchers, each with whether the key was due already when it began to watch."""
+        self.watchers: dict[tuple[int, bytes], dict[Session, Watch]] = {}
+        """(database, key) → its watchers."""
 
     def follow(self, keyspace: Keyspace) -> None:
         """The keyspace was read anew: go on with the new object."""
@@ -46,9 +70,9 @@ class Watches:
         if not self.watchers:
             self._keyspace.watch_changes(self._changed)
         db = self._keyspace.databases[database]
-        was_due = db.peek(key) is not None and not db.exists(key, now_ms)
+        state = Key.DUE if db.peek(key) is not None and not db.exists(key, now_ms) else Key.PLAIN
         session.watched.add(place)
-        self.watchers.setdefault(place, {})[session] = was_due
+        self.watchers.setdefault(place, {})[session] = Watch(db.generation, state)
         for batch in unapplied:
             # A write that was proposed before and is not applied yet may change the key after the client has read it.
             if _aims_at(batch, place):
@@ -90,16 +114,22 @@ class Watches:
             return True
         for database, key in session.watched:
             db = self._keyspace.databases[database]
-            was_due = self.watchers[database, key][session]
-            if not was_due and db.peek(key) is not None and not db.exists(key, now_ms):
+            if db.peek(key) is None:
+                continue
+            watch = self.watchers[database, key][session]
+            alive = db.exists(key, now_ms)
+            if alive and (watch.key is not Key.PLAIN or watch.generation != db.generation):
+                return True
+            if not alive and watch.key is Key.PLAIN:
                 return True
         return False
 
     def _changed(self, database: Database, key: bytes) -> None:
         number = next(n for n, each in enumerate(self._keyspace.databases) if each is database)
-        for session, was_due in self.watchers.get((number, key), {}).items():
-            # Removing a key that was due when it began to be watched changes nothing that the watcher could see.
-            if not was_due:
+        for session, watch in self.watchers.get((number, key), {}).items():
+            if watch.key is Key.DUE:
+                watch.key = Key.GONE
+            else:
                 session.watch_dirty = True
 
     def check(self) -> None:

@@ -94,19 +94,18 @@ class App:
         settings = self._settings
         storage = DiskShardStorage(image, store, FIRST_SHARD_GROUP)
         began = time.monotonic()
-        keyspace, applied = storage.load(settings.databases, lambda keys: log.warning("loading: %d keys", keys))
+        keyspace, applied = storage.load(lambda keys: log.warning("loading: %d keys", keys))
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
         raft = RaftNode(RaftConfig(id=NodeNumber(1)), store.group(FIRST_SHARD_GROUP), applied.index)
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(shard, storage)
-        node.reload = lambda: storage.load(settings.databases)[0]
+        node.reload = lambda: storage.load()[0]
         raft.campaign()
         replayed = shard.applied.index
-        while persists := node.collect():
-            persistence.write_now(persists)
-            node.persisted(persists)
+        _settle(node, persistence)
         node.serve()
+        _settle(node, persistence)
         log.warning(
             "loaded %d keys in %.2f s, %d log entries replayed",
             shard.keyspace.statistics()["keys"], time.monotonic() - began, shard.applied.index - replayed,
@@ -164,6 +163,13 @@ class App:
         if request is None or request.flush:
             node.flusher.run_to_end()
         persistence.sync_if_needed()
+
+
+def _settle(node: Node, persistence: Persistence) -> None:
+    """Propose, persist and apply until nothing is left to do."""
+    while persists := node.collect():
+        persistence.write_now(persists)
+        node.persisted(persists)
 
 
 async def run_job(node: Node, reactor: Reactor, job: Job) -> None:

@@ -76,12 +76,16 @@ def commands(data: bytes) -> Iterator[LoggedCommand]:
     try:
         reader.feed(data, HEADER_BYTES, len(data) - HEADER_BYTES)
         while (argv := reader.gets()) is not _NOTHING:
+            if type(argv) is not list or not argv or any(type(word) is not bytes for word in argv):
+                raise DamagedDataError("a log entry holds something that is no command")
             name = argv[0]
             if name == b"SELECT":
                 database = int(argv[1])
+                if database < 0:
+                    raise DamagedDataError(f"a log entry selects the database {database}")
             elif len(argv) > 1 or name not in (b"MULTI", b"EXEC"):
                 yield LoggedCommand(database, argv)
-    except (hiredis.ProtocolError, TypeError, ValueError) as error:
+    except (hiredis.ProtocolError, IndexError, TypeError, ValueError) as error:
         raise DamagedDataError(f"a log entry does not hold commands: {error}") from error
     if reader.has_data():
         raise DamagedDataError("a log entry ends inside a command")

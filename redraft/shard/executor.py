@@ -133,6 +133,8 @@ class Executor:
                     f"the log holds a command that this version does not know ({error.text}): it was written by a newer"
                     " version; start that one"
                 ) from error
+            if database >= len(self.keyspace.databases):
+                raise StorageError(f"the log holds a write to the database {database}, which does not exist")
             self.write(None, command, [argv], database)
         self.keyspace.changes += len(commands)
 

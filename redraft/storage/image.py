@@ -12,7 +12,7 @@ Thread safety: a writer is used by one thread at a time, and `finish` may run in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -96,11 +96,13 @@ class Image:
         """Begin a file of changes. One at a time."""
         return ImageWriter(self._db, self._options, self.path / NEW_FILE)
 
-    def drop_prefix(self, prefix: bytes) -> None:
-        """Forget the records whose keys begin with `prefix` (four bytes): garbage that no meta record names."""
-        end = (int.from_bytes(prefix, "big") + 1).to_bytes(4, "big")
+    def drop_generations(self, generations: Sequence[int]) -> None:
+        """Forget the records of generations that the meta record does not name. Raises StorageError."""
+        if not generations:
+            return
         with translated(f"cleaning the image {self.path}"):
-            self._db.delete_range(prefix, end)
+            for generation in generations:
+                self._db.delete_range(generation.to_bytes(4, "big"), (generation + 1).to_bytes(4, "big"))
             self._db.flush()
 
     def checkpoint(self, destination: Path) -> None:

@@ -180,6 +180,8 @@ class LogStore:
             had_log = (path / "CURRENT").exists()
             if not had_log and any(path.glob("*.sst")):
                 raise DamagedDataError(f"{doing}: it has data files but no CURRENT file")
+            if had_log and not (path / "SYNCED").exists():
+                raise DamagedDataError(f"{doing}: its file SYNCED is missing, which tells what must be there")
             self._synced = _SyncedMark(path / "SYNCED")
             options = base_options()
             options.set_write_buffer_size(WRITE_BUFFER_BYTES)
@@ -352,7 +354,8 @@ class LogStore:
         except StorageError as error:
             self._failed = str(error)
             raise
-        self._synced.write(sequence)
+        # Two threads may sync: the later one knows more.
+        self._synced.write(max(sequence, self._synced.read()))
 
     def _check_usable(self) -> None:
         if self._failed is not None:

@@ -122,7 +122,7 @@ def test_a_watcher_still_hears_of_changes_in_a_database_that_was_emptied() -> No
 
 
 def test_loaded_records_are_the_keys_of_the_databases_that_have_their_generations() -> None:
-    meta = KeyspaceMeta(generations=[5, 2], next_generation=6)
+    meta = KeyspaceMeta(generations=[5, 2], next_generation=6, limit=2)
     records = [record(2, b"a", b"1"), record(2, b"b", b"2", 77), record(5, b"", b"empty key"), record(5, b"a", b"")]
     keyspace = Keyspace.load(meta, records)
     assert keys(keyspace) == [[b"", b"a"], [b"a", b"b"]]
@@ -133,42 +133,45 @@ def test_loaded_records_are_the_keys_of_the_databases_that_have_their_generation
 
 
 def test_nothing_that_was_loaded_is_dirty() -> None:
-    keyspace = Keyspace.load(KeyspaceMeta([0], 1), [record(0, b"a", b"1"), record(0, b"b", b"2", 77)])
+    keyspace = Keyspace.load(KeyspaceMeta([0], 1, 1), [record(0, b"a", b"1"), record(0, b"b", b"2", 77)])
     assert keyspace.dirty_keys() == 0
     keyspace.databases[0].put(b"a", b"2")
     assert keyspace.dirty_keys() == 1
 
 
 def test_loaded_deadlines_come_due() -> None:
-    keyspace = Keyspace.load(KeyspaceMeta([0], 1), [record(0, b"a", b"1", 5), record(0, b"b", b"2", 3)])
+    keyspace = Keyspace.load(KeyspaceMeta([0], 1, 1), [record(0, b"a", b"1", 5), record(0, b"b", b"2", 3)])
     assert keyspace.databases[0].reap(now_ms=4, limit=10) == 1
     assert keys(keyspace) == [[b"a"]]
 
 
 def test_records_of_a_generation_that_no_database_has_are_passed_by() -> None:
-    keyspace = Keyspace.load(KeyspaceMeta([1], 3), [record(0, b"old", b""), record(1, b"a", b""), record(2, b"b", b"")])
+    records = [record(0, b"old", b""), record(1, b"a", b""), record(2, b"b", b"")]
+    garbage: list[int] = []
+    keyspace = Keyspace.load(KeyspaceMeta([1], 3, 1), records, on_garbage=garbage.append)
     assert keys(keyspace) == [[b"a"]]
+    assert garbage == [0, 2]
 
 
 def test_two_databases_of_one_generation_are_damage() -> None:
     with pytest.raises(DamagedDataError, match="one generation"):
-        Keyspace.load(KeyspaceMeta([0, 1, 0], 2), [])
+        Keyspace.load(KeyspaceMeta([0, 1, 0], 2, 3), [])
 
 
 def test_a_record_that_cannot_be_decoded_is_damage() -> None:
     with pytest.raises(DamagedDataError, match="unknown type 126"):
-        Keyspace.load(KeyspaceMeta([0], 1), [(b"\0\0\0\0key", b"\x7epayload")])
+        Keyspace.load(KeyspaceMeta([0], 1, 1), [(b"\0\0\0\0key", b"\x7epayload")])
 
 
 def test_an_empty_record_is_damage() -> None:
     with pytest.raises(DamagedDataError, match="empty"):
-        Keyspace.load(KeyspaceMeta([0], 1), [(b"\0\0\0\0key", b"")])
+        Keyspace.load(KeyspaceMeta([0], 1, 1), [(b"\0\0\0\0key", b"")])
 
 
 def test_progress_is_told_every_so_many_keys() -> None:
     told: list[int] = []
     records = [record(0, b"%03d" % number, b"") for number in range(25)]
-    Keyspace.load(KeyspaceMeta([0], 1), records, told.append, progress_keys=10)
+    Keyspace.load(KeyspaceMeta([0], 1, 1), records, told.append, progress_keys=10)
     assert told == [10, 20]
 
 

@@ -91,7 +91,7 @@ class ShardNode:
         self.image = Image(self.directory.image_path(FIRST_SHARD_GROUP))
         self._closers.insert(0, self.image.close)
         self.storage = DiskShardStorage(self.image, self.store, FIRST_SHARD_GROUP)
-        keyspace, applied = self.storage.load(self.settings.databases)
+        keyspace, applied = self.storage.load()
         self.loaded_index = applied.index
         self.node = Node(self.settings, clock, rng, TABLE)
         raft = RaftNode(RaftConfig(id=NodeId(1)), self.store.group(FIRST_SHARD_GROUP), applied.index)
@@ -100,6 +100,7 @@ class ShardNode:
         raft.campaign()
         self._persist()
         self.node.serve()
+        self._persist()
         self.session = self.node.open_session("client", "node")
         self.answered = 0
         """Replies that the client has."""

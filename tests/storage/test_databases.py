@@ -9,6 +9,10 @@ import pytest
 
 from redraft.errors import RedraftError
 
+FROM_BOTH = pytest.mark.parametrize(
+    "flushed", [pytest.param(False, id="from the log"), pytest.param(True, id="from the image")]
+)
+
 
 def set_in(node: Any, database: int, key: bytes) -> object:
     node.execute([b"SELECT", b"%d" % database], [b"SET", key, b"1"])
@@ -34,13 +38,7 @@ def test_emptied_and_swapped_databases_are_so_after_a_restart(open_node: Callabl
     assert [count_in(node, database) for database in range(5)] == [0, 0, 0, 1, 0]
 
 
-ENDS_THE_NODE = pytest.mark.xfail(strict=True, reason="a database that the keyspace does not have is an IndexError")
-
-
-@pytest.mark.parametrize(
-    "flushed",
-    [pytest.param(False, id="from the log"), pytest.param(True, id="from the image", marks=ENDS_THE_NODE)],
-)
+@FROM_BOTH
 @pytest.mark.parametrize("more", [17, 64])
 def test_more_databases_than_before_can_be_used(open_node: Callable[..., Any], more: int, flushed: bool) -> None:
     node = open_node(databases=16)
@@ -55,10 +53,7 @@ def test_more_databases_than_before_can_be_used(open_node: Callable[..., Any], m
     assert count_in(open_node(databases=more), more - 1) == 1
 
 
-@pytest.mark.parametrize(
-    "flushed",
-    [pytest.param(False, id="from the log", marks=ENDS_THE_NODE), pytest.param(True, id="from the image")],
-)
+@FROM_BOTH
 def test_fewer_databases_than_before_are_refused_or_keep_what_the_others_hold(
     open_node: Callable[..., Any], flushed: bool
 ) -> None:
@@ -76,7 +71,6 @@ def test_fewer_databases_than_before_are_refused_or_keep_what_the_others_hold(
     assert count_in(open_node(databases=16), 9) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="nothing drops the records of an emptied database from the image yet")
 def test_an_emptied_database_leaves_nothing_in_the_image(open_node: Callable[..., Any]) -> None:
     node = open_node()
     for number in range(20):

@@ -164,11 +164,11 @@ def test_keys_that_do_not_ascend_are_refused(image: Image) -> None:
             writer.delete(key)
 
 
-def test_a_dropped_prefix_is_gone_and_its_neighbours_stay(open_image: Callable[[], Image]) -> None:
+def test_a_dropped_generation_is_gone_and_its_neighbours_stay(open_image: Callable[[], Image]) -> None:
     image = open_image()
     prefixes = [number.to_bytes(4, "big") for number in (0, 255, 256, 257)]
     flush(image, 1, {prefix + key: b"" for prefix in prefixes for key in (b"", b"a", b"\xff" * 9)})
-    image.drop_prefix(prefixes[1])
+    image.drop_generations([255])
     for opened in before_and_after(image, open_image):
         assert {key[:4] for key, _ in opened.items()} == {prefixes[0], prefixes[2], prefixes[3]}
         assert opened.meta() == meta(1)

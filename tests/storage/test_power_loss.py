@@ -225,7 +225,6 @@ def test_power_cuts_anywhere_lose_nothing_acknowledged_and_apply_nothing_twice(
     assert len(crashes.places) >= 4
 
 
-@pytest.mark.xfail(strict=True, reason="a flush is made durable before the log that it is of")
 @pytest.mark.parametrize("seed", range(6))
 def test_without_fsync_a_power_cut_loses_the_newest_writes_only_and_the_node_starts(
     seed: int, open_node: Callable[..., Any], harness: Any, tmp_path: Path

@@ -23,7 +23,10 @@ PAUSE_KIND = "pause"
 _anyone = partial(command, flags="noscript loading stale", group="connection", acl="connection")
 _admin = partial(command, flags="admin noscript loading stale", group="connection", acl="connection")
 
-container("CLIENT", -2, group="connection", since="2.4.0", acl="", summary="What clients are connected, and themselves")
+container(
+    "CLIENT", -2, group="connection", since="2.4.0", summary="What clients are connected, and themselves",
+    help_acl="connection",
+)  # fmt: skip
 
 
 def describe(session: Session, now_ms: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from redraft.commands import errors
 from redraft.commands.table import command, container
+from redraft.errors import CommandError
 from redraft.node.context import SessionContext
 from redraft.resp.reply import OK, Map
 
@@ -28,7 +29,7 @@ def get(context: SessionContext, argv: list[bytes]) -> Any:
 )  # fmt: skip
 def set_(context: SessionContext, argv: list[bytes]) -> Any:
     if len(argv) % 2:
-        raise errors.wrong_arity("config|set")
+        raise CommandError(errors.SYNTAX)
     context.node.settings.set_many(list(zip(argv[2::2], argv[3::2], strict=True)))
     return OK
 

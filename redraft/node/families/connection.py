@@ -9,7 +9,7 @@ from redraft import __version__
 from redraft.commands import errors, parse
 from redraft.commands.table import command
 from redraft.errors import CommandError
-from redraft.node.context import NO_REPLY, SessionContext
+from redraft.node.context import SessionContext
 from redraft.node.session import ReplyMode
 from redraft.resp.reply import OK, PONG, Map, Status
 
@@ -24,7 +24,8 @@ _AUTH_WITHOUT_PASSWORD = (
 
 @command(
     "PING", -1, "fast", group="connection", since="1.0.0", acl="connection",
-    summary="Answer PONG, or the message that was sent", tips=("request_policy:all_shards",),
+    summary="Answer PONG, or the message that was sent",
+    tips=("request_policy:all_shards", "response_policy:all_succeeded"),
 )  # fmt: skip
 def ping(context: SessionContext, argv: list[bytes]) -> Any:
     if len(argv) > 2:
@@ -32,7 +33,9 @@ def ping(context: SessionContext, argv: list[bytes]) -> Any:
     return PONG if len(argv) == 1 else argv[1]
 
 
-@command("ECHO", 2, "fast", group="connection", since="1.0.0", acl="connection", summary="Answer the message")
+@command(
+    "ECHO", 2, "loading stale fast", group="connection", since="1.0.0", acl="connection", summary="Answer the message"
+)  # fmt: skip
 def echo(context: SessionContext, argv: list[bytes]) -> Any:
     return argv[1]
 
@@ -52,11 +55,9 @@ def select(context: SessionContext, argv: list[bytes]) -> Any:
     summary="Close the connection once its replies are sent",
 )  # fmt: skip
 def quit_(context: SessionContext, argv: list[bytes]) -> Any:
-    session = context.session
-    session.answer(OK)
-    session.close_after_reply = True
-    session.refresh_plain()
-    return NO_REPLY
+    context.session.close_after_reply = True
+    context.session.refresh_plain()
+    return OK
 
 
 @command(

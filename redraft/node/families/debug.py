@@ -25,6 +25,8 @@ log = logging.getLogger("redraft.node")
 LONGEST_SLEEP_S = 86_400.0
 
 _sub = partial(command, flags="admin noscript loading stale", group="server", since="1.0.0")
+_blocking = partial(command, flags="admin noscript loading stale no_multi", group="server", since="1.0.0")
+"""Declares what blocks its session: a transaction could not wait for it."""
 
 container(
     "DEBUG",
@@ -36,7 +38,7 @@ container(
 )
 
 
-@_sub("DEBUG SLEEP", 3, summary="Serve nobody for some seconds")
+@_blocking("DEBUG SLEEP", 3, summary="Serve nobody for some seconds")
 def sleep(context: SessionContext, argv: list[bytes]) -> Any:
     node, session = context.node, context.session
     seconds = min(max(parse.floating(argv[2]), 0.0), LONGEST_SLEEP_S)
@@ -68,14 +70,14 @@ def object_(context: SessionContext, argv: list[bytes]) -> Any:
     )
 
 
-@_sub("DEBUG RELOAD", -2, summary="Write the memtable to disk and read it back")
+@_blocking("DEBUG RELOAD", -2, summary="Write the memtable to disk and read it back")
 def reload(context: SessionContext, argv: list[bytes]) -> Any:
     if any(word.lower() not in (b"nosave", b"noflush", b"merge") for word in argv[2:]):
         raise CommandError("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
     return _reload(context)
 
 
-@_sub("DEBUG LOADAOF", 2, summary="Write the memtable to disk and read it back")
+@_blocking("DEBUG LOADAOF", 2, summary="Write the memtable to disk and read it back")
 def loadaof(context: SessionContext, argv: list[bytes]) -> Any:
     return _reload(context)
 

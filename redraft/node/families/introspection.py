@@ -84,7 +84,7 @@ def command_(context: SessionContext, argv: list[bytes]) -> Any:
 
 container(
     "COMMAND", -1, "loading stale", group="server", since="2.8.13", acl="connection",
-    summary="Tell about all commands", handler=command_,
+    summary="Tell about all commands", handler=command_, tips=_UNORDERED,
 )  # fmt: skip
 
 

@@ -30,7 +30,9 @@ container("SLOWLOG", -2, group="server", since="2.2.12", summary="The slowest co
 def slowlog_get(context: SessionContext, argv: list[bytes]) -> Any:
     count = SLOWLOG_DEFAULT_COUNT if len(argv) == 2 else parse.integer_in(argv[2], -1, (1 << 31) - 1, _BAD_COUNT)
     if len(argv) > 3:
-        raise CommandError("ERR wrong number of arguments for 'slowlog|get' command")
+        raise CommandError(
+            f"ERR unknown subcommand or wrong number of arguments for '{argv[1].decode('latin-1')}'. Try SLOWLOG HELP."
+        )
     entries = list(context.node.slowlog.entries)
     return [
         [entry.id, entry.time_s, entry.duration_us, entry.argv, entry.client_address, entry.client_name]
