@@ -144,6 +144,12 @@ class Client:
         assert len(replies) == 1, (words, replies)
         return replies[0]
 
+    def pipeline(self, *commands: str) -> list[Any]:
+        """Send commands in one chunk, let the world come to rest, and read what was answered."""
+        self.ask(*commands)
+        self.world.settle()
+        return self.replies()
+
     def hang_up(self) -> None:
         """Close the connection from the client's side."""
         self.world.close(self)
