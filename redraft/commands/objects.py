@@ -80,7 +80,7 @@ def memory_bytes(key: bytes, value: AnyValue) -> int:
     return sys.getsizeof(key) + of_value + KEY_OVERHEAD_BYTES
 
 
-container("MEMORY", -2, group="server", since="4.0.0", summary="What can be told about memory")
+container("MEMORY", -2, group="server", since="4.0.0", summary="What can be told about memory", help_since="4.0.0")
 
 
 @command(

@@ -196,7 +196,7 @@ def _kill(context: SessionContext, victims: list[Session]) -> None:
         context.node.outgoing[session] = None
 
 
-@_admin("CLIENT PAUSE", -3, since="3.0.0", summary="Put off commands for some milliseconds")
+@_admin("CLIENT PAUSE", -3, since="2.9.50", summary="Put off commands for some milliseconds")
 def client_pause(context: SessionContext, argv: list[bytes]) -> Any:
     writes_only = False
     if len(argv) == 4 and argv[3].lower() in (b"write", b"all"):

@@ -11,7 +11,7 @@ from redraft.commands.table import Command, command, container
 from redraft.errors import CommandError
 from redraft.keyspace import glob
 from redraft.node.context import SessionContext
-from redraft.resp.reply import NIL_ARRAY, Map, SetReply, Status
+from redraft.resp.reply import Map, SetReply, Status
 
 _INVALID_COMMAND = "ERR Invalid command specified"
 _NO_KEYS = "ERR The command has no key arguments"
@@ -98,7 +98,7 @@ def info(context: SessionContext, argv: list[bytes]) -> Any:
     if len(argv) == 2:
         return command_(context, argv)
     found = [context.node.table.find(name) for name in argv[2:]]
-    return [NIL_ARRAY if declared is None else describe(declared) for declared in found]
+    return [None if declared is None else describe(declared) for declared in found]
 
 
 @_sub("COMMAND DOCS", -2, since="7.0.0", summary="Explain the named commands, or all", tips=_UNORDERED)
