@@ -37,9 +37,10 @@ from redraft.node.statistics import NodeStatistics
 from redraft.node.timers import Timers
 from redraft.node.watches import Watches
 from redraft.raft.ready import Ready
-from redraft.resp.encoder import encode_all
+from redraft.resp.encoder import ENCODED_OK, encode_all
 from redraft.resp.parser import Limits as ParserLimits
 from redraft.resp.parser import RequestParser
+from redraft.resp.reply import OK
 from redraft.settings import Settings
 from redraft.shard.shard import Outcome, Shard
 
@@ -131,6 +132,7 @@ class Node:
             self.settings.on_change(option, self.refresh_slow)
         self.settings.on_change("slowlog-max-len", lambda: self.slowlog.trim(self.settings.slowlog_max_len))
         self.settings.on_change("requirepass", self._follow_password)
+        self.settings.on_change("client-query-buffer-limit", self._follow_query_buffer_limit)
         self.refresh_slow()
 
     def serve(self) -> None:
@@ -170,6 +172,10 @@ class Node:
             for session in self.sessions.values():
                 session.authenticated = session.parser.authenticated = True
                 session.refresh_plain()
+
+    def _follow_query_buffer_limit(self) -> None:
+        for session in self.sessions.values():
+            session.parser.query_buffer_limit = self.settings.client_query_buffer_limit
 
     def close_session(self, session: Session) -> None:
         """The connection is gone: forget the session; what it has in flight is still applied."""
@@ -277,10 +283,19 @@ class Node:
         """Give the replies of executed batches to their sessions."""
         outgoing = self.outgoing
         for batch, replies in outcomes:
-            for item, answers in zip(batch.items, replies, strict=True):
-                segment = item[0]
-                if segment is not None:
-                    segment.parts.append(encode_all(answers, segment.session.protocol))
+            for run, answers in zip(batch.items, replies, strict=True):
+                takers = run.takers
+                if answers[0] is OK and answers[-1] is OK and answers.count(OK) == len(answers):
+                    for segment, count in takers:
+                        if segment is not None:
+                            segment.parts.append(ENCODED_OK if count == 1 else ENCODED_OK * count)
+                    continue
+                position = 0
+                for segment, count in takers:
+                    if segment is not None:
+                        protocol = segment.session.protocol
+                        segment.parts.append(encode_all(answers[position : position + count], protocol))
+                    position += count
             for segment in batch.owners:
                 segment.batch = None
                 session = segment.session
