@@ -197,6 +197,7 @@ class Node:
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes have come from a client."""
         self.statistics.input_bytes += len(data)
+        session.last_active_ms = self.now_ms
         parser = session.parser
         commands = parser.feed(data)
         packed, parser.last_chunk = parser.last_chunk, None

@@ -85,10 +85,8 @@ class Router:
             if session.is_blocked():
                 session.backlog.extend(commands[position:])
                 return
-        if commands:
-            session.last_active_ms = node.now_ms
-            if command is not None and not command.subcommands:
-                session.last_command = command
+        if commands and command is not None and not command.subcommands:
+            session.last_command = command
 
     def _route_run(self, session: Session, commands: list[list[bytes]], packed: bytes | None) -> bool:
         """Take a chunk that is one command again and again, if it is: a pipeline, or a single command. Whether it was.
@@ -104,7 +102,8 @@ class Router:
             return False
         size = len(commands)
         if size == 1:
-            if not command.accepts(len(commands[0])):
+            arity = command.arity
+            if arity != len(commands[0]) and not 0 > arity >= -len(commands[0]):
                 return False
         else:
             lengths = list(map(len, commands))
@@ -122,7 +121,6 @@ class Router:
             if packed is None or node.watches.watchers or (command.denies_oom and node.out_of_memory):
                 return False
             shard.add_writes(session.segment_for(shard.batch), command, commands, database, packed)
-        session.last_active_ms = node.now_ms
         session.last_command = command
         return True
 
