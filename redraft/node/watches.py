@@ -141,7 +141,7 @@ class Watches:
 
 
 def _aims_at(batch: Batch, place: tuple[int, bytes]) -> bool:
-    for _, command, argvs, database in batch.items:
+    for command, argvs, database, _ in batch.items:
         if isinstance(command, Transaction):
             steps = [(s.command, s.argv, s.database) for s in command.steps if s.command is not None]
         else:

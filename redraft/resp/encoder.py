@@ -13,7 +13,7 @@ from typing import Any
 from redraft.errors import CommandError
 from redraft.resp.reply import OK, BigNumber, Map, NilArray, Pairs, Push, SetReply, Status, Verbatim
 
-_OK = b"+OK\r\n"
+ENCODED_OK = b"+OK\r\n"
 _NULL = (b"", b"", b"$-1\r\n", b"_\r\n")
 _NULL_ARRAY = (b"", b"", b"*-1\r\n", b"_\r\n")
 _SMALL_INTS = [b":%d\r\n" % n for n in range(1024)]
@@ -26,7 +26,7 @@ def encode(value: Any, protocol: int) -> bytes:
     if kind is bytes:
         return b"$%d\r\n%b\r\n" % (len(value), value)
     if value is OK:
-        return _OK
+        return ENCODED_OK
     if kind is int:
         return _SMALL_INTS[value] if 0 <= value < 1024 else b":%d\r\n" % value
     if value is None:
@@ -41,7 +41,7 @@ def encode_all(values: list[Any], protocol: int) -> bytes:
     if len(values) == 1:
         return encode(values[0], protocol)
     if values[0] is OK and values[-1] is OK and values.count(OK) == len(values):
-        return _OK * len(values)
+        return ENCODED_OK * len(values)
     return b"".join([encode(value, protocol) for value in values])
 
 

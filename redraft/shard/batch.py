@@ -5,6 +5,9 @@ writes, which become the entry, and on the leader also *what stands behind a wri
 a write on one connection must see that write and nothing later, so it is executed where it stands, when the entry is
 applied, without being logged. A pipeline of alternating writes and reads thus costs one fsync.
 
+Neighbours that call the same command make one run, whoever sent them: fifty clients that each send a SET are executed
+in one loop.
+
 Invariants: `items` is in execution order; `fragments` packs exactly the writes among them in the same order; a batch
 with `index` was proposed under `term` and takes no further writes, but may still take unlogged items until it is
 applied.
@@ -34,9 +37,17 @@ class Transaction(NamedTuple):
     steps: list[TransactionStep]
 
 
-Item = tuple[Any, Command | Transaction, list[list[bytes]], int]
-"""(owner, command, argvs, database): a run of one command with different arguments, or a transaction with one argv. The
-owner is the node's, and gets the replies; None when nobody waits."""
+Takers = list[tuple[Any, int]]
+"""Who gets the replies of a run, in order: (owner, how many). The owner is the node's; None when nobody waits."""
+
+
+class Run(NamedTuple):
+    """One command again and again, with different arguments, for one client or for several; or one transaction."""
+
+    command: Command | Transaction
+    argvs: list[list[bytes]]
+    database: int
+    takers: Takers
 
 
 class Batch:
@@ -45,7 +56,7 @@ class Batch:
     __slots__ = ("applied", "database", "fragments", "index", "items", "logged_bytes", "owners", "term", "writes")
 
     def __init__(self) -> None:
-        self.items: list[Item] = []
+        self.items: list[Run] = []
         self.fragments: list[bytes] = []
         self.logged_bytes = 0
         self.writes = 0
@@ -60,32 +71,34 @@ class Batch:
 
     def add_write(self, owner: Any, command: Command, argv: list[bytes], database: int) -> None:
         """Put a write last: it will be logged."""
-        self._add(owner, command, argv, database)
+        self._add(owner, command, [argv], database)
         self._log(argv, database)
 
     def add_writes(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int, packed: bytes) -> None:
         """Put a run of writes last; `packed` is all of them as `entry.pack` would pack them."""
-        self.items.append((owner, command, argvs, database))
-        self._select(database)
+        self._add(owner, command, argvs, database)
+        if database != self.database:
+            self._select(database)
         self.fragments.append(packed)
         self.logged_bytes += len(packed)
         self.writes += len(argvs)
 
     def add_unlogged(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> None:
         """Put a read, or a transaction without writes, last: it is executed in its turn and not logged."""
-        self._add(owner, command, argv, database)
+        self._add(owner, command, [argv], database)
 
-    def _add(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> None:
+    def _add(self, owner: Any, command: Command | Transaction, argvs: list[list[bytes]], database: int) -> None:
         if self.items:
             last = self.items[-1]
-            if last[1] is command and last[0] is owner and last[3] == database:
-                last[2].append(argv)
+            if last.command is command and last.database == database:
+                last.argvs.extend(argvs)
+                last.takers.append((owner, len(argvs)))
                 return
-        self.items.append((owner, command, [argv], database))
+        self.items.append(Run(command, argvs, database, [(owner, len(argvs))]))
 
     def add_transaction(self, owner: Any, transaction: Transaction, argv: list[bytes], database: int) -> None:
         """Put a transaction last; its writes are logged between MULTI and EXEC."""
-        self.items.append((owner, transaction, [argv], database))
+        self._add(owner, transaction, [argv], database)
         writes = [s for s in transaction.steps if s.command is not None and s.command.kind is Kind.DATA_WRITE]
         if not writes:
             return
@@ -95,13 +108,13 @@ class Batch:
         self.fragments.append(entry.EXEC)
 
     def _log(self, argv: list[bytes], database: int) -> None:
-        self._select(database)
+        if database != self.database:
+            self._select(database)
         fragment = entry.pack(tuple(argv))
         self.fragments.append(fragment)
         self.logged_bytes += len(fragment)
         self.writes += 1
 
     def _select(self, database: int) -> None:
-        if database != self.database:
-            self.database = database
-            self.fragments.append(entry.select(database))
+        self.database = database
+        self.fragments.append(entry.select(database))

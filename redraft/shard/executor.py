@@ -19,7 +19,7 @@ from redraft.commands.table import Command, CommandTable, Kind, Reply
 from redraft.errors import CommandError, StorageError
 from redraft.keyspace.cursors import Cursors
 from redraft.keyspace.keyspace import Keyspace
-from redraft.shard.batch import Batch, Transaction
+from redraft.shard.batch import Batch, Takers, Transaction
 from redraft.shard.entry import EntryHeader, LoggedCommand
 
 log = logging.getLogger("redraft.shard")
@@ -65,14 +65,14 @@ class Executor:
 
     def read(self, owner: object, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
         """Execute a run of reads now; an error is returned as its reply."""
-        return self._run(self.read_context, owner, command, argvs, database)
+        return self._run(self.read_context, command, argvs, database, [(owner, len(argvs))])
 
     def write(self, owner: object, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
         """Execute a run of writes of the present entry; an error is returned as its reply."""
-        return self._run(self.write_context, owner, command, argvs, database)
+        return self._run(self.write_context, command, argvs, database, [(owner, len(argvs))])
 
     def _run(
-        self, context: Context, owner: object, command: Command, argvs: list[list[bytes]], database: int
+        self, context: Context, command: Command, argvs: list[list[bytes]], database: int, takers: Takers
     ) -> list[Reply]:
         context.database = database
         context.db = self.keyspace.databases[database]
@@ -90,23 +90,23 @@ class Executor:
                 add(self._failed(command, argv, error))
             ended = monotonic_ns()
             if ended - started >= slow_ns and self.on_slow is not None:
-                self.on_slow(owner, command, argv, ended - started)
+                self.on_slow(_taker(takers, len(replies) - 1), command, argv, ended - started)
             started = ended
         command.calls += len(argvs)
         command.nanoseconds += started - first
         return replies
 
     def apply_batch(self, batch: Batch, header: EntryHeader) -> list[list[Reply]]:
-        """Execute a batch under its entry's header; the replies of each item."""
+        """Execute a batch under its entry's header; the replies of each run."""
         self._begin(header)
         replies: list[list[Reply]] = []
-        for owner, command, argvs, database in batch.items:
+        for command, argvs, database, takers in batch.items:
             if isinstance(command, Transaction):
-                replies.append([self.transaction(owner, command)])
+                replies.append([self.transaction(takers[0][0], command)])
             elif command.kind is Kind.DATA_WRITE:
-                replies.append(self._run(self.write_context, owner, command, argvs, database))
+                replies.append(self._run(self.write_context, command, argvs, database, takers))
             else:
-                replies.append(self._run(self.read_context, owner, command, argvs, database))
+                replies.append(self._run(self.read_context, command, argvs, database, takers))
         self.keyspace.changes += batch.writes
         return replies
 
@@ -153,3 +153,12 @@ class Executor:
             raise error
         log.error("the command %s with %d arguments failed", command.name, len(argv) - 1, exc_info=error)
         return CommandError(INTERNAL_ERROR)
+
+
+def _taker(takers: Takers, position: int) -> object:
+    """Who gets the reply at a position of a run."""
+    for owner, count in takers:
+        if position < count:
+            return owner
+        position -= count
+    return None

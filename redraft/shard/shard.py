@@ -279,4 +279,4 @@ class Shard:
 
 def _refused(batch: Batch, error: CommandError) -> Outcome:
     batch.applied = True
-    return Outcome(batch, [[error] * len(argvs) for _, _, argvs, _ in batch.items])
+    return Outcome(batch, [[error] * len(run.argvs) for run in batch.items])
