@@ -75,7 +75,10 @@ def commands(data: bytes) -> Iterator[LoggedCommand]:
     database = 0
     try:
         reader.feed(data, HEADER_BYTES, len(data) - HEADER_BYTES)
-        while (argv := reader.gets()) is not _NOTHING:
+        reader.feed(_END)
+        while (argv := reader.gets()) != _END_MARK:
+            if argv is _NOTHING:
+                raise DamagedDataError("a log entry ends inside a command")
             if type(argv) is not list or not argv or any(type(word) is not bytes for word in argv):
                 raise DamagedDataError("a log entry holds something that is no command")
             name = argv[0]
@@ -88,7 +91,10 @@ def commands(data: bytes) -> Iterator[LoggedCommand]:
     except (hiredis.ProtocolError, IndexError, TypeError, ValueError) as error:
         raise DamagedDataError(f"a log entry does not hold commands: {error}") from error
     if reader.has_data():
-        raise DamagedDataError("a log entry ends inside a command")
+        raise DamagedDataError("a log entry holds something that is no command")
 
 
 _NOTHING = object()
+_END, _END_MARK = b":0\r\n", 0
+"""Read behind the last command. An entry that was cut swallows it, or makes an error of it; the reader itself does not
+tell that an array was begun and is not complete."""
