@@ -115,7 +115,7 @@ class RequestParser:
     def feed(self, data: bytes) -> list[list[bytes]]:
         """The commands that `data` completes. When the client breaks the protocol, `error` is set and the commands
         before are returned."""
-        if self._clear and len(data) <= self._single_bytes:
+        if self._clear and len(data) <= self._single_bytes and data.rfind(b"*") == 0:
             # One small command, as a client without pipelining sends it: cut at line ends and packed again.
             parts = data.split(b"\r\n")
             command = parts[2::2]

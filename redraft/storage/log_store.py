@@ -338,24 +338,29 @@ class LogStore:
     def _write(self, batch: WriteBatch, doing: str) -> None:
         self._check_usable()
         try:
-            with translated(doing):
-                self._db.write(batch)
-        except StorageError as error:
-            self._failed = str(error)
-            raise
+            self._db.write(batch)
+        except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower; all of it is raised again
+            self._fail(doing, error)
 
     def sync(self) -> None:
         """Make all that was written durable. Raises StorageError; then nothing is accepted any more."""
         self._check_usable()
         sequence = self._db.latest_sequence_number()
         try:
-            with translated("syncing the log"):
-                self._db.flush_wal(True)
-        except StorageError as error:
-            self._failed = str(error)
-            raise
+            self._db.flush_wal(True)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._fail("syncing the log", error)
         # Two threads may sync: the later one knows more.
         self._synced.write(max(sequence, self._synced.read()))
+
+    def _fail(self, doing: str, error: Exception) -> NoReturn:
+        """Accept nothing any more, and raise `error` in redraft's words."""
+        try:
+            with translated(doing):
+                raise error
+        except StorageError as told:
+            self._failed = str(told)
+            raise
 
     def _check_usable(self) -> None:
         if self._failed is not None:
