@@ -157,8 +157,6 @@ class Router:
         if session.segments and self._must_wait(session, command):
             return False
         session.last_command = command
-        if node.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
-            node.feed_monitors(session, redacted(command, argv))
         if session.multi is not None and command.name not in IMMEDIATE_IN_MULTI:
             session.multi.append((command, argv))
             self.answer(session, QUEUED)
@@ -169,7 +167,13 @@ class Router:
             self._write(session, command, argv)
         else:
             self._read(session, command, argv)
+        self._show(session, command, argv)
         return True
+
+    def _show(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """Show a command to the monitoring sessions, once it was executed or is on its way into the log."""
+        if self._node.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
+            self._node.feed_monitors(session, redacted(command, argv))
 
     @staticmethod
     def _must_wait(session: Session, command: Command) -> bool:
@@ -258,9 +262,10 @@ class Router:
         try:
             reply = command.handler(context, argv)  # type: ignore[misc]
         except CommandError as error:
-            command.failed_calls += 1
-            node.statistics.count_error(error.text)
             reply = error
+        if isinstance(reply, CommandError):
+            command.failed_calls += 1
+            node.statistics.count_error(reply.text)
         took = node.clock.monotonic_ns() - started
         command.calls += 1
         command.nanoseconds += took
@@ -291,6 +296,7 @@ class Router:
                 steps.append(TransactionStep(None, argv, session.database, None if reply is NO_REPLY else reply))
             else:
                 steps.append(TransactionStep(command, argv, session.database))
+            self._show(session, command, argv)
         transaction = Transaction(steps)
         shard = node.shard
         if any(step.command is not None and step.command.kind is Kind.DATA_WRITE for step in steps):

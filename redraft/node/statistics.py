@@ -63,7 +63,7 @@ class NodeStatistics:
     def monitor_line(now_us: int, session: Session, argv: list[bytes]) -> Status:
         """A command as MONITOR shows it (replication.c, replicationFeedMonitors)."""
         words = " ".join(_quoted(arg) for arg in argv)
-        where = "unix:" + session.address if session.unix else session.address
+        where = "unix:" + session.address.removesuffix(":0") if session.unix else session.address
         return Status(
             f"{now_us // 1_000_000}.{now_us % 1_000_000:06d} [{session.database} {where}] {words}".encode("latin-1")
         )
