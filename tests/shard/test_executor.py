@@ -1,0 +1,272 @@
+"""Execution: what becomes of errors, of time, of randomness; what is counted."""
+
+from __future__ import annotations
+
+import logging
+from random import Random
+from typing import Any
+
+import pytest
+
+from redraft.commands.all import TABLE
+from redraft.commands.context import Context
+from redraft.commands.table import Command, CommandTable
+from redraft.errors import CommandError, DamagedDataError, DiskFullError, StorageError
+from redraft.keyspace.keyspace import Keyspace
+from redraft.resp.reply import OK
+from redraft.shard.batch import Batch, Transaction, TransactionStep
+from redraft.shard.entry import EntryHeader, LoggedCommand
+from redraft.shard.executor import INTERNAL_ERROR, Executor
+
+HEADER = EntryHeader(1_700_000_000_000, 7)
+
+
+class Bench:
+    """An executor with a table to which a test adds commands, and a clock that only commands move."""
+
+    def __init__(self) -> None:
+        self.ns = 1000
+        self.table = CommandTable(TABLE)
+        self.keyspace = Keyspace()
+        self.executor = Executor(self.keyspace, self.table, lambda: self.ns, Random(5))
+        self.slow: list[tuple[object, str, list[bytes], int]] = []
+        self.executor.on_slow = lambda owner, command, argv, ns: self.slow.append((owner, command.name, argv, ns))
+        self.define("fail", lambda context, argv: 1 // 0)
+        self.define("draw", lambda context, argv: context.random.getrandbits(32))
+        self.define("look", lambda context, argv: context.random.getrandbits(32), "readonly")
+        self.define("now", lambda context, argv: context.now_ms)
+        self.define("see", lambda context, argv: context.now_ms, "readonly")
+        self.define("take", self._take)
+        self.define("watch", self._take, "readonly")
+
+    def _take(self, context: Context, argv: list[bytes]) -> None:
+        self.ns += int(argv[1])
+
+    def define(self, name: str, handler: Any, flags: str = "write") -> None:
+        self.table.add(Command(name, handler, -1, frozenset(flags.split()), "test", "1.0.0", "Test"))
+
+    def command(self, line: str) -> tuple[Command, list[bytes]]:
+        argv = [word.encode() for word in line.split()]
+        return self.table.lookup(argv), argv
+
+    def batch(self, *lines: str, owner: object = "x") -> Batch:
+        batch = Batch()
+        for line in lines:
+            command, argv = self.command(line)
+            add = batch.add_write if "write" in command.flags else batch.add_unlogged
+            add(owner, command, argv, 0)
+        return batch
+
+    def transaction(self, *lines: str) -> Transaction:
+        return Transaction([TransactionStep(*self.command(line), 0) for line in lines])
+
+    def apply(self, *lines: str, header: EntryHeader = HEADER) -> list[Any]:
+        return [reply for run in self.executor.apply_batch(self.batch(*lines), header) for reply in run]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+# Errors.
+
+
+def test_an_error_that_a_command_means_is_its_reply_and_the_next_is_executed(bench: Bench) -> None:
+    replies = bench.apply("SET a x", "INCR a", "INCR b")
+    assert isinstance(replies[1], CommandError)
+    assert replies[1].text == "ERR value is not an integer or out of range"
+    assert [replies[0], replies[2]] == [OK, 1]
+    assert bench.executor.errors == {"ERR": 1}
+
+
+def test_errors_are_counted_by_their_first_word(bench: Bench) -> None:
+    bench.define("wrong", _raise(CommandError("WRONGTYPE of value")))
+    bench.apply("wrong", "wrong", "SET a x", "INCR a")
+    assert bench.executor.errors == {"WRONGTYPE": 2, "ERR": 1}
+    wrong = bench.table.find(b"wrong")
+    assert wrong is not None
+    assert (wrong.calls, wrong.failed_calls) == (2, 2)
+
+
+def test_an_unexpected_exception_is_answered_as_an_internal_error_and_logged(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    replies = bench.apply("SET a 1", "fail x y", "SET a 2", "GET a")
+    assert isinstance(replies[1], CommandError)
+    assert replies[1].text == INTERNAL_ERROR
+    assert INTERNAL_ERROR.startswith("ERR internal error")
+    assert replies[2:] == [OK, b"2"]
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage() == "the command fail with 2 arguments failed"
+    assert record.exc_info is not None
+    assert record.exc_info[0] is ZeroDivisionError, "with its traceback"
+    command = bench.table.find(b"fail")
+    assert command is not None
+    assert (command.calls, command.failed_calls) == (1, 1)
+
+
+def _raise(error: BaseException) -> Any:
+    def handler(context: Context, argv: list[bytes]) -> Any:
+        raise error
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        OSError(28, "No space left on device"),
+        PermissionError(1, "no"),
+        StorageError("the disk"),
+        DamagedDataError("a bad checksum"),
+        DiskFullError("full"),
+        KeyboardInterrupt(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize("flags", ["write", "readonly"])
+def test_what_depends_on_the_machine_is_let_through(bench: Bench, error: BaseException, flags: str) -> None:
+    bench.define("break", _raise(error), flags)
+    with pytest.raises(type(error)) as caught:
+        bench.apply("break")
+    assert caught.value is error
+    with pytest.raises(type(error)):
+        bench.executor.transaction("x", bench.transaction("break"))
+    if flags == "write":
+        with pytest.raises(type(error)):
+            bench.executor.apply_logged(HEADER, [LoggedCommand(0, [b"break"])])
+
+
+# Time and randomness.
+
+
+def test_every_command_of_an_entry_sees_the_entry_s_time(bench: Bench) -> None:
+    assert bench.apply("now", "see", "now", header=EntryHeader(55, 0)) == [55, 55, 55]
+
+
+def test_reads_never_see_an_earlier_time_than_before(bench: Bench) -> None:
+    bench.executor.read_context.now_ms = 100
+    assert bench.apply("now", "see", header=EntryHeader(55, 0)) == [55, 100]
+    assert bench.apply("see", header=EntryHeader(155, 0)) == [155]
+    assert bench.executor.read("x", *_run(bench, "see"), 0) == [155]
+
+
+def _run(bench: Bench, line: str) -> tuple[Command, list[list[bytes]]]:
+    command, argv = bench.command(line)
+    return command, [argv]
+
+
+def test_writes_draw_from_the_entry_s_seed_in_order_whatever_is_read_between(bench: Bench) -> None:
+    plain = bench.apply("draw", "draw", "draw")
+    assert len(set(plain)) == 3
+    mixed = bench.apply("look", "draw", "look", "draw", "look", "draw")
+    assert mixed[1::2] == plain
+    assert bench.apply("draw", header=EntryHeader(1, 8)) != plain[:1]
+    executor = bench.executor
+    logged = [LoggedCommand(0, [b"draw"])] * 3
+    drawn: list[int] = []
+    bench.table.find(b"draw").handler = lambda context, argv: drawn.append(context.random.getrandbits(32))  # type: ignore[union-attr]
+    executor.apply_logged(HEADER, logged)
+    assert drawn == plain, "and so does a replica on which nobody waits"
+
+
+# Transactions.
+
+
+def test_a_transaction_s_reply_has_one_for_each_step(bench: Bench) -> None:
+    bench.apply("SET a x")
+    transaction = bench.transaction("INCR n", "INCR a", "GET n", "fail", "INCR n")
+    transaction.steps.insert(1, TransactionStep(None, [b"PING"], 0, b"PONG"))
+    batch = Batch()
+    batch.add_transaction("x", transaction, [b"EXEC"], 0)
+    ((reply,),) = bench.executor.apply_batch(batch, HEADER)
+    texts = [element.text if isinstance(element, CommandError) else element for element in reply]
+    not_an_integer = "ERR value is not an integer or out of range"
+    assert texts == [1, b"PONG", not_an_integer, b"1", INTERNAL_ERROR, 2]
+
+
+def test_the_steps_of_a_transaction_work_on_their_own_databases(bench: Bench) -> None:
+    steps = [TransactionStep(*bench.command("INCR n"), database) for database in (0, 3, 0)]
+    assert bench.executor.transaction("x", Transaction(steps)) == [1, 1, 2]
+
+
+# A replica on which nobody waits.
+
+
+def test_a_logged_command_that_is_not_known_stops_the_node(bench: Bench) -> None:
+    for argv in ([b"TOMORROW", b"x"], [b"SET", b"too few"]):
+        with pytest.raises(StorageError, match="written by a newer version; start that one"):
+            bench.executor.apply_logged(HEADER, [LoggedCommand(0, argv)])
+
+
+def test_a_logged_write_to_a_database_that_is_not_there_stops_the_node(bench: Bench) -> None:
+    with pytest.raises(StorageError, match="database 16, which does not exist"):
+        bench.executor.apply_logged(HEADER, [LoggedCommand(16, [b"SET", b"a", b"1"])])
+    assert len(bench.keyspace.databases[15]) == 0
+
+
+# Counting.
+
+
+def test_calls_and_their_time_are_counted_wherever_they_come_from(bench: Bench) -> None:
+    bench.apply("take 5", "take 6", "take 7")
+    bench.executor.transaction("x", bench.transaction("take 10", "take 20"))
+    bench.executor.apply_logged(HEADER, [LoggedCommand(0, [b"take", b"100"])])
+    take = bench.table.find(b"take")
+    assert take is not None
+    assert (take.calls, take.nanoseconds, take.failed_calls) == (6, 148, 0)
+    original = TABLE.find(b"set")
+    assert original is not None
+    calls = original.calls
+    bench.apply("SET a 1")
+    assert original.calls == calls, "the node's table counts, not the declarations"
+
+
+def test_a_command_that_took_long_is_told_with_the_client_that_sent_it(bench: Bench) -> None:
+    bench.executor.slow_ns = 10
+    batch = Batch()
+    command = bench.command("take 1")[0]
+    for owner, tooks in (("x", [b"3", b"10"]), ("y", [b"9"]), (None, [b"11"]), ("z", [b"1", b"12"])):
+        for took in tooks:
+            batch.add_write(owner, command, [b"take", took], 0)
+    bench.executor.apply_batch(batch, HEADER)
+    assert bench.slow == [
+        ("x", "take", [b"take", b"10"], 10),
+        (None, "take", [b"take", b"11"], 11),
+        ("z", "take", [b"take", b"12"], 12),
+    ]
+
+
+def test_reads_and_transactions_that_took_long_are_told_too(bench: Bench) -> None:
+    bench.executor.slow_ns = 10
+    bench.executor.read("x", *_run(bench, "watch 10"), 0)
+    bench.executor.transaction("y", bench.transaction("take 9", "take 20", "watch 30"))
+    assert [(owner, ns) for owner, _, _, ns in bench.slow] == [("x", 10), ("y", 20), ("y", 30)]
+
+
+def test_without_a_threshold_nothing_is_slow(bench: Bench) -> None:
+    bench.apply(f"take {10**15}")
+    assert bench.slow == []
+
+
+def test_changes_count_the_writes_of_leaders_and_followers_alike(bench: Bench) -> None:
+    bench.apply("SET a 1", "GET a", "SET b 1")
+    assert bench.keyspace.changes == 2
+    batch = Batch()
+    batch.add_transaction("x", bench.transaction("SET a 1", "GET a", "SET b 1"), [b"EXEC"], 0)
+    bench.executor.apply_batch(batch, HEADER)
+    assert bench.keyspace.changes == 4
+    bench.executor.apply_logged(HEADER, [LoggedCommand(0, [b"SET", b"a", b"1"])] * 2)
+    assert bench.keyspace.changes == 6
+
+
+def test_another_keyspace_takes_the_place_of_the_first(bench: Bench) -> None:
+    bench.apply("SET a old")
+    fresh = Keyspace()
+    bench.executor.replace_keyspace(fresh)
+    assert bench.apply("GET a", "SET a new", "GET a") == [None, OK, b"new"]
+    assert fresh.databases[0].get(b"a", 0) == b"new"
+    assert bench.keyspace.databases[0].get(b"a", 0) == b"old"
