@@ -288,3 +288,10 @@ class World:
             if not self.inbox and (self._persisting or not self.node.wants_tick()):
                 return
         raise AssertionError("the node never comes to rest")
+
+    def finish(self) -> None:
+        """Come to rest, and run jobs until none is left."""
+        self.settle()
+        while self.jobs:
+            self.run_jobs()
+            self.settle()
