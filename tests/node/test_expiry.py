@@ -1,0 +1,118 @@
+"""Keys whose time is over go away although nobody asks for them, and by the log only."""
+
+from __future__ import annotations
+
+from redraft.node.node import REAP_INTERVAL_MS, REAP_KEYS
+from redraft.shard import entry
+from support.world import Client, World
+
+
+def logged(world: World) -> list[tuple[int, list[bytes]]]:
+    """Every write in the log, with its database."""
+    entries = world.log.entries(world.log.first_index(), world.log.last_index() + 1, 1 << 30)
+    return [tuple(command) for each in entries if each.data for command in entry.commands(each.data)]
+
+
+def test_a_due_key_is_removed_by_an_entry_of_the_log(world: World, client: Client) -> None:
+    client.pipeline("SET a 1 PX 50", "SELECT 3", "SET b 1 PX 70", "SET c 1", "SELECT 0")
+    world.advance(49)
+    assert len(logged(world)) == 3
+    assert client("DBSIZE") == 1
+    world.advance(1)
+    assert client("DBSIZE") == 0
+    assert logged(world)[3:] == [(0, [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS])]
+    world.advance(20)
+    assert logged(world)[4:] == [(3, [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS])]
+    assert client.pipeline("SELECT 3", "DBSIZE") == [b"OK", 1]
+
+
+def test_the_entry_s_time_is_the_leader_s_clock(world: World, client: Client) -> None:
+    client("SET a 1 PX 50")
+    world.advance(50)
+    world.settle()
+    [last] = world.log.entries(world.log.last_index(), world.log.last_index() + 1, 0)
+    assert entry.header(last.data).time_ms == world.clock.now_ms()
+
+
+def test_a_due_key_is_hidden_before_it_is_removed(world: World, client: Client) -> None:
+    client("SET a 1 PX 50")
+    world.hold = True
+    world.advance(50)
+    assert client.pipeline("GET a", "EXISTS a", "TTL a", "KEYS *", "SCAN 0") == [None, 0, -2, [], [b"0", []]]
+    world.release()
+    assert client("DBSIZE") == 0
+
+
+def test_a_write_removes_a_due_key_that_it_meets(world: World, client: Client) -> None:
+    client("DEBUG SET-ACTIVE-EXPIRE 0")
+    client("SET a 41 PX 50")
+    world.advance(60)
+    assert client("INCR a") == 1
+    assert client("TTL a") == -1
+
+
+def test_many_due_keys_are_removed_in_slices_with_rests_between(world: World, client: Client) -> None:
+    count = 5 * REAP_KEYS
+    for start in range(0, count, 100):
+        client.pipeline(*(f"SET key{number} 1 PX 10" for number in range(start, start + 100)))
+    sizes = []
+    for _ in range(8):
+        world.advance(REAP_INTERVAL_MS)
+        sizes.append(len(world.node.shard.keyspace.databases[0]))
+    assert sizes == [count - REAP_KEYS * number for number in range(1, 6)] + [0, 0, 0]
+
+
+def test_nothing_is_proposed_while_nothing_is_due(world: World, client: Client) -> None:
+    client("SET a 1 PX 1000")
+    before = world.node.shard.raft.last_index
+    for _ in range(99):
+        world.advance(10)
+    assert world.node.shard.raft.last_index == before
+
+
+def test_a_restart_removes_what_became_due_meanwhile(world: World, client: Client) -> None:
+    client("SET a 1 PX 50")
+    client("SET b 1 PX 100000")
+    world.clock.ns += 1_000_000_000
+    world.restart()
+    world.tick()
+    again = world.connect()
+    assert again("GET a") is None
+    assert again("DBSIZE") == 1
+    assert again("PTTL b") == 99_000
+
+
+def test_a_replay_hides_and_removes_exactly_what_the_first_run_did(world: World, client: Client) -> None:
+    """The same entries give the same keyspace although the clock has gone on."""
+    client.pipeline("SET a 1 PX 50", "SET b 2 PX 50", "SET c 3")
+    world.advance(40)
+    client("APPEND a x")
+    world.advance(20)
+    client("APPEND b x")
+    digest = client("DEBUG DIGEST")
+    world.clock.ns += 10**12
+    world.restart()
+    assert world.connect()("DEBUG DIGEST") == digest
+
+
+def test_a_clock_that_goes_back_brings_no_key_back(world: World, client: Client) -> None:
+    client("SET a 1 PX 50")
+    world.advance(60)
+    world.settle()
+    client("SET b 1 PX 50")
+    world.clock.ns -= 50_000_000
+    assert client("GET a") is None
+    assert client("PTTL b") == 50, "time stands still until the clock has caught up"
+
+
+def test_maxmemory_refuses_what_would_grow_and_nothing_else(world: World, client: Client) -> None:
+    oom = "OOM command not allowed when used memory > 'maxmemory'."
+    client.pipeline("SET a 1", "SET b 2")
+    world.node.out_of_memory = True
+    for line in ("SET a 1", "APPEND a x", "INCR a", "MSET a 1", "COPY a c", "SETRANGE a 0 x"):
+        assert client(line).args == (oom,), line
+    assert client.pipeline("SET a 1", "SET a 2", "GET a")[0].args == (oom,), "a run of them too"
+    replies = client.pipeline("GET a", "DEL a", "EXPIRE b 100", "RENAME b c", "CONFIG GET maxmemory", "INFO memory")
+    assert replies[:4] == [b"1", 1, 1, b"OK"]
+    world.node.out_of_memory = False
+    assert client("SET a 1") == b"OK"
