@@ -206,7 +206,8 @@ class Node:
             self.router.route(session, parser.feed(b""), None)
         if parser.error is not None:
             self.refuse_protocol(session)
-        self.outgoing[session] = None
+        if session.out or session.close_after_reply:
+            self.outgoing[session] = None
 
     def refuse_protocol(self, session: Session) -> None:
         """A client broke the protocol: tell it so behind the replies to all that it sent before, and close."""

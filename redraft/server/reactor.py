@@ -77,6 +77,8 @@ class Connection:
     __slots__ = (
         "fd",
         "receive_bytes",
+        "recv",
+        "send",
         "session",
         "socket",
         "soft_limit_since_ns",
@@ -87,6 +89,8 @@ class Connection:
 
     def __init__(self, sock: socket.socket, session: Session) -> None:
         self.socket = sock
+        self.recv = sock.recv
+        self.send = sock.send
         self.fd = sock.fileno()
         self.session = session
         self.receive_bytes = RECEIVE_BYTES
@@ -177,13 +181,26 @@ class Reactor:
     def _serve(self, events: list[tuple[int, int]]) -> None:
         """Accept, read and write what is ready."""
         connections = self._connections
+        receive = self._node.receive
         for fd, event in events:
             connection = connections.get(fd)
             if connection is None:
                 self._other_event(fd)
                 continue
             if event & _READABLE:
-                self._receive(connection)
+                try:
+                    data = connection.recv(connection.receive_bytes)
+                except OSError as error:
+                    if error.errno not in _AGAIN:
+                        self.close(connection)
+                    continue
+                if not data:
+                    self.close(connection)
+                    continue
+                size = len(data)
+                if size >= RECEIVE_BYTES or connection.receive_bytes != RECEIVE_BYTES:
+                    self._adapt(connection, size)
+                receive(connection.session, data)
             if event & select.EPOLLOUT and not connection.session.closed:
                 self._send(connection)
 
@@ -195,21 +212,12 @@ class Reactor:
         elif fd in self._listeners:
             self._accept(self._listeners[fd])
 
-    def _receive(self, connection: Connection) -> None:
-        try:
-            data = connection.socket.recv(connection.receive_bytes)
-        except OSError as error:
-            if error.errno not in _AGAIN:
-                self.close(connection)
-            return
-        if not data:
-            self.close(connection)
-            return
-        if len(data) == connection.receive_bytes:
+    def _adapt(self, connection: Connection, size: int) -> None:
+        """Choose how much to ask for next: more after a read that filled its buffer."""
+        if size == connection.receive_bytes:
             connection.receive_bytes = RECEIVE_LARGE_BYTES
-        elif connection.receive_bytes != RECEIVE_BYTES and len(data) < RECEIVE_BYTES:
+        elif size < RECEIVE_BYTES:
             connection.receive_bytes = RECEIVE_BYTES
-        self._node.receive(connection.session, data)
 
     def _accept(self, listener: Listener) -> None:
         for _ in range(ACCEPTS_A_TICK):
@@ -271,44 +279,48 @@ class Reactor:
     # Writing.
 
     def _send_all(self) -> None:
+        """Send what is ready: one call of the system a connection. Flat, since every reply passes here."""
         node = self._node
         while node.outgoing:
             sessions, node.outgoing = node.outgoing, {}
+            sent_bytes = 0
             for session in sessions:
-                if not session.closed:
-                    self._send_session(session)
+                out = session.out
+                connection: Connection = session.transport
+                if out and not connection.unsent and not session.closed:
+                    data = out[0] if len(out) == 1 else b"".join(out)
+                    out.clear()
+                    try:
+                        sent = connection.send(data)
+                    except OSError as error:
+                        if error.errno not in _AGAIN:
+                            self.close(connection)
+                            continue
+                        sent = 0
+                    sent_bytes += sent
+                    if sent < len(data):
+                        self._keep(connection, data[sent:])
+                if session.killed or session.close_after_reply or out:
+                    self._finish(connection)
+            node.statistics.output_bytes += sent_bytes
 
-    def _send_session(self, session: Session) -> None:
-        connection: Connection = session.transport
+    def _finish(self, connection: Connection) -> None:
+        """Look after a session that has more to say than its socket takes, or that is to be closed."""
+        session = connection.session
+        if session.closed:
+            return
         if session.out:
-            if connection.unsent:
-                connection.unsent += session.out
-                connection.unsent_bytes += sum(map(len, session.out))
-                session.out = []
-                self._check_output_limit(connection)
-            else:
-                self._send_new(connection)
+            self._keep(connection, b"".join(session.out))
+            session.out.clear()
         if session.killed or (session.close_after_reply and not session.segments and not connection.unsent):
             self.close(connection)
 
-    def _send_new(self, connection: Connection) -> None:
-        session = connection.session
-        out = session.out
-        data = out[0] if len(out) == 1 else b"".join(out)
-        out.clear()
-        try:
-            sent = connection.socket.send(data)
-        except OSError as error:
-            if error.errno not in _AGAIN:
-                self.close(connection)
-                return
-            sent = 0
-        self._node.statistics.output_bytes += sent
-        if sent < len(data):
-            connection.unsent.append(data[sent:] if sent else data)
-            connection.unsent_bytes = len(data) - sent
-            self._watch(connection, connection.watching | select.EPOLLOUT)
-            self._check_output_limit(connection)
+    def _keep(self, connection: Connection, data: bytes) -> None:
+        """Send bytes as soon as the socket takes more."""
+        connection.unsent.append(data)
+        connection.unsent_bytes += len(data)
+        self._watch(connection, connection.watching | select.EPOLLOUT)
+        self._check_output_limit(connection)
 
     def _send(self, connection: Connection) -> None:
         """Go on sending what the socket did not take before."""
@@ -316,7 +328,7 @@ class Reactor:
         while unsent:
             data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
             try:
-                sent = connection.socket.send(memoryview(data)[:RECEIVE_LARGE_BYTES])
+                sent = connection.send(memoryview(data)[:RECEIVE_LARGE_BYTES])
             except OSError as error:
                 if error.errno not in _AGAIN:
                     self.close(connection)
