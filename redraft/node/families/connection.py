@@ -55,8 +55,10 @@ def select(context: SessionContext, argv: list[bytes]) -> Any:
     summary="Close the connection once its replies are sent",
 )  # fmt: skip
 def quit_(context: SessionContext, argv: list[bytes]) -> Any:
-    context.session.close_after_reply = True
-    context.session.refresh_plain()
+    session = context.session
+    session.close_after_reply = True
+    session.refresh_plain()
+    context.node.outgoing[session] = None  # also when it wants no reply
     return OK
 
 
