@@ -23,7 +23,9 @@ import os
 import select
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 import trio
@@ -40,7 +42,11 @@ RECEIVE_LARGE_BYTES = 1024 * 1024
 EVENTS_A_TICK = 1024
 SCHEDULE_NS = 5_000_000
 """The longest that ticks go on without a turn for trio's other tasks."""
+SEND_PIECES = 64
+"""Pieces of unsent replies that are handed to the system at once."""
 ACCEPTS_A_TICK = 256
+LAST_POLL_SECONDS = 0.001
+"""How often a server that stops looks whether its last fsync has ended."""
 GATHER_NS = 1_000_000
 """How long a tick with writes goes on looking for ready sockets before its fsync, as long as there are any."""
 LONG_TICK_NS = 1_000_000
@@ -75,6 +81,7 @@ class Connection:
     """One client's socket."""
 
     __slots__ = (
+        "ended",
         "fd",
         "receive_bytes",
         "recv",
@@ -94,7 +101,9 @@ class Connection:
         self.fd = sock.fileno()
         self.session = session
         self.receive_bytes = RECEIVE_BYTES
-        self.unsent: list[bytes] = []
+        self.ended = False
+        """Whether the client sends no more; it still gets what it is owed."""
+        self.unsent: deque[memoryview] = deque()
         self.unsent_bytes = 0
         self.watching = select.EPOLLIN
         self.soft_limit_since_ns = 0
@@ -138,8 +147,17 @@ class Reactor:
                         break
                     if time.monotonic_ns() >= turn_ends_ns:
                         break
+            await self._answer_all()
         finally:
             self._close_all()
+
+    async def _answer_all(self) -> None:
+        """Apply and answer what was proposed before the end."""
+        while self._persisting:
+            while not self._persistence.finished():
+                await trio.sleep(LAST_POLL_SECONDS)
+            self._persist()
+        self._send_all()
 
     async def _wait(self) -> None:
         node = self._node
@@ -195,7 +213,7 @@ class Reactor:
                         self.close(connection)
                     continue
                 if not data:
-                    self.close(connection)
+                    self._end_of_input(connection)
                     continue
                 size = len(data)
                 if size >= RECEIVE_BYTES or connection.receive_bytes != RECEIVE_BYTES:
@@ -218,6 +236,14 @@ class Reactor:
             connection.receive_bytes = RECEIVE_LARGE_BYTES
         elif size < RECEIVE_BYTES:
             connection.receive_bytes = RECEIVE_BYTES
+
+    def _end_of_input(self, connection: Connection) -> None:
+        """A client sends no more. One that is owed replies gets them first (`printf 'INCR n\\r\\n' | nc` does so)."""
+        if not connection.ended and connection.session.segments:
+            connection.ended = True
+            self._watch(connection, connection.watching & ~select.EPOLLIN)
+        else:
+            self.close(connection)
 
     def _accept(self, listener: Listener) -> None:
         for _ in range(ACCEPTS_A_TICK):
@@ -299,8 +325,8 @@ class Reactor:
                         sent = 0
                     sent_bytes += sent
                     if sent < len(data):
-                        self._keep(connection, data[sent:])
-                if session.killed or session.close_after_reply or out:
+                        self._keep(connection, memoryview(data)[sent:])
+                if session.killed or session.close_after_reply or out or connection.ended:
                     self._finish(connection)
             node.statistics.output_bytes += sent_bytes
 
@@ -310,12 +336,23 @@ class Reactor:
         if session.closed:
             return
         if session.out:
-            self._keep(connection, b"".join(session.out))
+            self._keep(connection, memoryview(b"".join(session.out)))
             session.out.clear()
-        if session.killed or (session.close_after_reply and not session.segments and not connection.unsent):
+        if session.killed or self._is_done(connection):
             self.close(connection)
 
-    def _keep(self, connection: Connection, data: bytes) -> None:
+    @staticmethod
+    def _is_done(connection: Connection) -> bool:
+        """Whether nothing is left to be said to a client that is to be closed."""
+        session = connection.session
+        return (
+            (connection.ended or session.close_after_reply)
+            and not session.segments
+            and not session.out
+            and not connection.unsent
+        )
+
+    def _keep(self, connection: Connection, data: memoryview) -> None:
         """Send bytes as soon as the socket takes more."""
         connection.unsent.append(data)
         connection.unsent_bytes += len(data)
@@ -325,23 +362,24 @@ class Reactor:
     def _send(self, connection: Connection) -> None:
         """Go on sending what the socket did not take before."""
         unsent = connection.unsent
-        while unsent:
-            data = unsent[0] if len(unsent) == 1 else b"".join(unsent)
-            try:
-                sent = connection.send(memoryview(data)[:RECEIVE_LARGE_BYTES])
-            except OSError as error:
-                if error.errno not in _AGAIN:
-                    self.close(connection)
-                    return
-                sent = 0
-            self._node.statistics.output_bytes += sent
-            connection.unsent_bytes -= sent
-            unsent[:] = [data[sent:]] if sent < len(data) else []
-            if sent < RECEIVE_LARGE_BYTES:
+        try:
+            sent = connection.socket.sendmsg(islice(unsent, SEND_PIECES))
+        except OSError as error:
+            if error.errno not in _AGAIN:
+                self.close(connection)
+            return
+        self._node.statistics.output_bytes += sent
+        connection.unsent_bytes -= sent
+        while sent:
+            size = len(unsent[0])
+            if sent < size:
+                unsent[0] = unsent[0][sent:]
                 break
+            unsent.popleft()
+            sent -= size
         if not unsent:
             self._watch(connection, connection.watching & ~select.EPOLLOUT)
-            if connection.session.close_after_reply and not connection.session.segments:
+            if self._is_done(connection):
                 self.close(connection)
 
     def _check_output_limit(self, connection: Connection) -> None:
@@ -379,7 +417,11 @@ class Reactor:
             self._paused.clear()
 
     def close_idle(self) -> None:
-        """Close the clients that sent nothing for `timeout` seconds; blocked and monitoring ones may be silent."""
+        """Close the clients that have left their replies unread for too long, and those that sent nothing for `timeout`
+        seconds; blocked and monitoring ones may be silent."""
+        if self._node.settings.output_limit_normal.soft_bytes:
+            for connection in [each for each in self._connections.values() if each.unsent]:
+                self._check_output_limit(connection)
         timeout_ms = self._node.settings.timeout * 1000
         if not timeout_ms:
             return
