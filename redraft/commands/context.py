@@ -30,7 +30,7 @@ V = TypeVar("V", bound=Value)
 class Context:
     """The world of one data command."""
 
-    __slots__ = ("_random", "cursors", "database", "db", "keyspace", "now_ms", "seed")
+    __slots__ = ("_random", "cursors", "database", "db", "keyspace", "now_ms", "ready", "seed")
 
     def __init__(self, keyspace: Keyspace, cursors: Cursors | None = None) -> None:
         self.keyspace = keyspace
@@ -42,6 +42,8 @@ class Context:
         self.now_ms = 0
         self.seed = 0
         self._random: Random | None = None
+        self.ready: dict[bytes, None] = {}
+        """Keys of the selected database that have got something that blocked clients may wait for."""
 
     def begin(self, now_ms: int, seed: int) -> None:
         """Start a log entry, or a read: its time and the seed of its randomness."""
@@ -107,6 +109,10 @@ class Context:
             self.db.drop_if_due(key, self.now_ms)
             return None
         return self.db.mutable(key, self.now_ms)  # type: ignore[return-value]
+
+    def signal(self, key: bytes) -> None:
+        """Say that `key` has got an element that a blocked client may be waiting for."""
+        self.ready[key] = None
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; whether it existed. A key that was due is removed too but did not exist."""

@@ -43,6 +43,7 @@ from redraft.resp.parser import RequestParser
 from redraft.resp.reply import OK
 from redraft.settings import Settings
 from redraft.shard.shard import Outcome, Shard
+from redraft.values.thresholds import THRESHOLDS
 
 log = logging.getLogger("redraft.node")
 
@@ -130,6 +131,9 @@ class Node:
         shard.executor.on_slow = self.on_slow
         for option in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             self.settings.on_change(option, self.refresh_slow)
+        for name in vars(THRESHOLDS):
+            self.settings.on_change(name.replace("_", "-"), self._follow_thresholds)
+        self._follow_thresholds()
         self.settings.on_change("slowlog-max-len", lambda: self.slowlog.trim(self.settings.slowlog_max_len))
         self.settings.on_change("requirepass", self._follow_password)
         self.settings.on_change("client-query-buffer-limit", self._follow_query_buffer_limit)
@@ -165,6 +169,10 @@ class Node:
         self.sessions[session.id] = session
         self.statistics.connections_received += 1
         return session
+
+    def _follow_thresholds(self) -> None:
+        for name in vars(THRESHOLDS):
+            setattr(THRESHOLDS, name, getattr(self.settings, name))
 
     def _follow_password(self) -> None:
         """New connections must authenticate from now on, or need not; those that are in stay in, as in Redis."""

@@ -1,0 +1,24 @@
+"""Up to which size Redis would hold a collection in its compact form: what OBJECT ENCODING answers, and nothing else.
+
+The node sets the attributes from its configuration. Nothing that is stored or replicated depends on them.
+"""
+
+from __future__ import annotations
+
+
+class Thresholds:
+    """Redis 7.0's defaults; entries are counts of members, values are bytes of the longest one."""
+
+    def __init__(self) -> None:
+        self.hash_max_listpack_entries = 512
+        self.hash_max_listpack_value = 64
+        self.list_max_listpack_size = -2
+        self.set_max_intset_entries = 512
+        self.zset_max_listpack_entries = 128
+        self.zset_max_listpack_value = 64
+        self.hll_sparse_max_bytes = 3000
+        self.stream_node_max_bytes = 4096
+        self.stream_node_max_entries = 100
+
+
+THRESHOLDS = Thresholds()
