@@ -50,6 +50,8 @@ class Context:
         self.now_ms = now_ms
         self.seed = seed
         self._random = None
+        if self.ready:
+            self.ready.clear()
 
     def begin_reads(self, random: Random) -> None:
         """Make this the context of reads: their randomness is the node's own, since no replica repeats a read."""
