@@ -37,7 +37,7 @@ class Bench:
         self.define("now", lambda context, argv: context.now_ms)
         self.define("see", lambda context, argv: context.now_ms, "readonly")
         self.define("take", self._take)
-        self.define("watch", self._take, "readonly")
+        self.define("dwell", self._take, "readonly")
 
     def _take(self, context: Context, argv: list[bytes]) -> None:
         self.ns += int(argv[1])
@@ -242,8 +242,8 @@ def test_a_command_that_took_long_is_told_with_the_client_that_sent_it(bench: Be
 
 def test_reads_and_transactions_that_took_long_are_told_too(bench: Bench) -> None:
     bench.executor.slow_ns = 10
-    bench.executor.read("x", *_run(bench, "watch 10"), 0)
-    bench.executor.transaction("y", bench.transaction("take 9", "take 20", "watch 30"))
+    bench.executor.read("x", *_run(bench, "dwell 10"), 0)
+    bench.executor.transaction("y", bench.transaction("take 9", "take 20", "dwell 30"))
     assert [(owner, ns) for owner, _, _, ns in bench.slow] == [("x", 10), ("y", 20), ("y", 30)]
 
 
