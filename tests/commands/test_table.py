@@ -30,7 +30,10 @@ from redraft.resp.reply import Map, Status
 from support.processes import RedisServer
 from support.shell import RealShell
 
-GROUPS = {"connection", "generic", "server", "string", "transactions"}
+GROUPS = {
+    "bitmap", "connection", "generic", "geo", "hash", "hyperloglog", "list", "pubsub", "scripting", "server", "set",
+    "sorted-set", "stream", "string", "transactions",
+}  # fmt: skip
 
 DIFFERENCES = {
     "redraft": "redraft's own: what nodes log by themselves",
@@ -50,8 +53,8 @@ def names(commands: Iterable[Command]) -> list[str]:
 # What every declaration keeps to.
 
 
-def test_there_are_commands_of_every_group() -> None:
-    assert {each.group for each in EVERY} == GROUPS
+def test_groups_are_those_that_redis_shows() -> None:
+    assert {"connection", "generic", "server", "string", "transactions"} <= {each.group for each in EVERY} <= GROUPS
     assert len(EVERY) > 100
 
 
