@@ -309,17 +309,25 @@ def container(
         return [Status(line.encode()) for line in lines]
 
 
-def numkeys_at(position: int, first: int | None = None) -> KeyFinder:
-    """A key finder for commands with a count of keys at `argv[position]` and the keys after it (`first` names one
-    key before them, e.g. the destination of ZUNIONSTORE)."""
+@dataclass(frozen=True, slots=True)
+class NumkeysFinder:
+    """A key finder: a count of keys at `argv[position]`, and the keys after it; perhaps one key before, at `first`."""
 
-    def find(argv: list[bytes]) -> list[int]:
-        found = [] if first is None else [first]
+    position: int
+    first: int | None
+
+    def __call__(self, argv: list[bytes]) -> list[int]:
+        position = self.position
         if position >= len(argv) or not argv[position].isdigit():
             raise CommandError("ERR Invalid arguments specified for command")
         count = int(argv[position])
         if count < 1 or position + count >= len(argv):
             raise CommandError("ERR Invalid arguments specified for command")
-        return found + list(range(position + 1, position + 1 + count))
+        found = list(range(position + 1, position + 1 + count))
+        return found if self.first is None else [self.first, *found]
 
-    return find
+
+def numkeys_at(position: int, first: int | None = None) -> NumkeysFinder:
+    """A key finder for commands with a count of keys at `argv[position]` and the keys after it (`first` names one
+    key before them, e.g. the destination of ZUNIONSTORE)."""
+    return NumkeysFinder(position, first)

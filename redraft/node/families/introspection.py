@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from redraft.commands import errors
-from redraft.commands.table import Command, command, container
+from redraft.commands.table import Command, NumkeysFinder, command, container
 from redraft.errors import CommandError
 from redraft.keyspace import glob
 from redraft.node.context import SessionContext
@@ -41,24 +41,42 @@ def describe(declared: Command) -> list[Any]:
     ]
 
 
+_KEYS_COUNTED = [
+    (b"type", b"keynum"),
+    (b"spec", Map([(b"keynumidx", 0), (b"firstkey", 1), (b"keystep", 1)])),
+]
+
+
+def _key_index(position: int | None) -> list[Any]:
+    return [(b"type", b"index"), (b"spec", Map([(b"index", position)]))]
+
+
+def _key_range(last: int, step: int) -> list[Any]:
+    return [(b"type", b"range"), (b"spec", Map([(b"lastkey", last), (b"keystep", step), (b"limit", 0)]))]
+
+
 def _key_specs(declared: Command) -> list[Any]:
     """Where keys stand, as Redis's key specifications: one for each access that is declared."""
     specs: list[Any] = []
     accesses = [words.split() for words in declared.key_access.split(";")] if declared.key_access else []
     for number, flags in enumerate(accesses):
-        if declared.find_keys is not None:
+        finder = declared.find_keys
+        if isinstance(finder, NumkeysFinder):
+            before = finder.first is not None and number == 0
+            search = _key_index(finder.first if before else finder.position)
+            find = _key_range(0, 1) if before else _KEYS_COUNTED
+        elif finder is not None:
             search, find = [(b"type", b"unknown"), (b"spec", Map())], [(b"type", b"unknown"), (b"spec", Map())]
         else:
             several = len(accesses) > 1
             first = declared.first_key + number * declared.key_step if several else declared.first_key
             last = declared.last_key
-            reach = 0 if several or last == declared.first_key else last if last < 0 else last - first
-            search = [(b"type", b"index"), (b"spec", Map([(b"index", first)]))]
-            step = 1 if reach == 0 else declared.key_step
-            find = [
-                (b"type", b"range"),
-                (b"spec", Map([(b"lastkey", reach), (b"keystep", step), (b"limit", 0)])),
-            ]
+            if last < 0 and number == len(accesses) - 1:
+                reach = last
+            else:
+                reach = 0 if several or last == declared.first_key else last - first
+            search = _key_index(first)
+            find = _key_range(reach, 1 if reach == 0 else declared.key_step)
         specs.append(
             Map(
                 [
