@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from redraft.commands import expiry, internal, keys, objects, strings
+from redraft.commands import expiry, hashes, internal, keys, objects, sets, strings
 from redraft.commands.table import TABLE
 
-FAMILIES = (expiry, internal, keys, objects, strings)
+FAMILIES = (expiry, hashes, internal, keys, objects, sets, strings)
 
 __all__ = ["FAMILIES", "TABLE"]
