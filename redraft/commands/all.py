@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
-from redraft.commands import expiry, hashes, internal, keys, objects, sets, strings
+from redraft.commands import (
+    expiry,
+    hashes,
+    internal,
+    keys,
+    objects,
+    sets,
+    sorted_set_algebra,
+    sorted_set_pops,
+    sorted_set_ranges,
+    sorted_sets,
+    strings,
+)
 from redraft.commands.table import TABLE
 
-FAMILIES = (expiry, hashes, internal, keys, objects, sets, strings)
+FAMILIES = (
+    expiry,
+    hashes,
+    internal,
+    keys,
+    objects,
+    sets,
+    sorted_set_algebra,
+    sorted_set_pops,
+    sorted_set_ranges,
+    sorted_sets,
+    strings,
+)
 
 __all__ = ["FAMILIES", "TABLE"]

@@ -45,17 +45,22 @@ def positive(data: bytes, error: str = errors.MUST_BE_POSITIVE) -> int:
     return number
 
 
-def maybe_float(data: StringValue) -> float | None:
-    """The double that `strtod` reads from the whole of `data`, or None: spaces, NaN and nothing are refused, and so is
-    what is too large or too small for a double (util.c, string2d)."""
+def maybe_strtod(data: StringValue) -> float | None:
+    """The double that C's `strtod` reads from the whole of `data`, or None; spaces, NaN and nothing are refused. What
+    is too large is infinite, what is too small is 0."""
     if not _FLOAT.match(data):
         return None
     text = bytes(data).decode("ascii")
     try:
-        number = float.fromhex(text) if "x" in text.lower() else float(text)
+        return float.fromhex(text) if "x" in text.lower() else float(text)
     except OverflowError:
-        return None
-    if (math.isinf(number) and "n" not in text.lower()) or (number == 0 and _NOT_ZERO.match(data)):
+        return -math.inf if text[0] == "-" else math.inf
+
+
+def maybe_float(data: StringValue) -> float | None:
+    """As `maybe_strtod`, and what is too large or too small for a double is refused (util.c, string2d)."""
+    number = maybe_strtod(data)
+    if number is None or (math.isinf(number) and b"n" not in data.lower()) or (number == 0 and _NOT_ZERO.match(data)):
         return None
     return number
 
