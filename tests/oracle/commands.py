@@ -65,6 +65,14 @@ def several(name: str, each: st.SearchStrategy[Command], most: int = 4) -> st.Se
     )
 
 
+def extended(
+    head: st.SearchStrategy[Command], each: st.SearchStrategy[Command], most: int = 4
+) -> st.SearchStrategy[Command]:
+    """`head` followed by a few repeated groups of arguments, none at all included."""
+    tail = st.lists(each, max_size=most)
+    return st.builds(lambda first, rest: first + tuple(word for group in rest for word in group), head, tail)
+
+
 expiry = st.one_of(
     words("EX", time), words("PX", time), words("EXAT", st.just(FUTURE_S) | time),
     words("PXAT", st.just(FUTURE_MS) | time), words("EX"),
