@@ -15,25 +15,45 @@ Rules for handlers:
 from __future__ import annotations
 
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redraft.commands import errors
 from redraft.errors import CommandError
 from redraft.keyspace.cursors import Cursors
 from redraft.keyspace.database import Database
 from redraft.keyspace.keyspace import Keyspace
+from redraft.keyspace.waiters import Waiter
+from redraft.resp.reply import NIL_ARRAY
 from redraft.values.value import AnyValue, StringValue, Value
 
 V = TypeVar("V", bound=Value)
+
+STILL_WAITING: Any = object()
+"""What a blocking command returns that was tried again and found nothing."""
 
 
 class Context:
     """The world of one data command."""
 
-    __slots__ = ("_random", "cursors", "database", "db", "keyspace", "now_ms", "ready", "seed")
+    __slots__ = (
+        "_random",
+        "cursors",
+        "database",
+        "db",
+        "in_transaction",
+        "keyspace",
+        "now_ms",
+        "seed",
+        "served",
+        "serving",
+        "waiter_token",
+        "writes",
+    )
 
-    def __init__(self, keyspace: Keyspace, cursors: Cursors | None = None) -> None:
+    def __init__(self, keyspace: Keyspace, cursors: Cursors | None = None, *, writes: bool = True) -> None:
         self.keyspace = keyspace
+        self.writes = writes
+        """Whether this is the context of writes, which every replica executes."""
         self.cursors = cursors or Cursors()
         self.db: Database = keyspace.databases[0]
         """The selected database."""
@@ -42,16 +62,21 @@ class Context:
         self.now_ms = 0
         self.seed = 0
         self._random: Random | None = None
-        self.ready: dict[bytes, None] = {}
-        """Keys of the selected database that have got something that blocked clients may wait for."""
+        self.in_transaction = False
+        """Whether nothing may block now: a blocking command answers as if its time were over."""
+        self.waiter_token: int | None = None
+        """The token of the next command, if it blocks."""
+        self.serving: bytes | None = None
+        """The key that a blocked command is being tried again for: it may look at no other."""
+        self.served: list[tuple[int, Any]] = []
+        """Waits that have ended: their tokens and replies, for whoever looks after the clients."""
 
     def begin(self, now_ms: int, seed: int) -> None:
         """Start a log entry, or a read: its time and the seed of its randomness."""
         self.now_ms = now_ms
         self.seed = seed
         self._random = None
-        if self.ready:
-            self.ready.clear()
+        self.waiter_token = None
 
     def begin_reads(self, random: Random) -> None:
         """Make this the context of reads: their randomness is the node's own, since no replica repeats a read."""
@@ -114,7 +139,32 @@ class Context:
 
     def signal(self, key: bytes) -> None:
         """Say that `key` has got an element that a blocked client may be waiting for."""
-        self.ready[key] = None
+
+    # Blocking.
+
+    def wait(
+        self,
+        keys: list[bytes],
+        argv: list[bytes],
+        type_name: bytes,
+        timeout_ms: int,
+        *,
+        needs_key: bool = False,
+        instead: Any = NIL_ARRAY,
+    ) -> Any:
+        """Have the present command wait until one of `keys` holds a value of `type_name`: return what this returns.
+
+        The command will be tried again as `argv`, with `serving` naming the key. Where nothing may block the answer is
+        `instead`.
+        """
+        if self.serving is not None:
+            return STILL_WAITING
+        token, self.waiter_token = self.waiter_token, None
+        if token is None or self.in_transaction or token in self.keyspace.waiters.by_token:
+            return instead
+        waiter = Waiter(token, self.database, keys, argv, type_name, timeout_ms, needs_key, local=not self.writes)
+        self.keyspace.add_waiter(waiter)
+        return waiter
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; whether it existed. A key that was due is removed too but did not exist."""

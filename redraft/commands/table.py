@@ -112,6 +112,8 @@ class Command:
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     kind: Kind = field(init=False)
     denies_oom: bool = field(init=False)
+    blocking: bool = field(init=False)
+    """Whether it may wait for its keys (see `blocks`)."""
     calls: int = 0
     nanoseconds: int = 0
     rejected_calls: int = 0
@@ -134,6 +136,7 @@ class Command:
         else:
             self.kind = Kind.SESSION
         self.denies_oom = "denyoom" in self.flags
+        self.blocking = "blocking" in self.flags and self.kind is not Kind.SESSION
 
     def copy(self) -> Command:
         """The same declaration with counters of its own."""
@@ -147,6 +150,10 @@ class Command:
     def accepts(self, argc: int) -> bool:
         """Whether the command may have `argc` arguments, its name included."""
         return argc == self.arity if self.arity > 0 else argc >= -self.arity
+
+    def blocks(self, argv: list[bytes]) -> bool:
+        """Whether this call may wait: XREAD and XREADGROUP do so with BLOCK only, which stands before their keys."""
+        return self.blocking and (self.group != "stream" or b"block" in [word.lower() for word in argv[1:10]])
 
     def key_positions(self, argv: list[bytes]) -> list[int]:
         """Indexes into `argv` of the keys. Raises CommandError where the arguments do not say (a bad numkeys)."""

@@ -20,6 +20,7 @@ import msgspec
 from redraft.errors import DamagedDataError
 from redraft.keyspace.database import Database
 from redraft.keyspace.flush import Flush, RecordWriter
+from redraft.keyspace.waiters import Waiter, Waiters
 from redraft.values import codec
 from redraft.values.value import AnyValue
 
@@ -37,6 +38,8 @@ class KeyspaceMeta(msgspec.Struct, frozen=True, array_like=True):
     next_generation: int
     limit: int
     """Databases that commands may name."""
+    waiters: list[Waiter] = []
+    """The blocked commands, in order of arrival."""
 
 
 class Keyspace:
@@ -46,7 +49,7 @@ class Keyspace:
     (`set_limit`), because MOVE must end the same way when the log is replayed under another configuration.
     """
 
-    __slots__ = ("_next_generation", "changes", "databases", "graveyard", "limit", "on_change")
+    __slots__ = ("_next_generation", "_on_change", "_watcher", "changes", "databases", "graveyard", "limit", "waiters")
 
     def __init__(self, database_count: int = FIRST_LIMIT) -> None:
         self.databases = [Database(generation) for generation in range(database_count)]
@@ -56,21 +59,68 @@ class Keyspace:
         """Write commands applied since the last flush began (INFO's rdb_changes_since_last_save)."""
         self.graveyard: list[Any] = []
         """Large things that nothing refers to any more, to be freed by `bury`."""
-        self.on_change: Callable[[Database, bytes], None] | None = None
+        self.waiters = Waiters()
+        self._watcher: Callable[[Database, bytes], None] | None = None
+        self._on_change: Callable[[Database, bytes], None] | None = None
+        """What every database calls just before each change: `_watcher`, and `waiters` while there are any."""
 
-    # Whole databases.
+    # Who is told of changes.
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether `watch_changes` is in force."""
+        return self._watcher is not None
 
     def watch_changes(self, callback: Callable[[Database, bytes], None] | None) -> None:
         """Have `callback(database, key)` called just before each change, or no longer."""
-        self.on_change = callback
+        self._watcher = callback
+        self._follow_changes()
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        """Have a blocked command wait behind all others."""
+        self.waiters.add(waiter)
+        if len(self.waiters) == 1:
+            self._follow_changes()
+
+    def remove_waiter(self, token: int) -> Waiter | None:
+        """End a wait; None when it has ended already."""
+        waiter = self.waiters.remove(token)
+        if not self.waiters:
+            self._follow_changes()
+        return waiter
+
+    def adopt_waiters(self, waiters: Waiters) -> None:
+        """Have these wait, and no others (the keyspace was read anew from disk)."""
+        self.waiters = waiters
+        self._follow_changes()
+
+    def _follow_changes(self) -> None:
+        watcher = self._watcher
+        if not self.waiters:
+            self._on_change = watcher
+        elif watcher is None:
+            self._on_change = self._touch
+        else:
+            self._on_change = self._touch_and_tell
         for database in self.databases:
-            database.on_change = callback
+            database.on_change = self._on_change
+
+    def _touch(self, database: Database, key: bytes) -> None:
+        number = next(number for number, each in enumerate(self.databases) if each is database)
+        self.waiters.touch(number, key)
+
+    def _touch_and_tell(self, database: Database, key: bytes) -> None:
+        self._touch(database, key)
+        if self._watcher is not None:
+            self._watcher(database, key)
+
+    # Whole databases.
 
     def set_limit(self, limit: int) -> None:
         """Let commands name `limit` databases. Those beyond keep what they hold, for the day when they may be named."""
         while len(self.databases) < limit:
             database = Database(self._next_generation)
-            database.on_change = self.on_change
+            database.on_change = self._on_change
             self._next_generation += 1
             self.databases.append(database)
         self.limit = limit
@@ -80,9 +130,9 @@ class Keyspace:
         old = self.databases[number]
         if not old.size and not old.dirty:
             return
-        self._tell_all_keys(old)
+        self._tell_all_keys(number)
         fresh = Database(self._next_generation)
-        fresh.on_change = self.on_change
+        fresh.on_change = self._on_change
         fresh.expired = old.expired
         self._next_generation += 1
         self.databases[number] = fresh
@@ -97,14 +147,16 @@ class Keyspace:
     def swap(self, first: int, second: int) -> None:
         """Exchange two databases (SWAPDB); O(1) but for watched keys."""
         databases = self.databases
-        self._tell_all_keys(databases[first])
-        self._tell_all_keys(databases[second])
+        self._tell_all_keys(first)
+        self._tell_all_keys(second)
         databases[first], databases[second] = databases[second], databases[first]
 
-    def _tell_all_keys(self, database: Database) -> None:
-        if self.on_change is not None:
+    def _tell_all_keys(self, number: int) -> None:
+        if self._watcher is not None:
+            database = self.databases[number]
             for key in list(database.keys_from(b"")):
-                self.on_change(database, key)
+                self._watcher(database, key)
+        self.waiters.touch_database(number)
 
     # Memory to image, and back.
 
@@ -119,7 +171,8 @@ class Keyspace:
 
     def meta(self) -> KeyspaceMeta:
         """What the image must record beside the keys."""
-        return KeyspaceMeta([database.generation for database in self.databases], self._next_generation, self.limit)
+        generations = [database.generation for database in self.databases]
+        return KeyspaceMeta(generations, self._next_generation, self.limit, self.waiters.replicated())
 
     @classmethod
     def load(
@@ -144,6 +197,8 @@ class Keyspace:
             by_prefix[generation.to_bytes(4, "big")] = database
         if len(by_prefix) != len(meta.generations):
             raise DamagedDataError("two databases of the image have one generation")
+        for waiter in meta.waiters:
+            keyspace.waiters.add(waiter)
         loaded = 0
 
         def decoded(records: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, AnyValue, int | None]]:
@@ -163,6 +218,7 @@ class Keyspace:
                 by_prefix[prefix].load(decoded(group))
             elif on_garbage is not None:
                 on_garbage(int.from_bytes(prefix, "big"))
+        keyspace._follow_changes()
         return keyspace
 
     # Freeing.
@@ -222,3 +278,4 @@ class Keyspace:
         assert max(generations) < self._next_generation
         for database in self.databases:
             database.check()
+        self.waiters.check()

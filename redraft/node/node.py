@@ -25,6 +25,7 @@ from redraft.clock import Clock
 from redraft.commands.table import Command, CommandTable, Kind
 from redraft.errors import CommandError
 from redraft.keyspace.keyspace import Keyspace
+from redraft.node.blocking import Blocking, Taker
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.latency import LatencyMonitor
@@ -76,6 +77,7 @@ class Node:
     """One node. All methods are called from one thread."""
 
     shard: Shard
+    blocking: Blocking
     flusher: Flusher
     watches: Watches
 
@@ -126,7 +128,8 @@ class Node:
     def start(self, shard: Shard, storage: ShardStorage) -> None:
         """The shard was read from disk: serve it."""
         self.shard = shard
-        self.watches = Watches(shard.keyspace)
+        self.watches = Watches(shard.keyspace, self.table)
+        self.blocking = Blocking(self)
         self.flusher = Flusher(self, shard, storage)
         shard.executor.on_slow = self.on_slow
         for option in ("slowlog-log-slower-than", "latency-monitor-threshold"):
@@ -143,6 +146,7 @@ class Node:
         """What the log held when the node started has been applied: take commands, once `collect` returns nothing."""
         self.loading = False
         self.refresh_plain()
+        self.blocking.clear()
         if self.settings.databases != self.shard.keyspace.limit:
             command = self.table.find(b"redraft|databases")
             assert command is not None
@@ -253,6 +257,7 @@ class Node:
         while raft.has_ready():
             ready = raft.ready()
             self._deliver(shard.apply_committed(ready))
+            self.blocking.served(shard.executor.take_served())
             if ready.must_sync:
                 return [Persist(shard, ready)]
             raft.advance(ready)
@@ -302,7 +307,9 @@ class Node:
                     continue
                 position = 0
                 for segment, count in takers:
-                    if segment is not None:
+                    if type(segment) is Taker:
+                        self.blocking.answered(segment, answers[position])
+                    elif segment is not None:
                         protocol = segment.session.protocol
                         segment.parts.append(encode_all(answers[position : position + count], protocol))
                     position += count

@@ -61,7 +61,7 @@ class Router:
         for argv in commands:
             position += 1
             command = by_name.get(argv[0])
-            if command is not None and session.plain and node.plain and not command.subcommands:
+            if command is not None and session.plain and node.plain and not (command.subcommands or command.blocking):
                 arity = command.arity
                 if arity == len(argv) or 0 > arity >= -len(argv):
                     kind = command.kind
@@ -98,7 +98,7 @@ class Router:
         node = self._node
         name = commands[0][0]
         command = node.table.by_name.get(name)
-        if command is None or command.kind is Kind.SESSION:
+        if command is None or command.kind is Kind.SESSION or command.blocking:
             return False
         size = len(commands)
         if size == 1:
@@ -154,7 +154,7 @@ class Router:
         if node.paused(command, session):
             node.wait_for_pause(session)
             return False
-        if session.segments and self._must_wait(session, command):
+        if session.segments and self._must_wait(session, command, argv):
             return False
         session.last_command = command
         if session.multi is not None and command.name not in IMMEDIATE_IN_MULTI:
@@ -163,6 +163,8 @@ class Router:
             return True
         if command.kind is Kind.SESSION:
             self._run_session_command(session, command, argv)
+        elif command.blocks(argv):
+            node.blocking.start(session, command, argv)
         elif command.kind is Kind.DATA_WRITE:
             self._write(session, command, argv)
         else:
@@ -176,12 +178,14 @@ class Router:
             self._node.feed_monitors(session, redacted(command, argv))
 
     @staticmethod
-    def _must_wait(session: Session, command: Command) -> bool:
+    def _must_wait(session: Session, command: Command, argv: list[bytes]) -> bool:
         """Whether a command waits until its session owes nothing. EXEC does so while a write aimed at a watched key is
         under way: it may be the session's own, and may turn out to change nothing."""
         if command.name == "exec":
             return session.watch_suspect is not None and not session.watch_suspect.applied
-        return command.name in BARRIERS or command.name.startswith("debug")
+        if command.name in BARRIERS or command.name.startswith("debug"):
+            return True
+        return session.multi is None and command.blocks(argv)
 
     def _admit(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Refuse what may not run now. Raises CommandError, in the order of Redis's processCommand."""

@@ -50,7 +50,7 @@ class Segment:
 class Blocked:
     """Why a session's commands are not executed for now, and how to end that early."""
 
-    __slots__ = ("deadline_ns", "kind", "on_cancel", "on_timeout")
+    __slots__ = ("deadline_ns", "kind", "on_cancel", "on_error", "on_timeout")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Blocked:
         deadline_ns: int | None = None,
         on_timeout: Callable[[], None] | None = None,
         on_cancel: Callable[[], None] | None = None,
+        on_error: Callable[[], None] | None = None,
     ) -> None:
         self.kind = kind
         self.deadline_ns = deadline_ns
@@ -65,6 +66,8 @@ class Blocked:
         self.on_timeout = on_timeout
         self.on_cancel = on_cancel
         """Called when the session goes away while blocked."""
+        self.on_error = on_error
+        """Called by CLIENT UNBLOCK … ERROR, where an error cannot be given at once."""
 
 
 class Session:

@@ -20,13 +20,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from redraft.commands.table import Command, Kind
+from redraft.commands.table import Command, CommandTable, Kind
 from redraft.errors import CommandError
 from redraft.keyspace.database import Database
 from redraft.shard.batch import Batch, Transaction
 
 if TYPE_CHECKING:
     from redraft.keyspace.keyspace import Keyspace
+    from redraft.keyspace.waiters import Place
     from redraft.node.session import Session
 
 
@@ -52,8 +53,9 @@ class Watch:
 class Watches:
     """The watched keys of one shard."""
 
-    def __init__(self, keyspace: Keyspace) -> None:
+    def __init__(self, keyspace: Keyspace, table: CommandTable) -> None:
         self._keyspace = keyspace
+        self._table = table
         self.watchers: dict[tuple[int, bytes], dict[Session, Watch]] = {}
         """(database, key) → its watchers."""
 
@@ -102,9 +104,25 @@ class Watches:
                 for session in sessions:
                     session.watch_suspect = batch
             return
-        for position in positions:
-            for session in self.watchers.get((database, argv[position]), ()):
+        places = {(database, argv[position]): None for position in positions}
+        for place in self._reached(places) if self._keyspace.waiters else places:
+            for session in self.watchers.get(place, ()):
                 session.watch_suspect = batch
+
+    def _reached(self, places: Iterable[Place]) -> list[Place]:
+        """The keys that blocked commands may change in turn when these change (a BLMOVE's destination)."""
+        waiters = self._keyspace.waiters
+        reached = dict.fromkeys(places)
+        queue = list(reached)
+        while queue:
+            for waiter in waiters.at(queue.pop()):
+                command = self._table.lookup(waiter.argv)
+                for position in command.key_positions(waiter.argv):
+                    place = (waiter.database, waiter.argv[position])
+                    if place not in reached:
+                        reached[place] = None
+                        queue.append(place)
+        return list(reached)
 
     def spoiled(self, session: Session, now_ms: int) -> bool:
         """Whether the session's EXEC must be refused."""
@@ -137,7 +155,7 @@ class Watches:
         for place, sessions in self.watchers.items():
             assert sessions
             assert all(place in session.watched for session in sessions)
-        assert (self._keyspace.on_change is not None) == bool(self.watchers)
+        assert self._keyspace.is_watched == bool(self.watchers)
 
 
 def _aims_at(batch: Batch, place: tuple[int, bytes]) -> bool:

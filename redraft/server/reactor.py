@@ -45,6 +45,8 @@ SCHEDULE_NS = 5_000_000
 SEND_PIECES = 64
 """Pieces of unsent replies that are handed to the system at once."""
 ACCEPTS_A_TICK = 256
+MOST_BACKLOG = 1000
+"""A client with more commands waiting than this is not read until some are done."""
 LAST_POLL_SECONDS = 0.001
 """How often a server that stops looks whether its last fsync has ended."""
 GATHER_NS = 1_000_000
@@ -218,7 +220,10 @@ class Reactor:
                 size = len(data)
                 if size >= RECEIVE_BYTES or connection.receive_bytes != RECEIVE_BYTES:
                     self._adapt(connection, size)
-                receive(connection.session, data)
+                session = connection.session
+                receive(session, data)
+                if session.backlog and len(session.backlog) > MOST_BACKLOG:
+                    self._stop_reading(connection)
             if event & select.EPOLLOUT and not connection.session.closed:
                 self._send(connection)
 
@@ -405,16 +410,21 @@ class Reactor:
     # Back-pressure, idle clients, closing.
 
     def _apply_back_pressure(self) -> None:
-        """Do not read clients while too much is proposed and not committed."""
+        """Do not read clients while too much is proposed and not committed, nor one that has sent too much that must
+        wait (it is blocked, or CLIENT PAUSE is in force)."""
         if self._node.congested():
             for connection in self._connections.values():
-                if connection.watching & select.EPOLLIN:
-                    self._watch(connection, connection.watching & ~select.EPOLLIN)
-                    self._paused.add(connection)
+                self._stop_reading(connection)
         elif self._paused:
-            for connection in self._paused:
-                self._watch(connection, connection.watching | select.EPOLLIN)
-            self._paused.clear()
+            for connection in [each for each in self._paused if len(each.session.backlog) <= MOST_BACKLOG]:
+                self._paused.remove(connection)
+                if not connection.ended:
+                    self._watch(connection, connection.watching | select.EPOLLIN)
+
+    def _stop_reading(self, connection: Connection) -> None:
+        if connection.watching & select.EPOLLIN:
+            self._watch(connection, connection.watching & ~select.EPOLLIN)
+            self._paused.add(connection)
 
     def close_idle(self) -> None:
         """Close the clients that have left their replies unread for too long, and those that sent nothing for `timeout`

@@ -40,7 +40,7 @@ class EntryHeader(NamedTuple):
 
 
 class LoggedCommand(NamedTuple):
-    """One write of an entry."""
+    """One write of an entry; or one of the marks around a transaction's, `[b"MULTI"]` and `[b"EXEC"]`."""
 
     database: int
     argv: list[bytes]
@@ -69,7 +69,7 @@ def header(data: bytes) -> EntryHeader:
 def commands(data: bytes) -> Iterator[LoggedCommand]:
     """The writes of an entry in order. Raises DamagedDataError.
 
-    MULTI and EXEC are passed by: an entry is applied as a whole, so they matter to people only.
+    MULTI and EXEC are among them, around the commands of a transaction.
     """
     reader = hiredis.Reader(notEnoughData=_NOTHING)
     database = 0
@@ -86,7 +86,7 @@ def commands(data: bytes) -> Iterator[LoggedCommand]:
                 database = int(argv[1])
                 if database < 0:
                     raise DamagedDataError(f"a log entry selects the database {database}")
-            elif len(argv) > 1 or name not in (b"MULTI", b"EXEC"):
+            else:
                 yield LoggedCommand(database, argv)
     except (hiredis.ProtocolError, IndexError, TypeError, ValueError) as error:
         raise DamagedDataError(f"a log entry does not hold commands: {error}") from error

@@ -6,26 +6,36 @@ on the machine (no memory, the operating system, the disk) is not: it is let thr
 
 Writes and reads have a context each. Both see the same keyspace; but a read draws its randomness apart from the
 entry's, since reads are executed on one replica only and must leave no trace in what later writes draw.
+
+Blocked commands (`keyspace.waiters`) are served right behind the command that made their key ready, or behind its
+whole transaction, so that nobody comes between: for each key that was touched, in order, its waiters in order of
+arrival are tried again, and so for what they touch in turn. All of it follows from the log.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from random import Random
 
-from redraft.commands.context import Context
+from redraft.commands import errors
+from redraft.commands.context import STILL_WAITING, Context
 from redraft.commands.table import Command, CommandTable, Kind, Reply
 from redraft.errors import CommandError, StorageError
 from redraft.keyspace.cursors import Cursors
 from redraft.keyspace.keyspace import Keyspace
+from redraft.keyspace.waiters import Place, Waiter
 from redraft.shard.batch import Batch, Takers, Transaction
 from redraft.shard.entry import EntryHeader, LoggedCommand
+from redraft.values import codec
 
 log = logging.getLogger("redraft.shard")
 
 SlowCallback = Callable[[object, Command, list[bytes], int], None]
 """(owner, command, argv, duration in ns), called for a command that took at least `slow_ns`."""
+
+_MARKS = ([b"MULTI"], [b"EXEC"])
 
 INTERNAL_ERROR = "ERR internal error: the command failed unexpectedly and was logged; nothing else is affected"
 
@@ -50,7 +60,7 @@ class Executor:
         self._monotonic_ns = monotonic_ns
         cursors = Cursors()
         self.write_context = Context(keyspace, cursors)
-        self.read_context = Context(keyspace, cursors)
+        self.read_context = Context(keyspace, cursors, writes=False)
         self.read_context.begin_reads(read_random)
         self.slow_ns = 1 << 62
         self.on_slow: SlowCallback | None = None
@@ -59,6 +69,7 @@ class Executor:
 
     def replace_keyspace(self, keyspace: Keyspace) -> None:
         """Execute on another keyspace from now on (it was read anew from disk)."""
+        keyspace.adopt_waiters(self.keyspace.waiters)
         self.keyspace = keyspace
         self.write_context.keyspace = keyspace
         self.read_context.keyspace = keyspace
@@ -69,7 +80,17 @@ class Executor:
 
     def write(self, owner: object, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
         """Execute a run of writes of the present entry; an error is returned as its reply."""
-        return self._run(self.write_context, command, argvs, database, [(owner, len(argvs))])
+        return self._write(command, argvs, database, [(owner, len(argvs))])
+
+    def _write(self, command: Command, argvs: list[list[bytes]], database: int, takers: Takers) -> list[Reply]:
+        context = self.write_context
+        if not self.keyspace.waiters or context.in_transaction:
+            return self._run(context, command, argvs, database, takers)
+        replies: list[Reply] = []
+        for position, argv in enumerate(argvs):
+            replies += self._run(context, command, [argv], database, [(_taker(takers, position), 1)])
+            self._serve()
+        return replies
 
     def _run(
         self, context: Context, command: Command, argvs: list[list[bytes]], database: int, takers: Takers
@@ -104,7 +125,7 @@ class Executor:
             if isinstance(command, Transaction):
                 replies.append([self.transaction(takers[0][0], command)])
             elif command.kind is Kind.DATA_WRITE:
-                replies.append(self._run(self.write_context, command, argvs, database, takers))
+                replies.append(self._write(command, argvs, database, takers))
             else:
                 replies.append(self._run(self.read_context, command, argvs, database, takers))
         self.keyspace.changes += batch.writes
@@ -113,6 +134,7 @@ class Executor:
     def transaction(self, owner: object, transaction: Transaction) -> list[Reply]:
         """Execute the steps of an EXEC; its reply."""
         replies: list[Reply] = []
+        self._enter_transaction(inside=True)
         for command, argv, database, reply in transaction.steps:
             if command is None:
                 replies.append(reply)
@@ -120,12 +142,21 @@ class Executor:
                 replies += self.write(owner, command, [argv], database)
             else:
                 replies += self.read(owner, command, [argv], database)
+        self._enter_transaction(inside=False)
         return replies
+
+    def _enter_transaction(self, *, inside: bool) -> None:
+        self.write_context.in_transaction = self.read_context.in_transaction = inside
+        if not inside and self.keyspace.waiters:
+            self._serve()
 
     def apply_logged(self, header: EntryHeader, commands: list[LoggedCommand]) -> None:
         """Execute the writes of an entry for which nobody waits here (a follower, a restart)."""
         self._begin(header)
         for database, argv in commands:
+            if argv in _MARKS:
+                self._enter_transaction(inside=argv == _MARKS[0])
+                continue
             try:
                 command = self._table.lookup(argv)
             except CommandError as error:
@@ -136,12 +167,51 @@ class Executor:
             if database >= len(self.keyspace.databases):
                 raise StorageError(f"the log holds a write to the database {database}, which does not exist")
             self.write(None, command, [argv], database)
-        self.keyspace.changes += len(commands)
+        self.keyspace.changes += sum([argv not in _MARKS for _, argv in commands])
 
     def _begin(self, header: EntryHeader) -> None:
         self.write_context.begin(header.time_ms, header.seed)
         if self.read_context.now_ms < header.time_ms:
             self.read_context.now_ms = header.time_ms
+
+    # Blocked commands.
+
+    def take_served(self) -> list[tuple[int, Reply]]:
+        """The waits that have ended since the last call: tokens and replies."""
+        served = self.write_context.served
+        self.write_context.served = []
+        return served
+
+    def _serve(self) -> None:
+        """Offer what was touched to those that wait for it."""
+        waiters = self.keyspace.waiters
+        places = deque(waiters.take_touched())
+        while places:
+            place = places.popleft()
+            for waiter in waiters.at(place):
+                reply = self._try_again(waiter, place)
+                touched = waiters.take_touched()
+                if reply is not STILL_WAITING:
+                    self.keyspace.remove_waiter(waiter.token)
+                    self.write_context.served.append((waiter.token, reply))
+                    places += touched
+
+    def _try_again(self, waiter: Waiter, place: Place) -> Reply:
+        context = self.write_context
+        context.select(place[0])
+        key = place[1]
+        value = context.get(key)
+        if value is None or codec.type_name(value) != waiter.type_name:
+            return CommandError(errors.STREAM_GONE) if waiter.needs_key else STILL_WAITING
+        command = self._table.lookup(waiter.argv)
+        assert command.handler is not None
+        context.serving = key
+        try:
+            return command.handler(context, waiter.argv)
+        except Exception as error:  # noqa: BLE001 - see the module's docstring
+            return self._failed(command, waiter.argv, error)
+        finally:
+            context.serving = None
 
     def _failed(self, command: Command, argv: list[bytes], error: Exception) -> CommandError:
         command.failed_calls += 1

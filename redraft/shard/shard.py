@@ -130,6 +130,19 @@ class Shard:
             self._close_batch()
         return batch
 
+    def add_blocking(
+        self, owner: Any, named: tuple[Command, list[bytes]], command: Command, argv: list[bytes], database: int
+    ) -> Batch:
+        """Put a write that may wait into the open batch, right behind the REDRAFT WAITER that names it."""
+        batch = self.batch
+        batch.add_write(None, *named, database)
+        return self.add_write(owner, command, argv, database)
+
+    def read_blocking(self, token: int, owner: Any, command: Command, argv: list[bytes], database: int) -> Reply:
+        """Execute a read that may wait."""
+        self.executor.read_context.waiter_token = token
+        return self.executor.read(owner, command, [argv], database)[0]
+
     def add_unlogged(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> Batch:
         """Have something executed behind all writes that were added so far; the batch it is in."""
         batch = self.last_batch()

@@ -325,4 +325,4 @@ def test_a_watcher_that_leaves_is_forgotten(world: World, client: Client, other:
     client.hang_up()
     other("UNWATCH")
     assert world.node.watches.watchers == {}
-    assert world.node.shard.keyspace.on_change is None, "a node without watchers pays nothing"
+    assert not world.node.shard.keyspace.is_watched, "a node without watchers pays nothing"

@@ -23,6 +23,8 @@ def named(name: bytes) -> Command:
 SET, INCR, GET, DBSIZE = (named(name) for name in (b"set", b"incr", b"get", b"dbsize"))
 A, B, C = [b"SET", b"a", b"1"], [b"SET", b"b", b"2"], [b"INCR", b"c"]
 
+MARKS = ([b"MULTI"], [b"EXEC"])
+
 
 def steps(*argvs: list[bytes], database: int = 0) -> Transaction:
     return Transaction([TransactionStep(named(argv[0].lower()), argv, database) for argv in argvs])
@@ -39,7 +41,9 @@ def executed(batch: Batch) -> list[tuple[Any, str, list[bytes], int]]:
 
 
 def logged(batch: Batch) -> list[tuple[int, list[bytes]]]:
-    return [(database, argv) for database, argv in entry.commands(entry.encode(0, 0, batch.fragments))]
+    """What the log will hold, the marks of transactions left out."""
+    commands = entry.commands(entry.encode(0, 0, batch.fragments))
+    return [(database, argv) for database, argv in commands if argv not in MARKS]
 
 
 def raw(batch: Batch) -> bytes:

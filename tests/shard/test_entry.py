@@ -54,9 +54,11 @@ def test_every_entry_begins_in_database_0_whatever_the_last_one_selected() -> No
     assert list(entry.commands(data_of([LoggedCommand(0, [b"C"])]))) == [(0, [b"C"])]
 
 
-def test_multi_and_exec_are_there_for_people() -> None:
+def test_multi_and_exec_mark_a_transaction() -> None:
     fragments = [entry.MULTI, entry.pack((b"INCR", b"a")), entry.select(1), entry.pack((b"FLUSHDB",)), entry.EXEC]
-    assert list(entry.commands(entry.encode(1, 2, fragments))) == [(0, [b"INCR", b"a"]), (1, [b"FLUSHDB"])]
+    assert list(entry.commands(entry.encode(1, 2, fragments))) == [
+        (0, [b"MULTI"]), (0, [b"INCR", b"a"]), (1, [b"FLUSHDB"]), (1, [b"EXEC"]),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("size", range(entry.HEADER_BYTES))

@@ -31,7 +31,8 @@ def times(member: Member) -> list[int]:
 
 def commands(member: Member) -> list[list[list[bytes]]]:
     """The commands of each entry of the log."""
-    return [[argv for _, argv in entry.commands(each.data)] for each in member.entries()]
+    marks = ([b"MULTI"], [b"EXEC"])
+    return [[argv for _, argv in entry.commands(each.data) if argv not in marks] for each in member.entries()]
 
 
 def answers(outcomes: list[Outcome]) -> list[Any]:

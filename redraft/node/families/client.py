@@ -17,7 +17,6 @@ from redraft.resp.reply import OK, Map, Verbatim
 
 CLIENT_TYPES = (b"normal", b"master", b"replica", b"slave", b"pubsub")
 CLIENT_TYPE_NORMAL = b"normal"
-UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 PAUSE_KIND = "pause"
 
 _anyone = partial(command, flags="noscript loading stale", group="connection", acl="connection")
@@ -274,8 +273,10 @@ def client_unblock(context: SessionContext, argv: list[bytes]) -> Any:
     blocked = session.blocked if session is not None else None
     if session is None or blocked is None or blocked.on_timeout is None or blocked.kind == PAUSE_KIND:
         return 0
-    if by_error:
-        context.node.unblock(session, CommandError(UNBLOCKED))
+    if by_error and blocked.on_error is not None:
+        blocked.on_error()
+    elif by_error:
+        context.node.unblock(session, CommandError(errors.UNBLOCKED))
     else:
         blocked.on_timeout()
     return 1

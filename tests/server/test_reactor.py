@@ -1,0 +1,198 @@
+"""The reactor in this process, with real sockets and a disk that the test holds back."""
+
+from __future__ import annotations
+
+import select
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+import trio
+
+from redraft.node.node import Persist, ShutdownRequest
+from redraft.server.listeners import bind_listeners
+from redraft.server.reactor import MOST_BACKLOG, Reactor
+from redraft.settings import Settings
+from support.world import World
+
+REPLY_SECONDS = 10
+
+
+class SlowDisk:
+    """A `server.persistence.Persistence` whose fsyncs end when the test says so."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.held = False
+        self.looks = 0
+        self._pending: list[Persist] = []
+        self._done = False
+        self._wake: Callable[[], None] = lambda: None
+
+    def write(self, persists: list[Persist], wake: Callable[[], None]) -> bool:
+        for persist in persists:
+            self._world.log.write(persist.ready.hard_state, persist.ready.entries)
+        if not self.held:
+            return True
+        self._pending, self._done, self._wake = persists, False, wake
+        return False
+
+    def finished(self) -> bool:
+        self.looks += 1
+        return self._done
+
+    def take(self) -> list[Persist]:
+        persists, self._pending = self._pending, []
+        return persists
+
+    def waiting(self) -> bool:
+        """Whether an fsync is under way."""
+        return bool(self._pending)
+
+    def release(self) -> None:
+        """The fsync under way ends; later ones are instant."""
+        self.held = False
+        self._done = True
+        self._wake()
+
+
+class House:
+    """A reactor on a free port, its node, and its disk."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.disk = SlowDisk(self.world)
+        listeners = bind_listeners(Settings(port=0, bind="127.0.0.1"))
+        self.address = listeners[0].socket.getsockname()
+        self.reactor = Reactor(self.world.node, self.disk, listeners)  # type: ignore[arg-type]
+
+    async def connect(self) -> trio.SocketStream:
+        return await trio.open_tcp_stream(*self.address)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what the reactor is to bring about."""
+        with trio.fail_after(REPLY_SECONDS):
+            while not condition():
+                await trio.sleep(0.001)
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    made = House()
+    yield made
+    made.reactor.dispose()
+
+
+async def read(stream: trio.SocketStream, size: int) -> bytes:
+    """So many bytes, or fewer when the stream ends before."""
+    data = b""
+    with trio.fail_after(REPLY_SECONDS):
+        while len(data) < size and (more := await stream.receive_some(size - len(data))):
+            data += more
+    return data
+
+
+async def test_reads_are_served_while_an_fsync_is_under_way(house: House, nursery: trio.Nursery) -> None:
+    nursery.start_soon(house.reactor.run)
+    writer, reader = await house.connect(), await house.connect()
+    house.disk.held = True
+    await writer.send_all(b"PING\r\nSET key 1\r\nGET key\r\n")
+    assert await read(writer, 7) == b"+PONG\r\n"
+    await house.until(house.disk.waiting)
+    await reader.send_all(b"GET key\r\n")
+    assert await read(reader, 5) == b"$-1\r\n"
+    house.disk.release()
+    assert await read(writer, 12) == b"+OK\r\n$1\r\n1\r\n"
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
+async def test_what_was_proposed_before_the_end_is_answered(house: House) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.reactor.run)
+        first, second = await house.connect(), await house.connect()
+        house.disk.held = True
+        await first.send_all(b"SET a 1\r\n")
+        await house.until(house.disk.waiting)
+        await second.send_all(b"SET b 2\r\n")
+        await house.until(house.world.node.has_writes)
+        house.world.node.shutdown_requested = ShutdownRequest(flush=True, force=False, session=None)
+        house.reactor.stopping = True
+        house.reactor.wake()
+        looks = house.disk.looks
+        await house.until(lambda: house.disk.looks > looks + 1)
+        house.disk.release()
+        assert await read(first, 100) == b"+OK\r\n"
+        assert await read(second, 100) == b"+OK\r\n"
+
+
+async def test_a_client_that_stops_sending_gets_what_it_is_owed(house: House, nursery: trio.Nursery) -> None:
+    nursery.start_soon(house.reactor.run)
+    house.disk.held = True
+    client = await house.connect()
+    await client.send_all(b"SET key 1\r\nHELLO 2\r\nGET key\r\n")
+    await client.send_eof()
+    await house.until(house.disk.waiting)
+    await house.until(lambda: not readable(house))
+    house.disk.release()
+    received = await read(client, 10_000)
+    assert received.startswith(b"+OK\r\n*")
+    assert received.endswith(b"$1\r\n1\r\n")
+    assert house.world.node.sessions == {}
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
+def readable(house: House) -> bool:
+    """Whether the reactor has something to read."""
+    return bool(select.select([house.reactor._epoll.fileno()], [], [], 0)[0])
+
+
+async def test_a_client_whose_commands_must_wait_is_not_read_without_end(house: House, nursery: trio.Nursery) -> None:
+    nursery.start_soon(house.reactor.run)
+    client, other = await house.connect(), await house.connect()
+    await other.send_all(b"CLIENT PAUSE 1000000\r\n")
+    assert await read(other, 5) == b"+OK\r\n"
+    count = 100 * MOST_BACKLOG
+    sent = trio.Event()
+
+    async def send() -> None:
+        await client.send_all(b"*1\r\n$4\r\nPING\r\n" * count)
+        sent.set()
+
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    nursery.start_soon(send)
+    await house.until(lambda: bool(house.reactor._paused))
+    waiting = max(len(each.backlog) for each in house.world.node.sessions.values())
+    assert waiting < count, "it was read on and on"
+    house.world.clock.ns += 1_000_000 * 1_000_000
+    house.reactor.wake()
+    assert await read(client, 7 * count) == b"+PONG\r\n" * count
+    assert sent.is_set()
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
+async def test_clients_are_not_read_while_too_much_waits_for_the_disk(house: House, nursery: trio.Nursery) -> None:
+    nursery.start_soon(house.reactor.run)
+    house.disk.held = True
+    client = await house.connect()
+    await client.send_all(b"SET first 1\r\n")
+    await house.until(house.disk.waiting)
+    value = b"x" * 10_000_000
+    request = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$%d\r\n%s\r\n" % (len(value), value)
+    answered = 0
+
+    async def send() -> None:
+        for _ in range(20):
+            await client.send_all(request)
+
+    nursery.start_soon(send)
+    await house.until(lambda: bool(house.reactor._paused))
+    held = sum(len(fragment) for batch in house.world.node.shard.unapplied() for fragment in batch.fragments)
+    assert held < 100_000_000
+    house.disk.release()
+    answered = len(await read(client, 21 * 5)) // 5
+    assert answered == 21
+    house.reactor.stopping = True
+    house.reactor.wake()
