@@ -22,18 +22,17 @@ from random import Random
 from typing import Any, NamedTuple
 
 from redraft.clock import Clock
-from redraft.commands.table import Command, CommandTable, Kind
+from redraft.commands.table import CommandTable
 from redraft.errors import CommandError
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.blocking import Blocking, Taker
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
-from redraft.node.latency import LatencyMonitor
+from redraft.node.observer import Observer
+from redraft.node.pause import Pause
 from redraft.node.process import NoProcess, ProcessFacts
-from redraft.node.redaction import redacted
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
-from redraft.node.slowlog import SlowLog
 from redraft.node.statistics import NodeStatistics
 from redraft.node.timers import Timers
 from redraft.node.watches import Watches
@@ -50,7 +49,6 @@ log = logging.getLogger("redraft.node")
 
 REAP_INTERVAL_MS = 10
 """The least time between two proposals that remove due keys."""
-NEVER_NS = 1 << 62
 SETTLE_NS = 100_000
 SETTLE_IDLE_NS = 1_000_000
 """What a tick gives to putting new keys in order."""
@@ -95,9 +93,8 @@ class Node:
         """Slow things that the server has not taken yet."""
         self._jobs_running: list[Job] = []
         self.statistics = NodeStatistics()
-        self.slowlog = SlowLog()
-        self.latency = LatencyMonitor()
-        self.monitors: dict[int, Session] = {}
+        self.observer = Observer(self)
+        self.pause = Pause(self)
         self.loading = True
         self.out_of_memory = False
         self.refuses_writes: str | None = None
@@ -109,13 +106,9 @@ class Node:
         self.active_expire = True
         self.plain = False
         """Whether commands of plain sessions may take the short road."""
-        self._pause_until_ns = 0
-        self._pause_writes_only = True
-        self._paused_sessions: list[Session] = []
         self._next_session_id = 1
         self._last_reap_ms = 0
         self._reap = self.table.find(b"redraft|reap")
-        self.slow_ns = NEVER_NS
         self.run_id = f"{random.getrandbits(160):040x}"
         """Drawn anew at each start; INFO shows it as Redis does."""
         self.process: ProcessFacts = NoProcess()
@@ -131,16 +124,16 @@ class Node:
         self.watches = Watches(shard.keyspace, self.table)
         self.blocking = Blocking(self)
         self.flusher = Flusher(self, shard, storage)
-        shard.executor.on_slow = self.on_slow
+        shard.executor.on_slow = self.observer.on_slow
         for option in ("slowlog-log-slower-than", "latency-monitor-threshold"):
-            self.settings.on_change(option, self.refresh_slow)
+            self.settings.on_change(option, self.observer.refresh_slow)
         for name in vars(THRESHOLDS):
             self.settings.on_change(name.replace("_", "-"), self._follow_thresholds)
         self._follow_thresholds()
-        self.settings.on_change("slowlog-max-len", lambda: self.slowlog.trim(self.settings.slowlog_max_len))
+        self.settings.on_change("slowlog-max-len", lambda: self.observer.slowlog.trim(self.settings.slowlog_max_len))
         self.settings.on_change("requirepass", self._follow_password)
         self.settings.on_change("client-query-buffer-limit", self._follow_query_buffer_limit)
-        self.refresh_slow()
+        self.observer.refresh_slow()
 
     def serve(self) -> None:
         """What the log held when the node started has been applied: take commands, once `collect` returns nothing."""
@@ -154,7 +147,9 @@ class Node:
 
     def refresh_plain(self) -> None:
         """Recompute `plain`; to be called after any change of what it depends on."""
-        self.plain = not (self.loading or self.monitors or self._pause_until_ns or self.refuses_writes is not None)
+        self.plain = not (
+            self.loading or self.observer.monitors or self.pause.in_force or self.refuses_writes is not None
+        )
 
     # Sessions.
 
@@ -201,7 +196,7 @@ class Node:
             self.watches.unwatch(session)
         if session.blocked is not None and session.blocked.on_cancel is not None:
             session.blocked.on_cancel()
-        if self.monitors.pop(session.id, None) is not None:
+        if self.observer.monitors.pop(session.id, None) is not None:
             self.refresh_plain()
         session.segments.clear()
         session.backlog.clear()
@@ -355,102 +350,6 @@ class Node:
         if session.blocked is blocked and not session.closed:
             assert blocked.on_timeout is not None
             blocked.on_timeout()
-
-    # CLIENT PAUSE.
-
-    def pause(self, milliseconds: int, *, writes_only: bool) -> None:
-        """Put off commands (all, or writes) for a time; a longer pause that is in force stays."""
-        until = self.clock.monotonic_ns() + milliseconds * 1_000_000
-        if self._pause_until_ns and not self._pause_writes_only:
-            writes_only = False
-        self._pause_writes_only = writes_only
-        self._pause_until_ns = max(until, self._pause_until_ns)
-        self.refresh_plain()
-        self.timers.at(self._pause_until_ns, self._end_pause_when_over)
-
-    def unpause(self) -> None:
-        """End the pause."""
-        self._pause_until_ns = 0
-        self.refresh_plain()
-        sessions, self._paused_sessions = self._paused_sessions, []
-        for session in sessions:
-            if session.blocked is not None and session.blocked.kind == "pause":
-                self.unblock(session, NO_REPLY)
-
-    def _end_pause_when_over(self) -> None:
-        if self._pause_until_ns and self.clock.monotonic_ns() >= self._pause_until_ns:
-            self.unpause()
-
-    def paused(self, command: Command, session: Session) -> bool:
-        """Whether the pause in force puts this command off."""
-        if not self._pause_until_ns or command.name == "client|unpause":
-            return False
-        if not self._pause_writes_only:
-            return command.name != "client|pause"
-        if command.name == "exec":
-            return any(queued.kind is Kind.DATA_WRITE for queued, _ in session.multi or ())
-        return command.kind is Kind.DATA_WRITE and session.multi is None
-
-    def wait_for_pause(self, session: Session) -> None:
-        """Put a session off until the pause ends; its command stays in its backlog."""
-        self._paused_sessions.append(session)
-        self.block(session, Blocked("pause"))
-
-    # Watching: MONITOR, SLOWLOG, LATENCY, INFO.
-
-    def feed_monitors(self, session: Session, argv: list[bytes]) -> None:
-        """Show a command to the monitoring sessions."""
-        line = self.statistics.monitor_line(self.clock.now_us(), session, argv)
-        for monitor in self.monitors.values():
-            monitor.answer(line)
-            self.outgoing[monitor] = None
-
-    def refresh_slow(self) -> None:
-        """Recompute `slow_ns` from the thresholds of SLOWLOG (negative: never) and LATENCY (0: never)."""
-        slowlog_us = self.settings.slowlog_log_slower_than
-        latency_ms = self.settings.latency_monitor_threshold
-        thresholds = [slowlog_us * 1000] if slowlog_us >= 0 else []
-        if latency_ms:
-            thresholds.append(latency_ms * 1_000_000)
-        self.slow_ns = min(thresholds, default=NEVER_NS)
-        self.shard.executor.slow_ns = self.slow_ns
-
-    def on_slow(self, owner: object, command: Command, argv: list[bytes], took_ns: int) -> None:
-        """A command took at least `slow_ns`."""
-        settings = self.settings
-        if settings.latency_monitor_threshold and took_ns >= settings.latency_monitor_threshold * 1_000_000:
-            name = "fast-command" if "fast" in command.flags else "command"
-            self.latency.add(name, self.now_ms, took_ns // 1_000_000)
-        if "skip_slowlog" in command.flags or not 0 <= settings.slowlog_log_slower_than * 1000 <= took_ns:
-            return
-        session = owner if isinstance(owner, Session) else getattr(owner, "session", None)
-        shown = redacted(command, argv)
-        self.slowlog.add(self.now_ms, took_ns // 1000, shown, session, settings.slowlog_max_len)
-
-    def took(self, event: str, took_ns: int) -> None:
-        """An event of LATENCY's (`fsync`, `tick`) took so long."""
-        threshold_ms = self.settings.latency_monitor_threshold
-        if threshold_ms and took_ns >= threshold_ms * 1_000_000:
-            self.latency.add(event, self.now_ms, took_ns // 1_000_000)
-
-    def commands_processed(self) -> int:
-        """Commands executed since the start or the last CONFIG RESETSTAT."""
-        return sum(c.calls + sum(sub.calls for sub in c.subcommands.values()) for c in self.table)
-
-    def errors(self) -> dict[str, int]:
-        """Error replies by their first word."""
-        found = dict(self.statistics.errors)
-        for code, count in self.shard.executor.errors.items():
-            found[code] = found.get(code, 0) + count
-        return found
-
-    def reset_statistics(self) -> None:
-        """CONFIG RESETSTAT."""
-        self.statistics.reset()
-        self.shard.executor.errors.clear()
-        for declared in self.table:
-            for each in (declared, *declared.subcommands.values()):
-                each.calls = each.nanoseconds = each.rejected_calls = each.failed_calls = 0
 
     def reload_keyspace(self) -> None:
         """Write what changed to the image, read the image back, and go on with what it says (DEBUG RELOAD)."""

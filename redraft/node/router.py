@@ -151,8 +151,8 @@ class Router:
         if command.handler is None:  # a container named without a sub-command
             self.answer(session, errors.wrong_arity(command.name))
             return True
-        if node.paused(command, session):
-            node.wait_for_pause(session)
+        if node.pause.puts_off(command, session):
+            node.pause.put_off(session)
             return False
         if session.segments and self._must_wait(session, command, argv):
             return False
@@ -174,8 +174,8 @@ class Router:
 
     def _show(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Show a command to the monitoring sessions, once it was executed or is on its way into the log."""
-        if self._node.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
-            self._node.feed_monitors(session, redacted(command, argv))
+        if self._node.observer.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
+            self._node.observer.feed_monitors(session, redacted(command, argv))
 
     @staticmethod
     def _must_wait(session: Session, command: Command, argv: list[bytes]) -> bool:
@@ -273,8 +273,8 @@ class Router:
         took = node.clock.monotonic_ns() - started
         command.calls += 1
         command.nanoseconds += took
-        if took >= node.slow_ns and "skip_slowlog" not in command.flags:
-            node.on_slow(session, command, argv, took)
+        if took >= node.observer.slow_ns and "skip_slowlog" not in command.flags:
+            node.observer.on_slow(session, command, argv, took)
         return reply
 
     def execute(self, session: Session) -> Any:

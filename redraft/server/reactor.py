@@ -196,7 +196,7 @@ class Reactor:
         took_ns = time.monotonic_ns() - started_ns
         node.statistics.tick_took(took_ns // 1000)
         if took_ns > LONG_TICK_NS:
-            node.took("tick", took_ns)
+            node.observer.took("tick", took_ns)
 
     def _serve(self, events: list[tuple[int, int]]) -> None:
         """Accept, read and write what is ready."""

@@ -63,7 +63,7 @@ def test_what_is_set_takes_effect_at_once(world: World, client: Client) -> None:
         client(f"SET key {number}")
     assert client("SLOWLOG LEN") == 2
     client("CONFIG SET slowlog-max-len 1")
-    assert len(world.node.slowlog.entries) <= 1
+    assert len(world.node.observer.slowlog.entries) <= 1
 
 
 def test_resetstat_lets_info_count_anew(client: Client) -> None:

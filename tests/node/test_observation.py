@@ -138,10 +138,10 @@ def test_events_over_the_threshold_are_kept_by_name(world: World, client: Client
 def test_within_one_second_only_the_worst_is_kept(world: World, client: Client) -> None:
     client("CONFIG SET latency-monitor-threshold 1")
     for took_ms in (5, 9, 2):
-        world.node.took("fsync", took_ms * MS)
+        world.node.observer.took("fsync", took_ms * MS)
     assert [sample[1] for sample in client("LATENCY HISTORY fsync")] == [9]
     for event in ("fsync", "tick"):
-        world.node.took(event, 5 * MS)
+        world.node.observer.took(event, 5 * MS)
         assert event.encode() in client("LATENCY DOCTOR")
 
 
@@ -149,7 +149,7 @@ def test_only_the_newest_samples_are_kept(world: World, client: Client) -> None:
     client("CONFIG SET latency-monitor-threshold 1")
     for number in range(200):
         world.advance(1000)
-        world.node.took("fsync", (number + 1) * MS)
+        world.node.observer.took("fsync", (number + 1) * MS)
     history = client("LATENCY HISTORY fsync")
     assert len(history) == 160
     assert history[-1][1] == 200
@@ -230,6 +230,6 @@ def test_a_monitor_stops_by_reset_or_by_leaving(world: World, client: Client, ot
     other("PING")
     assert client.replies() == []
     third.hang_up()
-    assert world.node.monitors == {}
+    assert world.node.observer.monitors == {}
     assert world.node.plain, "commands take the short road again"
     assert other("PING") == b"PONG"

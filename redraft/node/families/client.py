@@ -205,13 +205,13 @@ def client_pause(context: SessionContext, argv: list[bytes]) -> Any:
     milliseconds = parse.integer(argv[2], "ERR timeout is not an integer or out of range")
     if milliseconds < 0:
         raise CommandError(errors.TIMEOUT_NEGATIVE)
-    context.node.pause(milliseconds, writes_only=writes_only)
+    context.node.pause.begin(milliseconds, writes_only=writes_only)
     return OK
 
 
 @_admin("CLIENT UNPAUSE", 2, since="6.2.0", summary="End a pause")
 def client_unpause(context: SessionContext, argv: list[bytes]) -> Any:
-    context.node.unpause()
+    context.node.pause.end()
     return OK
 
 

@@ -36,7 +36,7 @@ def set_(context: SessionContext, argv: list[bytes]) -> Any:
 
 @_sub("CONFIG RESETSTAT", 2, since="2.0.0", summary="Let INFO count anew")
 def resetstat(context: SessionContext, argv: list[bytes]) -> Any:
-    context.node.reset_statistics()
+    context.node.observer.reset_statistics()
     return OK
 
 

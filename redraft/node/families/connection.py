@@ -158,7 +158,7 @@ def reset(context: SessionContext, argv: list[bytes]) -> Any:
     session.multi_failed = False
     if not node.loading:
         node.watches.unwatch(session)
-    if node.monitors.pop(session.id, None) is not None:
+    if node.observer.monitors.pop(session.id, None) is not None:
         session.monitor = False
         node.refresh_plain()
     session.database = 0

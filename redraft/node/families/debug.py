@@ -46,11 +46,11 @@ def sleep(context: SessionContext, argv: list[bytes]) -> Any:
     assert sleeping is not None
 
     def wake() -> None:
-        if took_ns >= node.slow_ns:
-            node.on_slow(session, sleeping, argv, took_ns)
+        if took_ns >= node.observer.slow_ns:
+            node.observer.on_slow(session, sleeping, argv, took_ns)
         node.unblock(session, OK)
 
-    node.pause(int(seconds * 1000), writes_only=False)
+    node.pause.begin(int(seconds * 1000), writes_only=False)
     deadline_ns = node.clock.monotonic_ns() + took_ns
     node.block(session, Blocked("sleep", deadline_ns=deadline_ns, on_timeout=wake))
     return NO_REPLY

@@ -86,7 +86,7 @@ def _clients(node: Node) -> Lines:
         "blocked_clients": sum(session.blocked is not None for session in node.sessions.values()),
         "tracking_clients": 0,
         "watching_clients": sum(bool(session.watched) for session in node.sessions.values()),
-        "monitors": len(node.monitors),
+        "monitors": len(node.observer.monitors),
     }
 
 
@@ -136,14 +136,14 @@ def _stats(node: Node) -> Lines:
     counts = node.statistics
     return {
         "total_connections_received": counts.connections_received,
-        "total_commands_processed": node.commands_processed(),
+        "total_commands_processed": node.observer.commands_processed(),
         "instantaneous_ops_per_sec": counts.operations_a_second,
         "total_net_input_bytes": counts.input_bytes,
         "total_net_output_bytes": counts.output_bytes,
         "rejected_connections": counts.connections_rejected,
         "expired_keys": node.shard.keyspace.statistics()["expired"],
         "evicted_keys": 0,
-        "total_error_replies": sum(node.errors().values()),
+        "total_error_replies": sum(node.observer.errors().values()),
         "ticks": counts.ticks,
         "tick_max_usec": counts.tick_max_us,
         "tick_histogram_usec": ",".join(
@@ -183,7 +183,7 @@ def _commandstats(node: Node) -> Lines:
 
 
 def _errorstats(node: Node) -> Lines:
-    return {f"errorstat_{code}": f"count={count}" for code, count in sorted(node.errors().items())}
+    return {f"errorstat_{code}": f"count={count}" for code, count in sorted(node.observer.errors().items())}
 
 
 def _keyspace(node: Node) -> Lines:

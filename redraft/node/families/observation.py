@@ -33,7 +33,7 @@ def slowlog_get(context: SessionContext, argv: list[bytes]) -> Any:
         raise CommandError(
             f"ERR unknown subcommand or wrong number of arguments for '{argv[1].decode('latin-1')}'. Try SLOWLOG HELP."
         )
-    entries = list(context.node.slowlog.entries)
+    entries = list(context.node.observer.slowlog.entries)
     return [
         [entry.id, entry.time_s, entry.duration_us, entry.argv, entry.client_address, entry.client_name]
         for entry in (entries if count == -1 else entries[:count])
@@ -45,7 +45,7 @@ def slowlog_get(context: SessionContext, argv: list[bytes]) -> Any:
     tips=("request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"),
 )  # fmt: skip
 def slowlog_len(context: SessionContext, argv: list[bytes]) -> Any:
-    return len(context.node.slowlog.entries)
+    return len(context.node.observer.slowlog.entries)
 
 
 @_slowlog(
@@ -53,7 +53,7 @@ def slowlog_len(context: SessionContext, argv: list[bytes]) -> Any:
     tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )  # fmt: skip
 def slowlog_reset(context: SessionContext, argv: list[bytes]) -> Any:
-    context.node.slowlog.entries.clear()
+    context.node.observer.slowlog.entries.clear()
     return OK
 
 
@@ -64,13 +64,13 @@ container("LATENCY", -2, group="server", since="2.8.13", summary="Events that to
 def latency_latest(context: SessionContext, argv: list[bytes]) -> Any:
     return [
         [name.encode(), event.samples[-1].time_s, event.samples[-1].latency_ms, event.worst_ms]
-        for name, event in sorted(context.node.latency.events.items())
+        for name, event in sorted(context.node.observer.latency.events.items())
     ]
 
 
 @_latency("LATENCY HISTORY", 3, since="2.8.13", summary="Show the samples of an event")
 def latency_history(context: SessionContext, argv: list[bytes]) -> Any:
-    event = context.node.latency.events.get(argv[2].decode("latin-1"))
+    event = context.node.observer.latency.events.get(argv[2].decode("latin-1"))
     return [] if event is None else [[sample.time_s, sample.latency_ms] for sample in event.samples]
 
 
@@ -80,13 +80,13 @@ def latency_history(context: SessionContext, argv: list[bytes]) -> Any:
     tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
 )  # fmt: skip
 def latency_reset(context: SessionContext, argv: list[bytes]) -> Any:
-    return context.node.latency.reset([name.decode("latin-1") for name in argv[2:]])
+    return context.node.observer.latency.reset([name.decode("latin-1") for name in argv[2:]])
 
 
 @_latency("LATENCY DOCTOR", 2, since="2.8.13", summary="Tell in words what was slow")
 def latency_doctor(context: SessionContext, argv: list[bytes]) -> Any:
     threshold = context.node.settings.latency_monitor_threshold
-    events = context.node.latency.events
+    events = context.node.observer.latency.events
     if not threshold:
         text = "Nothing is measured: set a threshold, e.g. CONFIG SET latency-monitor-threshold 100 (milliseconds).\n"
     elif not events:

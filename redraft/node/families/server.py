@@ -106,7 +106,7 @@ def monitor(context: SessionContext, argv: list[bytes]) -> Any:
     session = context.session
     session.monitor = True
     session.refresh_plain()
-    context.node.monitors[session.id] = session
+    context.node.observer.monitors[session.id] = session
     context.node.refresh_plain()
     return OK
 
