@@ -33,10 +33,11 @@ from redraft.node.families.all import TABLE
 from redraft.node.node import Job, Node, ShutdownRequest
 from redraft.raft.config import RaftConfig
 from redraft.raft.node import RaftNode
+from redraft.server.connection import Listener
 from redraft.server.listeners import bind_listeners
 from redraft.server.persistence import Persistence
 from redraft.server.process import SystemProcess
-from redraft.server.reactor import Listener, Reactor
+from redraft.server.reactor import Reactor
 from redraft.server.shard_storage import DiskShardStorage
 from redraft.settings import Settings
 from redraft.shard.shard import Shard

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from redraft.errors import UserError
-from redraft.server.reactor import Listener
+from redraft.server.connection import Listener
 from redraft.settings import Settings
 
 

@@ -23,20 +23,17 @@ import os
 import select
 import socket
 import time
-from collections import deque
 from collections.abc import Callable
 from itertools import islice
-from typing import NamedTuple
 
 import trio
 
 from redraft.node.node import Job, Node
-from redraft.node.session import Session
+from redraft.server.connection import RECEIVE_BYTES, Connection, Listener, prepare, refusal_of, send_and_close
 from redraft.server.persistence import Persistence
 
 log = logging.getLogger("redraft.server")
 
-RECEIVE_BYTES = 16 * 1024
 RECEIVE_LARGE_BYTES = 1024 * 1024
 """The size of a read after one that filled the smaller buffer: a large value is on its way."""
 EVENTS_A_TICK = 1024
@@ -56,59 +53,6 @@ LONG_TICK_NS = 1_000_000
 
 _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
-
-PROTECTED_MODE_REFUSAL = (
-    b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the "
-    b"default user. In this mode connections are only accepted from the loopback interface. If you want to connect "
-    b"from external computers to Redis you may adopt one of the following solutions: 1) Just disable protected "
-    b"mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to Redis "
-    b"from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet "
-    b"if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the "
-    b"protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and "
-    b"then restarting the server. 3) If you started the server manually just for testing, restart it with the "
-    b"'--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only "
-    b"need to do one of the above things in order for the server to start accepting connections from the outside.\r\n"
-)
-TOO_MANY_CLIENTS = b"-ERR max number of clients reached\r\n"
-
-
-class Listener(NamedTuple):
-    """A bound socket."""
-
-    socket: socket.socket
-    unix: bool
-
-
-class Connection:
-    """One client's socket."""
-
-    __slots__ = (
-        "ended",
-        "fd",
-        "receive_bytes",
-        "recv",
-        "send",
-        "session",
-        "socket",
-        "soft_limit_since_ns",
-        "unsent",
-        "unsent_bytes",
-        "watching",
-    )
-
-    def __init__(self, sock: socket.socket, session: Session) -> None:
-        self.socket = sock
-        self.recv = sock.recv
-        self.send = sock.send
-        self.fd = sock.fileno()
-        self.session = session
-        self.receive_bytes = RECEIVE_BYTES
-        self.ended = False
-        """Whether the client sends no more; it still gets what it is owed."""
-        self.unsent: deque[memoryview] = deque()
-        self.unsent_bytes = 0
-        self.watching = select.EPOLLIN
-        self.soft_limit_since_ns = 0
 
 
 class Reactor:
@@ -259,33 +203,15 @@ class Reactor:
                     log.warning("a connection waits: the process has no more file descriptors")
                 return
             sock.setblocking(False)
-            refusal = self._refusal(listener, peer)
+            refusal = refusal_of(self._node.settings, len(self._connections), listener, peer)
             if refusal is not None:
                 self._node.statistics.connections_rejected += 1
-                _send_and_forget(sock, refusal)
+                send_and_close(sock, refusal)
                 continue
             self._open(sock, listener, peer)
 
-    def _refusal(self, listener: Listener, peer: object) -> bytes | None:
-        settings = self._node.settings
-        if len(self._connections) >= settings.maxclients:
-            return TOO_MANY_CLIENTS
-        if settings.protected_mode and not settings.requirepass and not listener.unix:
-            host = peer[0] if isinstance(peer, tuple) else ""
-            if not (host.startswith(("127.", "::ffff:127.")) or host == "::1"):
-                return PROTECTED_MODE_REFUSAL
-        return None
-
     def _open(self, sock: socket.socket, listener: Listener, peer: object) -> None:
-        settings = self._node.settings
-        if listener.unix:
-            address = local = f"{listener.socket.getsockname()}:0"
-        else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if settings.tcp_keepalive:
-                _keep_alive(sock, settings.tcp_keepalive)
-            address = _shown(peer)
-            local = _shown(sock.getsockname())
+        address, local = prepare(sock, listener, peer, self._node.settings.tcp_keepalive)
         session = self._node.open_session(address, local, unix=listener.unix)
         connection = Connection(sock, session)
         session.transport = connection
@@ -460,25 +386,3 @@ class Reactor:
     def dispose(self) -> None:
         """Let go of what `wake` needs: when neither the persister nor a job is left that may call it."""
         os.close(self._wake_fd)
-
-
-def _send_and_forget(sock: socket.socket, data: bytes) -> None:
-    try:
-        sock.send(data)
-    except OSError as error:
-        log.debug("a refused client could not be told why: %s", error)
-    sock.close()
-
-
-def _keep_alive(sock: socket.socket, seconds: int) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, seconds)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, max(1, seconds // 3))
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
-
-
-def _shown(address: object) -> str:
-    """An address as CLIENT LIST shows it."""
-    assert isinstance(address, tuple)
-    host, port = address[0], address[1]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -51,6 +51,13 @@ class Server:
         """All that the process has printed."""
         return "\n".join(self.lines)
 
+    def wait_printed(self, text: str) -> None:
+        """Wait until the process has printed `text`."""
+        deadline = time.monotonic() + START_SECONDS
+        while text not in self.output:
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.01)
+
     def wait_ready(self) -> Server:
         """Wait until it takes connections; fail with its output when it ends instead."""
         assert self._ready.wait(START_SECONDS), self.output
