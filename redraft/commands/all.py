@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from redraft.commands import (
+    blocking,
     expiry,
     hashes,
     internal,
     keys,
+    lists,
     objects,
     sets,
     sorted_set_algebra,
@@ -18,10 +20,12 @@ from redraft.commands import (
 from redraft.commands.table import TABLE
 
 FAMILIES = (
+    blocking,
     expiry,
     hashes,
     internal,
     keys,
+    lists,
     objects,
     sets,
     sorted_set_algebra,

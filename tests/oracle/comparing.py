@@ -139,6 +139,7 @@ CONTENTS: dict[bytes, tuple[tuple[bytes, ...], Callable[[Typed], Typed]]] = {
     b"string": ((b"GET",), lambda reply: reply),
     b"hash": ((b"HGETALL",), unordered_pairs),
     b"set": ((b"SMEMBERS",), unordered),
+    b"list": ((b"LRANGE", b"0", b"-1"), lambda reply: reply),
     b"zset": ((b"ZRANGE", b"0", b"-1", b"WITHSCORES"), lambda reply: reply),
 }
 """By type: how to read a whole value, and what may differ in it."""
