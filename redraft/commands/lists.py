@@ -22,7 +22,6 @@ _RANK_ZERO = (
     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from "
     "the end of the list"
 )
-_RANK_OUT_OF_RANGE = f"ERR value is out of range, value must between {-INT64_MAX} and {INT64_MAX}"
 _COUNT_NEGATIVE = "ERR COUNT can't be negative"
 _MAXLEN_NEGATIVE = "ERR MAXLEN can't be negative"
 
@@ -219,7 +218,7 @@ def rpoplpush(context: Context, argv: list[bytes]) -> Any:
     summary="Remove elements that are equal to one",
 )  # fmt: skip
 def lrem(context: Context, argv: list[bytes]) -> Any:
-    count = parse.integer_in(argv[2], -INT64_MAX, INT64_MAX, errors.NOT_AN_INTEGER)
+    count = parse.integer(argv[2])
     held = context.collection(argv[1], List)
     if held is None or held.position(argv[3]) < 0:
         return 0
@@ -329,8 +328,6 @@ def lpos(context: Context, argv: list[bytes]) -> Any:
             rank = parse.integer(argv[at + 1])
             if rank == 0:
                 raise CommandError(_RANK_ZERO)
-            if rank < -INT64_MAX:
-                raise CommandError(_RANK_OUT_OF_RANGE)
         elif option == b"count":
             count = parse.integer_in(argv[at + 1], 0, INT64_MAX, _COUNT_NEGATIVE)
         else:
