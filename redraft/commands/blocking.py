@@ -76,7 +76,7 @@ def _move(context: Context, argv: list[bytes], *, from_left: bool, to_left: bool
 
 
 @_list(
-    "BLMOVE", 6, "write denyoom noscript blocking", since="6.2.0", keys=(1, 2, 1), access="RW access delete",
+    "BLMOVE", 6, "write denyoom noscript blocking", since="6.2.0", keys=(1, 2, 1), access="RW access delete; RW insert",
     summary="Move an element from one list to another, or wait for one",
 )  # fmt: skip
 def blmove(context: Context, argv: list[bytes]) -> Any:
@@ -84,7 +84,7 @@ def blmove(context: Context, argv: list[bytes]) -> Any:
 
 
 @_list(
-    "BRPOPLPUSH", 4, "write denyoom noscript blocking", since="2.2.0", keys=(1, 2, 1), access="RW access delete",
+    "BRPOPLPUSH", 4, "write denyoom noscript blocking", since="2.2.0", keys=(1, 2, 1), access="RW access delete; RW insert",
     summary="Move a list's last element to the head of another, or wait for one",
 )  # fmt: skip
 def brpoplpush(context: Context, argv: list[bytes]) -> Any:

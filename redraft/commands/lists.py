@@ -198,7 +198,7 @@ def lmpop(context: Context, argv: list[bytes]) -> Any:
 
 
 @_list(
-    "LMOVE", 5, "write denyoom", since="6.2.0", keys=(1, 2, 1), access="RW access delete",
+    "LMOVE", 5, "write denyoom", since="6.2.0", keys=(1, 2, 1), access="RW access delete; RW insert",
     summary="Move an element from an end of one list to an end of another",
 )  # fmt: skip
 def lmove(context: Context, argv: list[bytes]) -> Any:
@@ -206,7 +206,7 @@ def lmove(context: Context, argv: list[bytes]) -> Any:
 
 
 @_list(
-    "RPOPLPUSH", 3, "write denyoom", since="1.2.0", keys=(1, 2, 1), access="RW access delete",
+    "RPOPLPUSH", 3, "write denyoom", since="1.2.0", keys=(1, 2, 1), access="RW access delete; RW insert",
     summary="Move a list's last element to the head of another",
 )  # fmt: skip
 def rpoplpush(context: Context, argv: list[bytes]) -> Any:
