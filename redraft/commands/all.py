@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from redraft.commands import (
+    bitfields,
+    bits,
     blocking,
     expiry,
     hashes,
@@ -20,6 +22,8 @@ from redraft.commands import (
 from redraft.commands.table import TABLE
 
 FAMILIES = (
+    bitfields,
+    bits,
     blocking,
     expiry,
     hashes,

@@ -194,7 +194,7 @@ def append(context: Context, argv: list[bytes]) -> Any:
         context.db.put(key, tail)
         return len(tail)
     _check_length(len(value) + len(tail))
-    buffer = _buffer(context, key, value)
+    buffer = own_buffer(context, key, value)
     buffer += tail
     return len(buffer)
 
@@ -247,7 +247,7 @@ def setrange(context: Context, argv: list[bytes]) -> Any:
     if value is None:
         context.db.put(key, bytearray(offset) + part)
         return end
-    buffer = _buffer(context, key, value)
+    buffer = own_buffer(context, key, value)
     if len(buffer) < offset:
         buffer.extend(bytes(offset - len(buffer)))
     buffer[offset:end] = part
@@ -259,7 +259,7 @@ def _check_length(size: int) -> None:
         raise CommandError(errors.STRING_TOO_LONG)
 
 
-def _buffer(context: Context, key: bytes, value: StringValue) -> bytearray:
+def own_buffer(context: Context, key: bytes, value: StringValue) -> bytearray:
     """The key's string, to be changed in place."""
     if isinstance(value, bytearray):
         context.db.mutable(key, context.now_ms)
