@@ -84,8 +84,8 @@ def blmove(context: Context, argv: list[bytes]) -> Any:
 
 
 @_list(
-    "BRPOPLPUSH", 4, "write denyoom noscript blocking", since="2.2.0", keys=(1, 2, 1), access="RW access delete; RW insert",
-    summary="Move a list's last element to the head of another, or wait for one",
+    "BRPOPLPUSH", 4, "write denyoom noscript blocking", since="2.2.0", keys=(1, 2, 1),
+    access="RW access delete; RW insert", summary="Move a list's last element to the head of another, or wait for one",
 )  # fmt: skip
 def brpoplpush(context: Context, argv: list[bytes]) -> Any:
     return _move(context, argv, from_left=False, to_left=True)

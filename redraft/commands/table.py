@@ -132,7 +132,8 @@ class Command:
         if "write" in self.flags:
             self.kind = Kind.DATA_WRITE
         elif "readonly" in self.flags:
-            self.kind = Kind.DATA_READ
+            # PFCOUNT: Redis calls it a read, though it keeps the count that it made in the value.
+            self.kind = Kind.DATA_WRITE if self.key_access.startswith("RW") else Kind.DATA_READ
         else:
             self.kind = Kind.SESSION
         self.denies_oom = "denyoom" in self.flags
@@ -332,6 +333,19 @@ class NumkeysFinder:
             raise CommandError("ERR Invalid arguments specified for command")
         found = list(range(position + 1, position + 1 + count))
         return found if self.first is None else [self.first, *found]
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordFinder:
+    """A key finder: one key at `argv[1]`, and one behind the last of some keywords, looked for from `start` on."""
+
+    keywords: tuple[bytes, ...]
+    """In upper case."""
+    start: int
+
+    def __call__(self, argv: list[bytes]) -> list[int]:
+        stored = [at + 1 for at in range(self.start, len(argv) - 1) if argv[at].upper() in self.keywords]
+        return [1, *stored[-1:]]
 
 
 def numkeys_at(position: int, first: int | None = None) -> NumkeysFinder:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from redraft.errors import CommandError
-from redraft.resp.reply import OK, BigNumber, Map, NilArray, Pairs, Push, SetReply, Status, Verbatim
+from redraft.resp.reply import OK, BigNumber, DoubleText, Map, NilArray, Pairs, Push, SetReply, Status, Verbatim
 
 ENCODED_OK = b"+OK\r\n"
 _NULL = (b"", b"", b"$-1\r\n", b"_\r\n")
@@ -116,6 +116,10 @@ def _float(out: list[bytes], value: float, protocol: int) -> None:
     out.append(b",%b\r\n" % text if protocol == 3 else b"$%d\r\n%b\r\n" % (len(text), text))
 
 
+def _double_text(out: list[bytes], value: DoubleText, protocol: int) -> None:
+    out.append(b",%b\r\n" % value.text if protocol == 3 else b"$%d\r\n%b\r\n" % (len(value.text), value.text))
+
+
 def _map(out: list[bytes], value: Map, protocol: int) -> None:
     out.append(b"%%%d\r\n" % len(value) if protocol == 3 else b"*%d\r\n" % (2 * len(value)))
     for key, item in value:
@@ -164,6 +168,7 @@ _ENCODERS: dict[type, Callable[[list[bytes], Any, int], None]] = {
     NilArray: _nil_array,
     bool: _bool,
     float: _float,
+    DoubleText: _double_text,
     Map: _map,
     Pairs: _pairs,
     SetReply: _set,

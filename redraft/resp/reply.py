@@ -11,6 +11,7 @@
 | `CommandError` | error | error |
 | `bool` | integer | boolean |
 | `float` | bulk string | double |
+| `DoubleText` | bulk string | double |
 | `Map` | flat array | map |
 | `SetReply` | array | set |
 | `Pairs` | flat array | array of arrays of two |
@@ -79,6 +80,15 @@ class Verbatim:
 
     def __init__(self, form: str, text: bytes) -> None:
         self.form = form
+        self.text = text
+
+
+class DoubleText:
+    """A double in digits of the command's choice."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: bytes) -> None:
         self.text = text
 
 

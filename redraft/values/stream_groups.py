@@ -2,11 +2,11 @@
 
 Theory: Redis has a radix tree of pending entries for the group and one for each consumer, both in order of ids. Here
 the group has a dict of them, which a flush copies at C speed, and the order of their ids beside it; a consumer has only
-the ids of its own ones. Who a pending entry belongs to is the entry's own business, so the lists of the consumers follow
-from the dict and are not stored.
+the ids of its own ones. Who a pending entry belongs to is the entry's own business, so the lists of the consumers
+follow from the dict and are not stored.
 
-Invariants (`check`): `order` has exactly the ids of `pending`; a consumer's list has exactly the ids of the entries that
-name it; every consumer that an entry names is known.
+Invariants (`check`): `order` has exactly the ids of `pending`; a consumer's list has exactly the ids of the entries
+that name it; every consumer that an entry names is known.
 """
 
 from __future__ import annotations
@@ -78,7 +78,11 @@ class Group:
             return 0
         for number in owned:
             del self.pending[number]
-        self.order = SortedList(self.pending if len(owned) > len(self.pending) else self.order - owned)
+        if len(owned) > len(self.pending):
+            self.order = SortedList(self.pending)
+        else:
+            for number in owned:
+                self.order.remove(number)
         return len(owned)
 
     # Pending entries.

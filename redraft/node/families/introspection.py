@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from redraft.commands import errors
-from redraft.commands.table import Command, NumkeysFinder, command, container
+from redraft.commands.table import Command, KeywordFinder, NumkeysFinder, command, container
 from redraft.errors import CommandError
 from redraft.keyspace import glob
 from redraft.node.context import SessionContext
@@ -51,6 +51,10 @@ def _key_index(position: int | None) -> list[Any]:
     return [(b"type", b"index"), (b"spec", Map([(b"index", position)]))]
 
 
+def _key_keyword(keyword: bytes, start: int) -> list[Any]:
+    return [(b"type", b"keyword"), (b"spec", Map([(b"keyword", keyword), (b"startfrom", start)]))]
+
+
 def _key_range(last: int, step: int) -> list[Any]:
     return [(b"type", b"range"), (b"spec", Map([(b"lastkey", last), (b"keystep", step), (b"limit", 0)]))]
 
@@ -65,6 +69,9 @@ def _key_specs(declared: Command) -> list[Any]:
             before = finder.first is not None and number == 0
             search = _key_index(finder.first if before else finder.position)
             find = _key_range(0, 1) if before else _KEYS_COUNTED
+        elif isinstance(finder, KeywordFinder):
+            search = _key_keyword(finder.keywords[number - 1], finder.start) if number else _key_index(1)
+            find = _key_range(0, 1)
         elif finder is not None:
             search, find = [(b"type", b"unknown"), (b"spec", Map())], [(b"type", b"unknown"), (b"spec", Map())]
         else:
