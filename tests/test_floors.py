@@ -17,7 +17,7 @@ FLOORS = {
         "__init__", "errors", "ids", "clock", "settings", "options", "inert_options", "option_kinds", "config_file",
         "integers",
     ],
-    1: ["raft", "values", "resp", "slots"],
+    1: ["raft", "values", "rdb", "resp", "slots"],
     2: ["storage", "keyspace"],
     3: ["commands"],
     4: ["shard", "cluster"],
@@ -37,6 +37,7 @@ ONLY_IN = {
     "select": {"server"},
     "threading": {"server"},
     "hiredis": {"resp", "shard"},
+    "anycrc": {"rdb"},
 }
 """Libraries, and the only packages that may import them. Packages that are sans-IO know none of the first five."""
 
