@@ -54,16 +54,17 @@ def unknown_command(argv: list[bytes]) -> CommandError:
     for arg in argv[1:]:
         if len(shown) >= 128:
             break
-        shown += f"'{_printable(arg, 128 - len(shown))}' "
-    return CommandError(f"ERR unknown command '{_printable(argv[0], 128)}', with args beginning with: {shown}")
+        shown += f"'{printable(arg, 128 - len(shown))}' "
+    return CommandError(f"ERR unknown command '{printable(argv[0], 128)}', with args beginning with: {shown}")
 
 
 def unknown_subcommand(argv: list[bytes]) -> CommandError:
     """A sub-command that its container does not have."""
     container = argv[0].decode("latin-1").upper()
-    return CommandError(f"ERR unknown subcommand '{_printable(argv[1], 128)}'. Try {container} HELP.")
+    return CommandError(f"ERR unknown subcommand '{printable(argv[1], 128)}'. Try {container} HELP.")
 
 
-def _printable(data: bytes, limit: int) -> str:
+def printable(data: bytes, limit: int) -> str:
+    """A client's word as an error text shows it: what stands before a zero byte, up to a limit of bytes."""
     # Latin-1 carries every byte through to the encoder, which maps it back.
     return data[:limit].split(b"\0", 1)[0].decode("latin-1")

@@ -83,6 +83,8 @@ def test_flags_and_categories_are_redis_s(declared: Command) -> None:
 @pytest.mark.parametrize("declared", EVERY, ids=names(EVERY))
 def test_a_kind_follows_from_the_flags(declared: Command) -> None:
     expected = {"write": Kind.DATA_WRITE, "readonly": Kind.DATA_READ}
+    if declared.name == "pfcount":  # keeps its result in the value
+        expected["readonly"] = Kind.DATA_WRITE
     assert declared.kind == next((kind for flag, kind in expected.items() if flag in declared.flags), Kind.SESSION)
     assert declared.denies_oom == ("denyoom" in declared.flags)
     assert not declared.denies_oom or declared.kind is Kind.DATA_WRITE
@@ -103,7 +105,7 @@ def test_every_key_lies_within_the_fewest_arguments_and_is_told_with_its_use(dec
     first_words = [access.split()[0] for access in declared.key_access.split(";")]
     assert set(first_words) <= {"RO", "RW", "OW", "RM"}
     if declared.kind is Kind.DATA_READ:
-        assert first_words == ["RO"]
+        assert set(first_words) == {"RO"}
 
 
 def test_a_write_to_keys_is_known_by_them_and_others_are_listed_here() -> None:
@@ -298,6 +300,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, Status):
         return value.text
     if isinstance(value, Map):
+        if not value:
+            return []  # as it comes from Redis in RESP2
         return {key: plain(element) for key, element in value}
     if isinstance(value, list):
         if value and all(isinstance(element, Status) for element in value):
