@@ -342,6 +342,8 @@ class KeywordFinder:
     keywords: tuple[bytes, ...]
     """In upper case."""
     start: int
+    anywhere: bool = False
+    """Whether COMMAND can only say that there are other keys."""
 
     def __call__(self, argv: list[bytes]) -> list[int]:
         stored = [at + 1 for at in range(self.start, len(argv) - 1) if argv[at].upper() in self.keywords]

@@ -69,7 +69,7 @@ def _key_specs(declared: Command) -> list[Any]:
             before = finder.first is not None and number == 0
             search = _key_index(finder.first if before else finder.position)
             find = _key_range(0, 1) if before else _KEYS_COUNTED
-        elif isinstance(finder, KeywordFinder):
+        elif isinstance(finder, KeywordFinder) and not (finder.anywhere and number):
             search = _key_keyword(finder.keywords[number - 1], finder.start) if number else _key_index(1)
             find = _key_range(0, 1)
         elif finder is not None:
