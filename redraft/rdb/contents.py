@@ -8,7 +8,7 @@ An entry's id in a stream is one integer, milliseconds << 64 | sequence.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 
@@ -51,4 +51,57 @@ class SortedSetContent:
     compact: bool = False
 
 
-Content: TypeAlias = StringContent | ListContent | SetContent | HashContent | SortedSetContent
+@dataclass(frozen=True, slots=True)
+class StreamNode:
+    """A run of entries of a stream."""
+
+    first: int
+    """The id that the node began with, also when that entry is gone."""
+    last: int
+    """The highest id that was ever in it."""
+    deleted: int
+    """Entries that were deleted one by one."""
+    names: tuple[bytes, ...]
+    """The fields of the entry that the node began with."""
+    entries: list[tuple[int, tuple[bytes, ...]]]
+    """Those that are there, at least one, with ascending ids: field, value, field, value …"""
+    size_bytes: int = field(default=0, compare=False)
+    """What the node took in the payload; of no meaning to the writer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamPending:
+    """An entry that was delivered to a consumer and not yet acknowledged."""
+
+    number: int
+    """Its id; it need not be in the stream any more."""
+    consumer: bytes
+    delivered_ms: int
+    deliveries: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamGroup:
+    """A consumer group."""
+
+    name: bytes
+    last_id: int
+    entries_read: int | None
+    seen_ms: dict[bytes, int]
+    """The consumers: when each was heard of last."""
+    pending: list[StreamPending]
+    """In order of ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamContent:
+    """A stream; it may be empty."""
+
+    nodes: list[StreamNode]
+    last_id: int
+    max_deleted_id: int
+    entries_added: int
+    groups: list[StreamGroup]
+
+
+Content: TypeAlias = StringContent | ListContent | SetContent | HashContent | SortedSetContent | StreamContent

@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Callable
 
-from redraft.rdb import intset, listpack, types, ziplist, zipmap
+from redraft.rdb import intset, listpack, stream, types, ziplist, zipmap
 from redraft.rdb.contents import Content, HashContent, ListContent, SetContent, SortedSetContent, StringContent
 from redraft.rdb.errors import PayloadError
 from redraft.rdb.reader import Reader
@@ -177,7 +177,9 @@ _READERS: dict[int, Callable[[Reader], Content]] = {
     types.ZSET_ZIPLIST: _sorted_set_packed(ziplist.read),
     types.HASH_ZIPLIST: _hash_packed(ziplist.read),
     types.LIST_QUICKLIST: _list_quicklist,
+    types.STREAM_LISTPACKS: stream.read_uncounted,
     types.HASH_LISTPACK: _hash_packed(listpack.read),
     types.ZSET_LISTPACK: _sorted_set_packed(listpack.read),
     types.LIST_QUICKLIST_2: _list_quicklist_2,
+    types.STREAM_LISTPACKS_2: stream.read,
 }

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import struct
 
-from redraft.rdb import intset, listpack, types
-from redraft.rdb.contents import Content, HashContent, ListContent, SetContent, SortedSetContent, StringContent
+from redraft.rdb import intset, listpack, stream, types
+from redraft.rdb.contents import (
+    Content,
+    HashContent,
+    ListContent,
+    SetContent,
+    SortedSetContent,
+    StreamContent,
+    StringContent,
+)
 from redraft.rdb.writer import length, string
 
 NODE_BYTES = 8192
@@ -29,6 +37,8 @@ def encode(content: Content) -> bytes:
             return _hash(fields, values, compact)
         case SortedSetContent(pairs, compact):
             return _sorted_set(pairs, compact)
+        case StreamContent():
+            return bytes((types.STREAM_LISTPACKS_2,)) + stream.write(content)
 
 
 def _list(elements: list[bytes]) -> bytes:
