@@ -64,6 +64,14 @@ def unknown_subcommand(argv: list[bytes]) -> CommandError:
     return CommandError(f"ERR unknown subcommand '{printable(argv[1], 128)}'. Try {container} HELP.")
 
 
+def subcommand_syntax(argv: list[bytes]) -> CommandError:
+    """Arguments that a sub-command does not take, where its container says so (addReplySubcommandSyntaxError)."""
+    container = argv[0].decode("latin-1").upper()
+    return CommandError(
+        f"ERR unknown subcommand or wrong number of arguments for '{printable(argv[1], 128)}'. Try {container} HELP."
+    )
+
+
 def printable(data: bytes, limit: int) -> str:
     """A client's word as an error text shows it: what stands before a zero byte, up to a limit of bytes."""
     # Latin-1 carries every byte through to the encoder, which maps it back.

@@ -12,6 +12,7 @@ from redraft.commands.table import command, container
 from redraft.errors import CommandError
 from redraft.integers import parse_int64
 from redraft.values import string
+from redraft.values.thresholds import THRESHOLDS
 from redraft.values.value import AnyValue
 
 SHARED_INTEGERS = 10_000
@@ -20,10 +21,14 @@ INT_MAX = 2**31 - 1
 KEY_OVERHEAD_BYTES = 50
 """What the map and the order of keys take for each key, besides the two objects."""
 
-_NO_LFU = (
-    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between"
-    " policies at runtime LRU and LFU data will take some time to adjust."
+FREQUENCY_OF_A_NEW_KEY = 5
+"""LFU_INIT_VAL: uses of keys are not counted, so every key is as good as new."""
+
+_WHEN_SWITCHING = (
+    "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 )
+_NO_LFU = f"ERR An LFU maxmemory policy is not selected, access frequency not tracked. {_WHEN_SWITCHING}"
+_NO_LRU = f"ERR An LFU maxmemory policy is selected, idle time not tracked. {_WHEN_SWITCHING}"
 
 _about_key = partial(
     command, arity=3, flags="readonly", group="generic", keys=(2, 2, 1), access="RO", acl="keyspace",
@@ -64,14 +69,25 @@ def object_refcount(context: Context, argv: list[bytes]) -> Any:
 
 @_about_key("OBJECT IDLETIME", since="2.2.3", summary="0 for every key that exists: times of access are not kept")
 def object_idletime(context: Context, argv: list[bytes]) -> Any:
-    return 0 if context.exists(argv[2]) else None
+    if not context.exists(argv[2]):
+        return None
+    if _counts_uses():
+        raise CommandError(_NO_LRU)
+    return 0
 
 
-@_about_key("OBJECT FREQ", since="4.0.0", summary="An error for every key: frequencies of access are not kept")
+@_about_key("OBJECT FREQ", since="4.0.0", summary="5 for every key, under an LFU policy: uses of keys are not counted")
 def object_freq(context: Context, argv: list[bytes]) -> Any:
-    if context.exists(argv[2]):
+    if not context.exists(argv[2]):
+        return None
+    if not _counts_uses():
         raise CommandError(_NO_LFU)
-    return None
+    return FREQUENCY_OF_A_NEW_KEY
+
+
+def _counts_uses() -> bool:
+    """Whether Redis would count uses of keys, rather than keep the time of the last one."""
+    return THRESHOLDS.maxmemory_policy.endswith("-lfu")
 
 
 def memory_bytes(key: bytes, value: AnyValue) -> int:

@@ -1,4 +1,5 @@
 """Up to which size Redis would hold a collection in its compact form: what OBJECT ENCODING answers, and nothing else.
+And the policy of eviction: by which Redis would know how often a key is used, or since when it is not.
 
 The node sets the attributes from its configuration. Nothing that is stored or replicated depends on them.
 """
@@ -19,6 +20,7 @@ class Thresholds:
         self.hll_sparse_max_bytes = 3000
         self.stream_node_max_bytes = 4096
         self.stream_node_max_entries = 100
+        self.maxmemory_policy = "noeviction"
 
 
 THRESHOLDS = Thresholds()

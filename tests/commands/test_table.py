@@ -112,7 +112,7 @@ def test_a_write_to_keys_is_known_by_them_and_others_are_listed_here() -> None:
     """Routing and WATCH look at key positions; a write without any concerns whole databases."""
     keyless = {each.name for each in EVERY if each.kind is Kind.DATA_WRITE and each not in WITH_KEYS}
     internal = {"redraft|reap", "redraft|databases", "redraft|waiter", "redraft|unblock"}
-    assert keyless == {"flushall", "flushdb", "swapdb", *internal}
+    assert keyless == {"flushall", "flushdb", "swapdb", "function|delete", "function|flush", *internal}
 
 
 @pytest.mark.parametrize("declared", EVERY, ids=names(EVERY))

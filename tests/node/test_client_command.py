@@ -367,3 +367,37 @@ def test_errors_are_not_raised_by_describing_a_client_in_any_state(world: World,
     block(world, world.connect())
     assert {line["flags"] for line in listed(other)} >= {"N", "c", "b"}
     assert not isinstance(other("CLIENT LIST"), CommandError)
+
+
+CACHING_ALONE = (
+    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+)
+NO_TRACKING = "ERR Client-side caching is not supported: this server sends no invalidation messages"
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("CLIENT TRACKING ON", NO_TRACKING),
+        ("CLIENT TRACKING on BCAST PREFIX a PREFIX b NOLOOP", NO_TRACKING),
+        ("CLIENT TRACKING maybe", "ERR syntax error"),
+        ("CLIENT TRACKING ON colour", "ERR syntax error"),
+        ("CLIENT TRACKING ON PREFIX", "ERR syntax error"),
+        ("CLIENT TRACKING ON PREFIX a", "ERR PREFIX option requires BCAST mode to be enabled"),
+        ("CLIENT TRACKING ON BCAST OPTIN", "ERR OPTIN and OPTOUT are not compatible with BCAST"),
+        ("CLIENT TRACKING ON OPTIN OPTOUT", "ERR You can't specify both OPTIN mode and OPTOUT mode"),
+        ("CLIENT TRACKING OFF REDIRECT x", "ERR value is not an integer or out of range"),
+        ("CLIENT TRACKING OFF REDIRECT 999", "ERR The client ID you want redirect to does not exist"),
+        ("CLIENT CACHING yes", CACHING_ALONE),
+        ("CLIENT CACHING what", CACHING_ALONE),
+    ],
+)
+def test_client_side_caching_is_refused_in_plain_words(client: Client, line: str, text: str) -> None:
+    assert client(line) == ReplyError(text)
+
+
+def test_tracking_may_be_turned_off_and_redirects_to_one_client(client: Client) -> None:
+    assert client("CLIENT TRACKING OFF") == client("CLIENT TRACKING off PREFIX a NOLOOP") == b"OK"
+    assert client(f"CLIENT TRACKING OFF REDIRECT {client.id}") == b"OK"
+    twice = client(f"CLIENT TRACKING ON REDIRECT {client.id} REDIRECT {client.id}")
+    assert twice == ReplyError("ERR A client can only redirect to a single other client")

@@ -98,3 +98,15 @@ def test_a_file_that_cannot_be_written_is_told_and_the_node_goes_on(tmp_path: Pa
     client = world.connect()
     assert str(client("CONFIG REWRITE")).startswith("ERR Rewriting config file")
     assert client("PING") == b"PONG"
+
+
+def test_object_answers_by_the_policy_of_eviction(client: Client) -> None:
+    client("SET key 1")
+    assert str(client("OBJECT FREQ key")).startswith("ERR An LFU maxmemory policy is not selected")
+    assert client("OBJECT IDLETIME key") == 0
+    client("CONFIG SET maxmemory-policy volatile-lfu")
+    assert client("OBJECT FREQ key") == 5
+    assert str(client("OBJECT IDLETIME key")).startswith("ERR An LFU maxmemory policy is selected, idle time not")
+    assert client("OBJECT FREQ none") is client("OBJECT IDLETIME none") is None
+    client("CONFIG SET maxmemory-policy noeviction")
+    assert client("OBJECT IDLETIME key") == 0

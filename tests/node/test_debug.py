@@ -175,3 +175,52 @@ def test_error_answers_the_given_error(client: Client) -> None:
 def test_stringmatch_len_matches_a_run_of_a(client: Client) -> None:
     assert client("DEBUG STRINGMATCH-LEN 1000 a*a*a*b") == 0
     assert client("DEBUG STRINGMATCH-LEN 1000 a*") == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "JMAP", "CHANGE-REPL-ID", "QUICKLIST-PACKED-THRESHOLD 0", "QUICKLIST-PACKED-THRESHOLD 100b",
+        "QUICKLIST-PACKED-THRESHOLD 1gb", "REPLYBUFFER PEAK-RESET-TIME never", "replybuffer resizing 0",
+        "SET-ACTIVE-EXPIRE 1",
+    ],
+)  # fmt: skip
+def test_what_changes_nothing_here_is_accepted(client: Client, line: str) -> None:
+    client("RPUSH list a b")
+    assert client(f"DEBUG {line}") == b"OK"
+    assert client("LRANGE list 0 -1") == [b"a", b"b"]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (
+            "QUICKLIST-PACKED-THRESHOLD 4gb",
+            "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+        ),
+        ("QUICKLIST-PACKED-THRESHOLD x", "ERR argument must be a memory value bigger than 1 and smaller than 4gb"),
+        (
+            "REPLYBUFFER colour red",
+            "ERR unknown subcommand or wrong number of arguments for 'REPLYBUFFER'. Try DEBUG HELP.",
+        ),
+        ("HTSTATS 16", "ERR Out of range database"),
+        ("HTSTATS x", "ERR value is not an integer or out of range"),
+        ("LISTPACK none", "ERR no such key"),
+        ("LISTPACK list", "ERR Not a listpack encoded object."),
+    ],
+)
+def test_what_is_refused_is_refused_in_the_words_of_redis(client: Client, line: str, text: str) -> None:
+    client("RPUSH list a")
+    assert client(f"DEBUG {line}") == ReplyError(text)
+
+
+def test_listpack_tells_what_a_small_hash_is(client: Client) -> None:
+    client("HSET hash field value")
+    assert client("DEBUG LISTPACK hash") == b"Listpack structure printed on stdout"
+
+
+def test_htstats_counts_keys_and_times_to_live(client: Client) -> None:
+    client.pipeline("SET a 1", "SET b 1 EX 100", "SELECT 1", "SET c 1")
+    text = client("DEBUG HTSTATS 0")
+    assert text == b"[Dictionary HT]\n number of elements: 2\n[Expires HT]\n number of elements: 1\n"
+    assert b"number of elements: 1\n[Expires" in client("DEBUG HTSTATS 1")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redraft.commands.all import TABLE
 from redraft.node.families import (
+    acl,
     client,
     config,
     connection,
@@ -11,10 +12,13 @@ from redraft.node.families import (
     info,
     introspection,
     observation,
+    scripting,
     server,
     transactions,
 )
 
-FAMILIES = (client, config, connection, debug, info, introspection, observation, server, transactions)
+FAMILIES = (
+    acl, client, config, connection, debug, info, introspection, observation, scripting, server, transactions,
+)  # fmt: skip
 
 __all__ = ["FAMILIES", "TABLE"]

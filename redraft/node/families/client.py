@@ -19,6 +19,8 @@ CLIENT_TYPES = (b"normal", b"master", b"replica", b"slave", b"pubsub")
 CLIENT_TYPE_NORMAL = b"normal"
 PAUSE_KIND = "pause"
 
+_NO_TRACKING = "ERR Client-side caching is not supported: this server sends no invalidation messages"
+
 _anyone = partial(command, flags="noscript loading stale", group="connection", acl="connection")
 _admin = partial(command, flags="admin noscript loading stale", group="connection", acl="connection")
 
@@ -260,6 +262,45 @@ def client_getredir(context: SessionContext, argv: list[bytes]) -> Any:
 @_anyone("CLIENT TRACKINGINFO", 2, since="6.2.0", summary="Tell about client-side caching: it is off")
 def client_trackinginfo(context: SessionContext, argv: list[bytes]) -> Any:
     return Map([(b"flags", [b"off"]), (b"redirect", -1), (b"prefixes", [])])
+
+
+@_anyone("CLIENT TRACKING", -3, since="6.0.0", summary="Turn client-side caching off; it cannot be turned on")
+def client_tracking(context: SessionContext, argv: list[bytes]) -> Any:
+    found: set[bytes] = set()
+    position = 3
+    while position < len(argv):
+        option = argv[position].lower()
+        has_value = position + 1 < len(argv)
+        if option == b"redirect" and has_value:
+            if option in found:
+                raise CommandError("ERR A client can only redirect to a single other client")
+            if parse.integer(argv[position + 1]) not in context.node.sessions:
+                raise CommandError("ERR The client ID you want redirect to does not exist")
+            position += 1
+        elif option == b"prefix" and has_value:
+            position += 1
+        elif option not in (b"bcast", b"optin", b"optout", b"noloop"):
+            raise CommandError(errors.SYNTAX)
+        found.add(option)
+        position += 1
+    if argv[2].lower() == b"off":
+        return OK
+    if argv[2].lower() != b"on":
+        raise CommandError(errors.SYNTAX)
+    if b"prefix" in found and b"bcast" not in found:
+        raise CommandError("ERR PREFIX option requires BCAST mode to be enabled")
+    if b"bcast" in found and found & {b"optin", b"optout"}:
+        raise CommandError("ERR OPTIN and OPTOUT are not compatible with BCAST")
+    if found >= {b"optin", b"optout"}:
+        raise CommandError("ERR You can't specify both OPTIN mode and OPTOUT mode")
+    raise CommandError(_NO_TRACKING)
+
+
+@_anyone("CLIENT CACHING", 3, since="6.0.0", summary="An error: there is no client-side caching to be chosen for")
+def client_caching(context: SessionContext, argv: list[bytes]) -> Any:
+    raise CommandError(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+    )
 
 
 @_admin("CLIENT UNBLOCK", -3, since="5.0.0", summary="End another connection's blocking command")

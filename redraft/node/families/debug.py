@@ -10,6 +10,7 @@ import logging
 from functools import partial
 from typing import Any
 
+from redraft import option_kinds
 from redraft.commands import errors, objects, parse
 from redraft.commands.table import command, container
 from redraft.errors import CommandError
@@ -23,6 +24,8 @@ from redraft.values import codec
 log = logging.getLogger("redraft.node")
 
 LONGEST_SLEEP_S = 86_400.0
+LARGEST_PACKED_BYTES = (1 << 32) - (1 << 20)
+"""Redis's bound of `quicklist-packed-threshold`."""
 
 _sub = partial(command, flags="admin noscript loading stale", group="server", since="1.0.0")
 _blocking = partial(command, flags="admin noscript loading stale no_multi", group="server", since="1.0.0")
@@ -127,6 +130,54 @@ def _record(database: Database, key: bytes) -> bytes:
     assert value is not None
     plain = bytes(value) if isinstance(value, bytearray) else value
     return codec.encode(plain, database.deadline(key))
+
+
+@_sub("DEBUG LISTPACK", 3, summary="Tell whether Redis would hold a key's value in a listpack")
+def listpack(context: SessionContext, argv: list[bytes]) -> Any:
+    value = context.node.shard.keyspace.databases[context.session.database].get(argv[2], context.node.now_ms)
+    if value is None:
+        raise CommandError(errors.NO_SUCH_KEY)
+    if objects.encoding(value) != b"listpack":
+        raise CommandError("ERR Not a listpack encoded object.")
+    return Status(b"Listpack structure printed on stdout")
+
+
+@_sub("DEBUG HTSTATS", -3, summary="Count the keys of a database, and those with a time to live")
+def htstats(context: SessionContext, argv: list[bytes]) -> Any:
+    keyspace = context.node.shard.keyspace
+    number = parse.integer(argv[2])
+    if not 0 <= number < keyspace.limit:
+        raise CommandError("ERR Out of range database")
+    database = keyspace.databases[number]
+    text = (
+        f"[Dictionary HT]\n number of elements: {len(database)}\n"
+        f"[Expires HT]\n number of elements: {len(database.deadlines)}\n"
+    )
+    return Verbatim("txt", text.encode())
+
+
+# What would change something inside Redis that is not there: accepted, since suites set it and then test what they see.
+
+
+@_sub("DEBUG JMAP", 2, summary="Nothing: there is no map of memory to be written")
+@_sub("DEBUG CHANGE-REPL-ID", 2, summary="Nothing: a node's history is told by its log, not by an id")
+def accept(context: SessionContext, argv: list[bytes]) -> Any:
+    return OK
+
+
+@_sub("DEBUG QUICKLIST-PACKED-THRESHOLD", 3, summary="Nothing: lists have no packed nodes")
+def quicklist_packed_threshold(context: SessionContext, argv: list[bytes]) -> Any:
+    size = option_kinds.parse_memory(argv[2].decode("latin-1"))
+    if size is None or size > LARGEST_PACKED_BYTES:
+        raise CommandError("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+    return OK
+
+
+@_sub("DEBUG REPLYBUFFER", 4, summary="Nothing: replies have no buffer of a fixed size")
+def replybuffer(context: SessionContext, argv: list[bytes]) -> Any:
+    if argv[2].lower() not in (b"peak-reset-time", b"resizing"):
+        raise errors.subcommand_syntax(argv)
+    return OK
 
 
 @_sub("DEBUG STRINGMATCH-LEN", 4, summary="Match a string of `a` of the given length against a pattern")

@@ -102,6 +102,13 @@ def _all(context: SessionContext) -> Iterator[Command]:
             yield declared
 
 
+def public_commands(context: SessionContext) -> Iterator[Command]:
+    """Every command that clients may know of, and the sub-commands of each behind it."""
+    for declared in _all(context):
+        yield declared
+        yield from declared.subcommands.values()
+
+
 def command_(context: SessionContext, argv: list[bytes]) -> Any:
     """COMMAND without a sub-command."""
     return [describe(declared) for declared in _all(context)]
@@ -152,7 +159,7 @@ def _docs(declared: Command) -> Map:
 
 @_sub("COMMAND LIST", -2, since="7.0.0", summary="List the names of commands", tips=_UNORDERED)
 def list_(context: SessionContext, argv: list[bytes]) -> Any:
-    every = [each for declared in _all(context) for each in (declared, *declared.subcommands.values())]
+    every = list(public_commands(context))
     if len(argv) == 2:
         return [declared.name.encode() for declared in every]
     if len(argv) != 5 or argv[2].lower() != b"filterby":

@@ -5,9 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from redraft.commands import parse
+from redraft.commands import errors, parse
 from redraft.commands.table import command, container
-from redraft.errors import CommandError
 from redraft.node.context import SessionContext
 from redraft.resp.reply import OK, Verbatim
 
@@ -30,9 +29,7 @@ container("SLOWLOG", -2, group="server", since="2.2.12", summary="The slowest co
 def slowlog_get(context: SessionContext, argv: list[bytes]) -> Any:
     count = SLOWLOG_DEFAULT_COUNT if len(argv) == 2 else parse.integer_in(argv[2], -1, (1 << 31) - 1, _BAD_COUNT)
     if len(argv) > 3:
-        raise CommandError(
-            f"ERR unknown subcommand or wrong number of arguments for '{argv[1].decode('latin-1')}'. Try SLOWLOG HELP."
-        )
+        raise errors.subcommand_syntax(argv)
     entries = list(context.node.observer.slowlog.entries)
     return [
         [entry.id, entry.time_s, entry.duration_us, entry.argv, entry.client_address, entry.client_name]

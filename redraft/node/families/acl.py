@@ -1,0 +1,78 @@
+"""ACL: what may be asked about the only user there is, `default`, and the categories of commands (Redis: acl.c).
+
+The user may do everything; whether a password is wanted of it is the option `requirepass`. What makes or changes users,
+or keeps a log of what was refused to them, is not offered: there is nothing to change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from typing import Any
+
+from redraft.commands import errors
+from redraft.commands.table import REDIS_CATEGORIES, command, container
+from redraft.errors import CommandError
+from redraft.node.context import SessionContext
+from redraft.node.families.introspection import public_commands
+from redraft.resp.reply import Map, SetReply
+
+DEFAULT_USER = b"default"
+_COMMANDS, _KEYS, _CHANNELS = b"+@all", b"~*", b"&*"
+
+_anyone = partial(command, flags="noscript loading stale", group="server", since="6.0.0")
+_admin = partial(command, flags="admin noscript loading stale", group="server", since="6.0.0")
+_PER_USER = "O(N) where N is the number of users: one."
+
+container("ACL", -2, group="server", since="6.0.0", summary="Who may do what", help_since="6.0.0")
+
+
+def _passwords(context: SessionContext) -> list[bytes]:
+    """The default user's passwords, by their SHA-256 as Redis shows them."""
+    required = context.node.settings.requirepass
+    return [hashlib.sha256(required).hexdigest().encode()] if required else []
+
+
+@_anyone("ACL WHOAMI", 2, summary="Tell the name of the connection's user")
+def whoami(context: SessionContext, argv: list[bytes]) -> Any:
+    return context.session.user
+
+
+@_anyone("ACL CAT", -2, summary="List the categories of commands, or the commands of one", complexity="O(1)")
+def cat(context: SessionContext, argv: list[bytes]) -> Any:
+    if len(argv) > 3:
+        raise errors.subcommand_syntax(argv)
+    if len(argv) == 2:
+        return [category.encode() for category in REDIS_CATEGORIES]
+    wanted = argv[2].lower().decode("latin-1")
+    if wanted not in REDIS_CATEGORIES:
+        raise CommandError(f"ERR Unknown category '{errors.printable(argv[2], 128)}'")
+    return [each.name.encode() for each in public_commands(context) if wanted in each.acl_categories()]
+
+
+@_admin("ACL USERS", 2, summary="List the names of users", complexity=_PER_USER)
+def users(context: SessionContext, argv: list[bytes]) -> Any:
+    return [DEFAULT_USER]
+
+
+@_admin("ACL LIST", 2, summary="List users and their rules, as a file would have them", complexity=_PER_USER)
+def list_(context: SessionContext, argv: list[bytes]) -> Any:
+    proof = [b"#" + password for password in _passwords(context)] or [b"nopass"]
+    return [b" ".join([b"user", DEFAULT_USER, b"on", *proof, _KEYS, _CHANNELS, _COMMANDS])]
+
+
+@_admin("ACL GETUSER", 3, summary="Tell the rules of a user", complexity="O(1)")
+def getuser(context: SessionContext, argv: list[bytes]) -> Any:
+    if argv[2] != DEFAULT_USER:
+        return None
+    passwords = _passwords(context)
+    return Map(
+        [
+            (b"flags", SetReply([b"on"] if passwords else [b"on", b"nopass"])),
+            (b"passwords", passwords),
+            (b"commands", _COMMANDS),
+            (b"keys", _KEYS),
+            (b"channels", _CHANNELS),
+            (b"selectors", []),
+        ]
+    )
