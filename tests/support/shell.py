@@ -20,7 +20,7 @@ from redraft.commands.context import Context
 from redraft.commands.table import Kind
 from redraft.errors import CommandError
 from redraft.keyspace.keyspace import Keyspace
-from redraft.resp.reply import NIL_ARRAY, Status
+from redraft.resp.reply import NIL_ARRAY, DoubleText, Status
 from redraft.values import codec
 
 NOW_MS = 1_700_000_000_000
@@ -230,4 +230,5 @@ def assert_immutable(reply: Any) -> None:
         for element in reply:
             assert_immutable(element)
     else:
-        assert reply is None or type(reply) in (bytes, int, Status, CommandError), f"{reply!r} in a reply"
+        scalars = (bytes, int, float, Status, CommandError, DoubleText)
+        assert reply is None or reply is NIL_ARRAY or type(reply) in scalars, f"{reply!r} in a reply"
