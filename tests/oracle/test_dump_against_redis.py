@@ -1,0 +1,181 @@
+"""Values that move between redraft and a real redis-server by DUMP and RESTORE: they arrive as what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oracle.commands import Command
+from oracle.comparing import CONTENTS, TypedConnection, connect, same_examples
+from redraft.rdb import payload
+from redraft.rdb.contents import Content, HashContent, ListContent, SetContent, SortedSetContent, StringContent
+from redraft.rdb.encode import encode
+from support.payloads import elder_bodies, packed_string, small_contents
+from support.processes import RedisServer, ReplyError, Server
+
+pytestmark = pytest.mark.redis_server
+
+OK = ("+", b"OK")
+BAD_DATA = ReplyError("ERR Bad data format")
+
+
+def _row(count: int, size: int = 1) -> list[bytes]:
+    return [b"%0*d" % (size, number) if size > 6 else b"%d" % number for number in range(count)]
+
+
+def _pairs(left: Sequence[bytes], right: Sequence[bytes]) -> list[bytes]:
+    return [part for pair in zip(left, right, strict=True) for part in pair]
+
+
+LONG = b"x" * 20_000
+CASES: dict[str, list[tuple[bytes, ...]]] = {
+    "a string longer than any length of one byte": [(b"SET", b"k", b"ab" * 40_000)],
+    "a string that does not pack": [(b"SET", b"k", bytes(range(256)) * 3)],
+    "a string changed in place": [(b"SET", b"k", b"1"), (b"APPEND", b"k", b"2")],
+    "a number of 64 bits": [(b"SET", b"k", b"-9223372036854775808")],
+    "a list of many nodes": [(b"RPUSH", b"k", *_row(20_000))],
+    "a list of long elements": [(b"RPUSH", b"k", LONG, b"", LONG * 5, b"a", LONG)],
+    "a list of numbers of all sizes": [(b"RPUSH", b"k", *(b"%d" % (s * 3**n) for n in range(39) for s in (1, -1)))],
+    "an intset of 2 bytes": [(b"SADD", b"k", *_row(512))],
+    "an intset of 8 bytes": [(b"SADD", b"k", b"-9223372036854775808", b"9223372036854775807", b"0")],
+    "a set too large for an intset": [(b"SADD", b"k", *_row(513))],
+    "a set that was large": [(b"SADD", b"k", *_row(513)), (b"SREM", b"k", b"1", b"2")],
+    "a set of strings": [(b"SADD", b"k", *_row(1000, 40))],
+    "a hash as large as a listpack takes": [(b"HSET", b"k", *_pairs(_row(512, 64), _row(512, 64)))],
+    "a hash too large for a listpack": [(b"HSET", b"k", *_pairs(_row(513), _row(513)))],
+    "a hash too long for a listpack": [(b"HSET", b"k", b"f", b"v" * 65)],
+    "a hash that was large": [(b"HSET", b"k", *_pairs(_row(513), _row(513))), (b"HDEL", b"k", b"1", b"2")],
+    "a sorted set as large as a listpack takes": [(b"ZADD", b"k", *_pairs(_row(128), _row(128, 64)))],
+    "a sorted set too large for a listpack": [(b"ZADD", b"k", *_pairs(_row(129), _row(129)))],
+    "a sorted set of equal scores": [(b"ZADD", b"k", *_pairs([b"0.1"] * 300, _row(300)))],
+    "a sorted set of odd scores": [
+        (b"ZADD", b"k", *_pairs([b"inf", b"-inf", b"1e-320", b"1e300", b"9007199254740993", b"-0.5"], _row(6)))
+    ],
+}
+"""How to make a value at `k`."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all: every test empties it."""
+    one = Server(tmp_path_factory.mktemp("redraft")).wait_ready()
+    yield one
+    one.kill()
+
+
+def what_is_at(connection: TypedConnection, key: bytes) -> tuple[Any, ...]:
+    """A key's type, encoding and contents."""
+    kind = connection("TYPE", key)[1]
+    words, allow = CONTENTS[kind]
+    return kind, connection("OBJECT", "ENCODING", key), allow(connection(words[0], key, *words[1:]))
+
+
+@contextmanager
+def both(server: Server, redis_server: RedisServer) -> Iterator[tuple[TypedConnection, TypedConnection]]:
+    """Connections to two servers that were emptied."""
+    ours, theirs = connect(server.port, 2), connect(redis_server.port, 2)
+    try:
+        yield ours, theirs
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def assert_values_move(ours: TypedConnection, theirs: TypedConnection, commands: Sequence[Command]) -> None:
+    """Make a key in both, and in each a twin of the other's: all four are the same."""
+    for command in commands:
+        assert not isinstance(ours(*command), ReplyError)
+        assert not isinstance(theirs(*command), ReplyError)
+    assert theirs("RESTORE", "twin", 0, ours("DUMP", "k")) == OK
+    assert ours("RESTORE", "twin", 0, theirs("DUMP", "k")) == OK
+    expected = what_is_at(theirs, b"twin")
+    assert what_is_at(ours, b"twin") == expected
+    assert expected[::2] == what_is_at(ours, b"k")[::2] == what_is_at(theirs, b"k")[::2]
+    # What came here from Redis goes back to it.
+    assert theirs("RESTORE", "again", 0, ours("DUMP", "twin")) == OK
+    assert what_is_at(theirs, b"again") == expected
+
+
+@pytest.mark.parametrize("commands", CASES.values(), ids=list(CASES))
+def test_a_value_moves_both_ways(server: Server, redis_server: RedisServer, commands: list[Command]) -> None:
+    with both(server, redis_server) as (ours, theirs):
+        assert_values_move(ours, theirs, commands)
+
+
+def making(content: Content) -> Command:
+    """The command that makes a value of these contents."""
+    match content:
+        case StringContent(data):
+            return b"SET", b"k", data
+        case ListContent(elements):
+            return b"RPUSH", b"k", *elements
+        case SetContent(members):
+            return b"SADD", b"k", *members
+        case HashContent(fields, values):
+            return b"HSET", b"k", *_pairs(fields, values)
+        case SortedSetContent(pairs):
+            return b"ZADD", b"k", *_pairs([repr(score).encode() for score, _ in pairs], [member for _, member in pairs])
+    raise AssertionError(content)
+
+
+@given(content=small_contents)
+@same_examples
+def test_any_value_moves_both_ways(server: Server, redis_server: RedisServer, content: Content) -> None:
+    with both(server, redis_server) as (ours, theirs):
+        assert_values_move(ours, theirs, [making(content)])
+
+
+@given(content=small_contents, packed=st.booleans())
+@same_examples
+def test_payloads_in_elder_encodings_are_read_alike(
+    server: Server, redis_server: RedisServer, content: Content, packed: bool
+) -> None:
+    bodies = [encode(content), *(elder_bodies(content, packed_string) if packed else elder_bodies(content))]
+    with both(server, redis_server) as (ours, theirs):
+        for number, body in enumerate(bodies):
+            sealed = payload.seal(body)
+            assert ours("RESTORE", number, 0, sealed) == theirs("RESTORE", number, 0, sealed) == OK
+            mine, real = what_is_at(ours, b"%d" % number), what_is_at(theirs, b"%d" % number)
+            assert mine[::2] == real[::2]
+
+
+# Damage.
+
+
+@pytest.fixture(scope="module")
+def careful_redis(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[RedisServer]:
+    """A redis-server that looks at all that it restores."""
+    real = RedisServer(tmp_path_factory.mktemp("careful"), "--sanitize-dump-payload", "yes")
+    yield real
+    real.stop()
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    """A value of which one byte or two are others."""
+    content = draw(small_contents)
+    body = bytearray(draw(st.sampled_from([encode(content), *elder_bodies(content)])))
+    for _ in range(draw(st.integers(1, 2))):
+        body[draw(st.integers(0, len(body) - 1))] = draw(st.integers(0, 255))
+    return bytes(body)
+
+
+@given(bodies=st.lists(damaged(), min_size=5, max_size=10))
+@settings(same_examples, max_examples=150)
+def test_what_is_taken_in_spite_of_damage_is_taken_by_redis_as_well(
+    server: Server, careful_redis: RedisServer, bodies: list[bytes]
+) -> None:
+    with both(server, careful_redis) as (ours, theirs):
+        for body in bodies:
+            sealed = payload.seal(body)
+            mine, real = ours("RESTORE", "k", 0, sealed, "REPLACE"), theirs("RESTORE", "k", 0, sealed, "REPLACE")
+            assert mine in (OK, BAD_DATA)
+            assert real in (OK, BAD_DATA)
+            if mine == OK:
+                assert real == OK, body
+                assert what_is_at(ours, b"k")[::2] == what_is_at(theirs, b"k")[::2], body
