@@ -117,12 +117,8 @@ def pfmerge(context: Context, argv: list[bytes]) -> Any:
     held = values[0]
     value = bytearray(held) if held is not None else hyperloglog.empty()
     if any(each is not None and each[4] == hyperloglog.DENSE for each in values):
-        hyperloglog.replace_registers(value, merged)
-    else:
-        present = _registers(value)
-        for register, rank in enumerate(merged):
-            if rank > present[register]:
-                hyperloglog.raise_register(value, register, rank)
+        hyperloglog.make_dense(value)
+    hyperloglog.raise_all(value, merged)
     hyperloglog.forget_count(value)
     context.db.put(key, value)
     return OK

@@ -173,7 +173,7 @@ def _either(first: StringValue, second: StringValue) -> bytes:
 def raise_register(value: bytearray, register: int, rank: int) -> bool:
     """Make a register at least `rank`; whether it was less. The cached count stays. Raises CorruptedError."""
     if value[4] == SPARSE:
-        raised = _raise_sparse(value, register, rank) if rank <= SPARSE_MAX_RANK else None
+        raised = _raise_sparse(value, register, rank, _Start()) if rank <= SPARSE_MAX_RANK else None
         if raised is not None:
             return raised
         make_dense(value)
@@ -198,9 +198,35 @@ def _raise_dense(value: bytearray, register: int, rank: int) -> bool:
     return True
 
 
-def _raise_sparse(value: bytearray, register: int, rank: int) -> bool | None:
+def raise_all(value: bytearray, ranks: bytes) -> None:
+    """Make the registers `ranks`, none of which is less than it was: as if they were raised one by one, in order.
+    Raises CorruptedError."""
+    if value[4] == DENSE or max(ranks) > SPARSE_MAX_RANK:
+        replace_registers(value, ranks)
+        return
+    start = _Start()
+    for register, (old, rank) in enumerate(zip(registers(value), ranks, strict=True)):
+        if rank > old and _raise_sparse(value, register, rank, start) is None:
+            replace_registers(value, ranks)
+            return
+
+
+class _Start:
+    """Where the search for a register begins: at an opcode shortly before the one that was found last."""
+
+    __slots__ = ("before", "first", "position")
+
+    def __init__(self) -> None:
+        self.position = HEADER_BYTES
+        self.before = HEADER_BYTES
+        """The position of the opcode before it; its own, if there is none."""
+        self.first = 0
+        """The first register that it covers."""
+
+
+def _raise_sparse(value: bytearray, register: int, rank: int, start: _Start) -> bool | None:
     """As `raise_register`; None, and nothing done, where the value has to become dense."""
-    position, before, first = _locate(value, register)
+    position, before, first = _locate(value, register, start)
     opcode = value[position]
     size = 1
     of_rest = 0
@@ -237,25 +263,28 @@ def _run(rank: int, length: int) -> bytes:
     return (0x4000 | length - 1).to_bytes(2, "big") if length > 64 else bytes((length - 1,))
 
 
-def _locate(value: bytearray, register: int) -> tuple[int, int, int]:
+def _locate(value: bytearray, register: int, near: _Start) -> tuple[int, int, int]:
     """The position of the opcode that covers a register, that of the opcode before it (its own, if there is none), and
-    the first register that it covers. Raises CorruptedError."""
-    first = 0
-    for match in _RUNS.finditer(value, HEADER_BYTES):
+    the first register that it covers. Moves `near` to one or two opcodes before it. Raises CorruptedError."""
+    first, before = near.first, near.before
+    for match in _RUNS.finditer(value, near.position):
         start, end = match.span(1)
         spans = match[1].translate(_SPANS)
         covered = sum(spans)
         if register < first + covered:
-            place, first = _place(spans, first, covered, register)
-            position = start + place
-            before = position - 1 if place else max(start - 2, HEADER_BYTES)
-            return position, before, first
-        first += covered
-        if match[2]:
-            span = _span(match[2])
-            if register < first + span:
-                return end, (end - 1 if end > start else max(end - 2, HEADER_BYTES)), first
-            first += span
+            place, reached = _place(spans, first, covered, register)
+        elif match[2] and register < first + covered + _span(match[2]):
+            place, reached = len(spans), first + covered
+        else:
+            first += covered + (_span(match[2]) if match[2] else 0)
+            before = end
+            continue
+        position = start + place
+        if place < 2:
+            near.position, near.before, near.first = start, before, first
+        else:
+            near.position, near.before, near.first = position - 1, position - 2, reached - spans[place - 1]
+        return position, position - 1 if place else before, reached
     raise CorruptedError
 
 

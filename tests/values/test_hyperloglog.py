@@ -37,6 +37,41 @@ def test_both_forms_hold_the_highest_rank_of_each_register(raised: list[tuple[in
     assert [hyperloglog.dense_rank(value, register) for register in range(300)] == list(expected[:300])
 
 
+@given(places | sparse_places, places | sparse_places, st.booleans())
+def test_raising_all_registers_is_raising_one_after_the_other(
+    first: list[tuple[int, int]], second: list[tuple[int, int]], dense: bool
+) -> None:
+    value = hyperloglog.empty()
+    if dense:
+        hyperloglog.make_dense(value)
+    for register, rank in first:
+        hyperloglog.raise_register(value, register, rank)
+    at_once = bytearray(value)
+    for register, rank in sorted(second):
+        hyperloglog.raise_register(value, register, rank)
+    one_by_one = bytearray(at_once)
+    wanted = bytearray(hyperloglog.registers(value))
+    for register, rank in enumerate(wanted):
+        if rank:
+            hyperloglog.raise_register(one_by_one, register, rank)
+    hyperloglog.raise_all(at_once, bytes(wanted))
+    assert at_once == one_by_one
+
+
+def test_many_registers_are_raised_as_one_after_the_other_up_to_the_longest_sparse_value() -> None:
+    rng = random.Random(5)
+    for count in (500, 1200, 1600, 1900):
+        ranks = bytearray(REGISTERS)
+        for register in rng.sample(range(REGISTERS), count):
+            ranks[register] = rng.choice((1, 1, 2, 3))
+        at_once, one_by_one = hyperloglog.empty(), hyperloglog.empty()
+        hyperloglog.raise_all(at_once, bytes(ranks))
+        for register in range(REGISTERS):
+            if ranks[register]:
+                hyperloglog.raise_register(one_by_one, register, ranks[register])
+        assert at_once == one_by_one
+
+
 @given(st.binary(max_size=30), places)
 def test_damaged_opcodes_are_known_by_the_registers_that_they_cover(
     opcodes: bytes, raised: list[tuple[int, int]]
