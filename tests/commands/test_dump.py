@@ -5,9 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 
+from redraft.commands.context import Context
+from redraft.commands.dump_contents import content_of, value_of
 from redraft.rdb import payload
+from redraft.rdb.decode import decode
+from redraft.rdb.encode import encode
+from redraft.rdb.errors import PayloadError
 from redraft.resp.reply import OK
+from redraft.values import codec
+from redraft.values.stream import Stream
+from redraft.values.stream_groups import Group, Pending
+from redraft.values.stream_node import MAX_ID
+from support.payloads import contents, damaged_bodies
 from support.shell import NOW_MS, AnyShell, Shell
 
 WRONG_SEAL = "ERR DUMP payload version or checksum are wrong"
@@ -170,3 +181,60 @@ def test_a_value_that_is_not_well_keeps_the_old_one(shell: Shell) -> None:
     assert shell.error("RESTORE", "k", 0, payload.seal(b"\x01"), "REPLACE") == BAD_DATA
     assert shell("GET", "k") == b"old"
     assert shell("PTTL", "k") == 100
+
+
+# What was restored is a value like any other.
+
+
+@given(damaged_bodies() | contents.map(encode))
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_restored_keeps_its_invariants_and_is_the_same_from_disk(body: bytes) -> None:
+    try:
+        value: Any = value_of(decode(body))
+    except PayloadError:
+        return
+    dumped = encode(content_of(value))
+    if not isinstance(value, bytes):
+        value.check()
+    read, _ = codec.decode(codec.encode(value, None))
+    assert encode(content_of(read)) == dumped
+    assert encode(content_of(value_of(decode(dumped)))) == dumped
+
+
+def test_a_stream_comes_back_with_its_groups(shell: Shell) -> None:
+    stream = Stream()
+    for number in range(1, 250):
+        stream.append(number << 64, (b"f", b"%d" % number))
+    for number in (1, 100, 101, 249):
+        stream.delete(number << 64)
+    group = stream.groups[b"g"] = Group(7 << 64, 7)
+    group.see(b"consumer", NOW_MS)
+    group.see(b"another", NOW_MS + 1)
+    group.assign(9 << 64, Pending(b"consumer", NOW_MS, 3))
+    shell.context.db.replace(b"k", stream)
+    assert shell("RESTORE", "twin", 0, shell("DUMP", "k")) == OK
+    twin = shell.context.get(b"twin")
+    assert isinstance(twin, Stream)
+    twin.check()
+    assert list(twin.walk(0, MAX_ID)) == list(stream.walk(0, MAX_ID))
+    assert (twin.last_id, twin.max_deleted_id, twin.entries_added) == (249 << 64, 249 << 64, 249)
+    assert [(node.first, node.last, node.deleted) for node in twin.nodes] == [
+        (node.first, node.last, node.deleted) for node in stream.nodes
+    ]
+    read = twin.groups[b"g"]
+    assert (read.last_id, read.entries_read, read.pending) == (7 << 64, 7, group.pending)
+    assert read.seen_ms == group.seen_ms
+
+
+def test_a_restored_value_wakes_who_waits_for_it(shell: Shell) -> None:
+    signalled: list[bytes] = []
+
+    class Listening(Context):
+        def signal(self, key: bytes) -> None:
+            signalled.append(key)
+
+    shell.context = Listening(shell.keyspace)
+    shell("RPUSH", "k", "a")
+    signalled.clear()
+    shell("RESTORE", "twin", 0, shell("DUMP", "k"))
+    assert signalled == [b"twin"]

@@ -15,7 +15,7 @@ from oracle.comparing import CONTENTS, TypedConnection, connect, same_examples
 from redraft.rdb import payload, types
 from redraft.rdb.contents import Content, HashContent, ListContent, SetContent, SortedSetContent, StringContent
 from redraft.rdb.encode import encode
-from support.payloads import contents, elder_bodies, packed_string, small_contents, stream_contents
+from support.payloads import damaged_bodies, elder_bodies, packed_string, small_contents, stream_contents
 from support.processes import RedisServer, ReplyError, Server
 
 pytestmark = pytest.mark.redis_server
@@ -229,17 +229,7 @@ def test_any_stream_that_both_read_is_the_same(server: Server, careful_redis: Re
 # Damage.
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A value of which one byte or two are others."""
-    content = draw(contents)
-    body = bytearray(draw(st.sampled_from([encode(content), *elder_bodies(content)])))
-    for _ in range(draw(st.integers(1, 2))):
-        body[draw(st.integers(0, len(body) - 1))] = draw(st.integers(0, 255))
-    return bytes(body)
-
-
-@given(bodies=st.lists(damaged(), min_size=5, max_size=10))
+@given(bodies=st.lists(damaged_bodies(), min_size=5, max_size=10))
 @settings(same_examples, max_examples=150)
 def test_what_is_taken_in_spite_of_damage_is_taken_by_redis_as_well(
     server: Server, careful_redis: RedisServer, bodies: list[bytes]

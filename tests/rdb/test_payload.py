@@ -25,7 +25,7 @@ from redraft.rdb.contents import (
 from redraft.rdb.decode import decode
 from redraft.rdb.encode import NODE_BYTES, encode
 from redraft.rdb.errors import PayloadError, SealError
-from support.payloads import contents, elder_bodies, packed_string, small_contents, ziplist, zipmap
+from support.payloads import contents, damaged_bodies, elder_bodies, packed_string, small_contents, ziplist, zipmap
 
 examples = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -209,32 +209,6 @@ def test_what_follows_a_whole_value_is_let_pass() -> None:
 # Damage under a good seal.
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A value of which some bytes were changed, lost, doubled or put in."""
-    content = draw(contents)
-    body = bytearray(
-        draw(st.sampled_from([encode(content), *elder_bodies(content), *elder_bodies(content, packed_string)]))
-    )
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, max(0, len(body) - 1)))
-        size = draw(st.integers(1, 8))
-        match draw(st.integers(0, 4)):
-            case 0:
-                body[at : at + 1] = draw(
-                    st.sampled_from([b"\x00", b"\xff", b"\x80", b"\x81", b"\xc3", b"\x7f", b"\xfe"])
-                )
-            case 1:
-                del body[at : at + size]
-            case 2:
-                body[at:at] = body[at : at + size]
-            case 3:
-                body[at:at] = draw(st.binary(max_size=9))
-            case _:
-                body[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
-    return bytes(body)
-
-
 def read_or_refuse(body: bytes) -> None:
     """Assert that a body is refused, or read as something that can be written and read again."""
     try:
@@ -244,7 +218,7 @@ def read_or_refuse(body: bytes) -> None:
     assert decode(encode(content)) == content
 
 
-@given(damaged())
+@given(damaged_bodies())
 @settings(examples, max_examples=1500)
 def test_damage_is_refused_or_reads_as_a_value(body: bytes) -> None:
     read_or_refuse(body)

@@ -21,6 +21,7 @@ from redraft.rdb.contents import (
     StreamPending,
     StringContent,
 )
+from redraft.rdb.encode import encode
 
 # What redraft never writes.
 
@@ -262,3 +263,32 @@ small_contents: st.SearchStrategy[Content] = st.one_of(
 )
 """All but streams."""
 contents: st.SearchStrategy[Content] = st.one_of(small_contents, stream_contents())
+
+
+# Damage.
+
+
+@st.composite
+def damaged_bodies(draw: st.DrawFn) -> bytes:
+    """A value, without a seal, of which some bytes were changed, lost, doubled or put in."""
+    content = draw(contents)
+    body = bytearray(
+        draw(st.sampled_from([encode(content), *elder_bodies(content), *elder_bodies(content, packed_string)]))
+    )
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, max(0, len(body) - 1)))
+        size = draw(st.integers(1, 8))
+        match draw(st.integers(0, 4)):
+            case 0:
+                body[at : at + 1] = draw(
+                    st.sampled_from([b"\x00", b"\xff", b"\x80", b"\x81", b"\xc3", b"\x7f", b"\xfe"])
+                )
+            case 1:
+                del body[at : at + size]
+            case 2:
+                body[at:at] = body[at : at + size]
+            case 3:
+                body[at:at] = draw(st.binary(max_size=9))
+            case _:
+                body[at : at + 1] = draw(st.binary(min_size=1, max_size=1))
+    return bytes(body)
