@@ -39,6 +39,9 @@ _INTEGER_TEXT_MAX = 20
 _SMALL = [b"%d" % number for number in range(128)]
 _SHORT = [(bytes((0x80 | size,)), bytes((size + 1,))) for size in range(64)]
 """Head and tail of a short string, by its length."""
+_NARROW = [bytes((number, 1)) for number in range(128)]
+_NARROW += [bytes((0xC0 | number >> 8 & 0x1F, number & 0xFF, 2)) for number in (*range(128, 4096), *range(-4096, 0))]
+"""Integers of 7 and of 13 bits; negative ones are found from the end."""
 
 
 def read(data: bytes) -> list[bytes]:
@@ -110,11 +113,9 @@ def element(data: bytes) -> bytes:
 
 def integer(number: int) -> bytes:
     """A 64-bit integer as it stands in a listpack."""
-    if 0 <= number < 128:
-        return bytes((number, 1))
+    if -4096 <= number < 4096:
+        return _NARROW[number]
     bits = (number if number >= 0 else ~number).bit_length() + 1
-    if bits <= 13:
-        return bytes((0xC0 | number >> 8 & 0x1F, number & 0xFF, 2))
     for head, width in _INTEGER_BYTES.items():
         if bits <= 8 * width:
             return bytes((head,)) + number.to_bytes(width, "little", signed=True) + bytes((width + 1,))

@@ -23,6 +23,8 @@ from redraft.rdb.errors import PayloadError
 DELETED = 1
 SAME_FIELDS = 2
 
+_SMALL = {b"%d" % number: number for number in range(4096)}
+"""Nearly all numbers of a node."""
 _MASK64 = (1 << 64) - 1
 _DAMAGED = "a stream's node has other entries than it tells"
 
@@ -113,7 +115,11 @@ def _sum(first: int, milliseconds: int, sequence: int) -> int:
 
 
 def _number(cells: list[bytes], at: int) -> int:
-    number = parse_int64(cells[at]) if at < len(cells) else None
+    if at >= len(cells):
+        raise PayloadError("a stream's node ends early")
+    number = _SMALL.get(cells[at])
+    if number is None:
+        number = parse_int64(cells[at])
     if number is None:
         raise PayloadError("a stream's node has no number where one must be")
     return number
