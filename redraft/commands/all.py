@@ -22,6 +22,9 @@ from redraft.commands import (
     sorted_set_pops,
     sorted_set_ranges,
     sorted_sets,
+    stream_groups,
+    stream_info,
+    streams,
     strings,
 )
 from redraft.commands.table import TABLE
@@ -46,6 +49,9 @@ FAMILIES = (
     sorted_set_pops,
     sorted_set_ranges,
     sorted_sets,
+    stream_groups,
+    stream_info,
+    streams,
     strings,
 )
 

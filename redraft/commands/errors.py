@@ -72,6 +72,12 @@ def subcommand_syntax(argv: list[bytes]) -> CommandError:
     )
 
 
+def wrong_subcommand(argv: list[bytes]) -> CommandError:
+    """Arguments that a sub-command does not have (networking.c, addReplySubcommandSyntaxError)."""
+    container, sub = argv[0].decode("latin-1").upper(), printable(argv[1], 128)
+    return CommandError(f"ERR unknown subcommand or wrong number of arguments for '{sub}'. Try {container} HELP.")
+
+
 def printable(data: bytes, limit: int) -> str:
     """A client's word as an error text shows it: what stands before a zero byte, up to a limit of bytes."""
     # Latin-1 carries every byte through to the encoder, which maps it back.

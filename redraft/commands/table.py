@@ -350,6 +350,19 @@ class KeywordFinder:
         return [1, *stored[-1:]]
 
 
+@dataclass(frozen=True, slots=True)
+class StreamsFinder:
+    """A key finder: STREAMS, looked for from `start` on, and behind it keys and as many ids."""
+
+    start: int
+
+    def __call__(self, argv: list[bytes]) -> list[int]:
+        for at in range(self.start, len(argv)):
+            if argv[at].lower() == b"streams":
+                return list(range(at + 1, at + 1 + (len(argv) - at - 1) // 2))
+        raise CommandError("ERR Invalid arguments specified for command")
+
+
 def numkeys_at(position: int, first: int | None = None) -> NumkeysFinder:
     """A key finder for commands with a count of keys at `argv[position]` and the keys after it (`first` names one
     key before them, e.g. the destination of ZUNIONSTORE)."""

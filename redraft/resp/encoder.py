@@ -11,7 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 from redraft.errors import CommandError
-from redraft.resp.reply import OK, BigNumber, DoubleText, Map, NilArray, Pairs, Push, SetReply, Status, Verbatim
+from redraft.resp.reply import (
+    OK,
+    BigNumber,
+    DoubleText,
+    Map,
+    NilArray,
+    PairMap,
+    Pairs,
+    Push,
+    SetReply,
+    Status,
+    Verbatim,
+)
 
 ENCODED_OK = b"+OK\r\n"
 _NULL = (b"", b"", b"$-1\r\n", b"_\r\n")
@@ -134,6 +146,13 @@ def _pairs(out: list[bytes], value: Pairs, protocol: int) -> None:
         _sequence(out, b"*", [item for pair in value for item in pair], protocol)
 
 
+def _pair_map(out: list[bytes], value: PairMap, protocol: int) -> None:
+    if protocol == 3:
+        _map(out, Map(value), protocol)
+    else:
+        _sequence(out, b"*", [list(pair) for pair in value], protocol)
+
+
 def _set(out: list[bytes], value: SetReply, protocol: int) -> None:
     _sequence(out, b"~" if protocol == 3 else b"*", value, protocol)
 
@@ -171,6 +190,7 @@ _ENCODERS: dict[type, Callable[[list[bytes], Any, int], None]] = {
     DoubleText: _double_text,
     Map: _map,
     Pairs: _pairs,
+    PairMap: _pair_map,
     SetReply: _set,
     Push: _push,
     list: _array,

@@ -15,6 +15,7 @@
 | `Map` | flat array | map |
 | `SetReply` | array | set |
 | `Pairs` | flat array | array of arrays of two |
+| `PairMap` | array of arrays of two | map |
 | `Verbatim` | bulk string | verbatim string |
 | `BigNumber` | bulk string | big number |
 | `Push` | array | push |
@@ -57,6 +58,12 @@ class Map(list[tuple[Any, Any]]):
 
 class Pairs(list[tuple[Any, Any]]):
     """Pairs that RESP3 shows nested and RESP2 flat (WITHSCORES, WITHVALUES)."""
+
+    __slots__ = ()
+
+
+class PairMap(list[tuple[Any, Any]]):
+    """Pairs of key and value that RESP2 shows nested (XREAD)."""
 
     __slots__ = ()
 

@@ -147,7 +147,7 @@ class Stream:
                 if part:
                     self._own(gone).remove(0, part)
                     deleted += part
-                    gone += not node.ids[part:]
+                    gone += part == count
             break
         del self.nodes[:gone]
         self.size -= deleted
@@ -249,12 +249,9 @@ class Stream:
     def memory_bytes(self) -> int:
         """Estimated from the first node and the last."""
         ends = self.nodes[:1] + self.nodes[1:][-1:]
-        sampled = sum(
-            sys.getsizeof(fields) + sum(map(sys.getsizeof, fields[1::2])) + 60
-            for node in ends
-            for fields in node.entries
-        )
-        entries = sampled * self.size // max(1, sum(len(node.entries) for node in ends))
+        rows = [fields for node in ends for fields in node.entries]
+        sampled = sum(60 + sys.getsizeof(fields) + sum(map(sys.getsizeof, fields[1::2])) for fields in rows)
+        entries = sampled * self.size // max(1, len(rows))
         return 300 + entries + sum(400 * len(group) + 200 * len(group.seen_ms) for group in self.groups.values())
 
     def check(self) -> None:

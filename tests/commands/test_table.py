@@ -19,6 +19,7 @@ from redraft.commands.table import (
     Command,
     CommandTable,
     Kind,
+    StreamsFinder,
     command,
     container,
     numkeys_at,
@@ -97,6 +98,8 @@ WITH_KEYS = [each for each in EVERY if each.first_key or each.find_keys]
 def test_every_key_lies_within_the_fewest_arguments_and_is_told_with_its_use(declared: Command) -> None:
     argc = abs(declared.arity)
     argv = [b"name", *(b"1" for _ in range(argc - 1))]
+    if isinstance(declared.find_keys, StreamsFinder):
+        argv[-3] = b"STREAMS"
     positions = declared.key_positions(argv)
     assert positions
     assert all(0 < position < argc for position in positions)

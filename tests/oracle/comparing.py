@@ -104,6 +104,11 @@ def unordered_pairs(reply: Typed) -> Typed:
     return reply[0], sorted(zip(reply[1][::2], reply[1][1::2], strict=True))
 
 
+def unordered_deeply(reply: Typed) -> Typed:
+    """Elements in any order, and those of elements too."""
+    return unordered((reply[0], list(map(unordered_deeply, reply[1])))) if _is_aggregate(reply) else reply
+
+
 def only_shape(reply: Typed) -> Typed:
     """Drawn at random: how many, and of what type."""
     if _is_aggregate(reply):
@@ -139,6 +144,7 @@ CONTENTS: dict[bytes, tuple[tuple[bytes, ...], Callable[[Typed], Typed]]] = {
     b"string": ((b"GET",), lambda reply: reply),
     b"hash": ((b"HGETALL",), unordered_pairs),
     b"set": ((b"SMEMBERS",), unordered),
+    b"stream": ((b"XRANGE", b"-", b"+"), lambda reply: reply),
     b"list": ((b"LRANGE", b"0", b"-1"), lambda reply: reply),
     b"zset": ((b"ZRANGE", b"0", b"-1", b"WITHSCORES"), lambda reply: reply),
 }
@@ -164,6 +170,9 @@ def agree(ours_port: int, theirs_port: int, protocol: int, commands: Sequence[Co
     ours, theirs = connect(ours_port, protocol), connect(theirs_port, protocol)
     try:
         compare(ours, theirs, commands, allowances)
+        for connection in (ours, theirs):
+            connection("RESET")
+            connection("HELLO", protocol)
         assert state(ours) == state(theirs)
     finally:
         ours.close()

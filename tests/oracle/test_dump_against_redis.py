@@ -95,9 +95,9 @@ def both(server: Server, redis_server: RedisServer) -> Iterator[tuple[TypedConne
 
 
 def assert_stream_is_kept(ours: TypedConnection, theirs: TypedConnection) -> None:
-    """Of a stream at `k` in both: what redraft has of it comes to Redis as what Redis has."""
+    """Of a stream at `k` in both: both tell the same of it, and what redraft has comes to Redis as what Redis has."""
     assert theirs("RESTORE", "back", 0, ours("DUMP", "k"), "REPLACE") == OK
-    assert all_of_stream(theirs, "back") == all_of_stream(theirs, "k")
+    assert all_of_stream(theirs, "back") == all_of_stream(theirs, "k") == all_of_stream(ours, "k")
 
 
 def all_of_stream(connection: TypedConnection, key: str) -> Any:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from redraft.commands import errors
-from redraft.commands.table import Command, KeywordFinder, NumkeysFinder, command, container
+from redraft.commands.table import Command, KeywordFinder, NumkeysFinder, StreamsFinder, command, container
 from redraft.errors import CommandError
 from redraft.keyspace import glob
 from redraft.node.context import SessionContext
@@ -35,9 +35,9 @@ def describe(declared: Command) -> list[Any]:
         declared.last_key,
         declared.key_step,
         SetReply(_statuses([f"@{category}" for category in declared.acl_categories()])),
-        [tip.encode() for tip in declared.tips],
-        _key_specs(declared),
-        [describe(sub) for sub in declared.subcommands.values()],
+        SetReply([tip.encode() for tip in declared.tips]),
+        SetReply(_key_specs(declared)),
+        SetReply([describe(sub) for sub in declared.subcommands.values()]),
     ]
 
 
@@ -55,8 +55,8 @@ def _key_keyword(keyword: bytes, start: int) -> list[Any]:
     return [(b"type", b"keyword"), (b"spec", Map([(b"keyword", keyword), (b"startfrom", start)]))]
 
 
-def _key_range(last: int, step: int) -> list[Any]:
-    return [(b"type", b"range"), (b"spec", Map([(b"lastkey", last), (b"keystep", step), (b"limit", 0)]))]
+def _key_range(last: int, step: int, limit: int = 0) -> list[Any]:
+    return [(b"type", b"range"), (b"spec", Map([(b"lastkey", last), (b"keystep", step), (b"limit", limit)]))]
 
 
 def _key_specs(declared: Command) -> list[Any]:
@@ -72,6 +72,8 @@ def _key_specs(declared: Command) -> list[Any]:
         elif isinstance(finder, KeywordFinder) and not (finder.anywhere and number):
             search = _key_keyword(finder.keywords[number - 1], finder.start) if number else _key_index(1)
             find = _key_range(0, 1)
+        elif isinstance(finder, StreamsFinder):
+            search, find = _key_keyword(b"STREAMS", finder.start), _key_range(-1, 1, limit=2)
         elif finder is not None:
             search, find = [(b"type", b"unknown"), (b"spec", Map())], [(b"type", b"unknown"), (b"spec", Map())]
         else:
@@ -185,11 +187,27 @@ def getkeys(context: SessionContext, argv: list[bytes]) -> Any:
 @_sub("COMMAND GETKEYSANDFLAGS", -4, since="7.0.0", summary="Tell the keys of a whole command line and their use")
 def getkeysandflags(context: SessionContext, argv: list[bytes]) -> Any:
     declared, words, positions = _keys_of(context, argv)
-    accesses = [access.split() for access in declared.key_access.split(";")]
+    accesses = [access.split() for access in _key_access(declared, words).split(";")]
     return [
         [words[position], SetReply(_statuses(accesses[min(number, len(accesses) - 1)]))]
         for number, position in enumerate(positions)
     ]
+
+
+def _key_access(declared: Command, words: list[bytes]) -> str:
+    """How a whole command line uses its keys: SET and BITFIELD read, write or both (`variable_flags`)."""
+    if "variable_flags" not in declared.key_access:
+        return declared.key_access
+    options = [word.lower() for word in words[2:]]
+    if declared.name == "set":
+        return "RW access update" if b"get" in options[1:] else "OW update"
+    position = 0
+    while position < len(options):
+        taken = {b"get": 3, b"overflow": 2}.get(options[position])
+        if taken is None or position + taken > len(options):
+            return "RW access update"
+        position += taken
+    return "RO access"
 
 
 def _keys_of(context: SessionContext, argv: list[bytes]) -> tuple[Command, list[bytes], list[int]]:

@@ -1,0 +1,164 @@
+"""Random stream commands: explicit ids that are close together, at both ends of what there is, and malformed; trims,
+deletions and groups on the same few streams."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from oracle.commands import Command, extended, with_options, words
+
+KEYS = [b"s1", b"s1", b"s2", b"text", b"none"]
+IDS = [b"1-1", b"1-2", b"1", b"2-0", b"3-5", b"5", b"7-7", b"9-1", b"10"]
+ODD_IDS = [
+    b"0-0",
+    b"0",
+    b"0-1",
+    b"-",
+    b"+",
+    b"$",
+    b"*",
+    b">",
+    b"x",
+    b"",
+    b"1-",
+    b"-1",
+    b"1-x",
+    b"18446744073709551615-18446744073709551615",
+    b"18446744073709551616",
+    b"1-*",
+    b"4-*",
+    b"1-1-1",
+    b"(2",
+    b"(",
+    b"(1-1",
+    b"(0-0",
+    b"+5",
+    b"1 ",
+    b"(-",
+    b"(+",
+]
+COUNTS = [b"0", b"1", b"2", b"3", b"-1", b"100", b"x"]
+GROUPS = [b"g1", b"g1", b"g2"]
+CONSUMERS = [b"c1", b"c2", b"c3"]
+
+key = st.sampled_from(KEYS)
+near = st.sampled_from(IDS)
+number = near | near | st.sampled_from(ODD_IDS)
+new = (
+    near
+    | near
+    | st.sampled_from([b"11-*", b"1-*", b"12-1", b"13", b"14-9", b"20-*"])
+    | st.sampled_from(ODD_IDS).filter(lambda word: word != b"*")
+)
+field = st.sampled_from([b"f", b"g", b"", b"12", b"-100000", b"x" * 100])
+count = st.sampled_from(COUNTS)
+group = st.sampled_from(GROUPS)
+consumer = st.sampled_from(CONSUMERS)
+idle = st.sampled_from([b"0", b"0", b"0", b"1000000", b"-5", b"x"])
+trims = st.one_of(
+    words("MAXLEN", count),
+    words("MAXLEN", st.just(b"~"), count),
+    words("MAXLEN", st.just(b"="), count),
+    words("MINID", number),
+    words("MINID", st.just(b"~"), number),
+    words("MINID", st.just(b"="), near),
+)
+limit = words("LIMIT", count)
+
+
+def joined(*parts: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
+    """Parts of a command, one after the other."""
+    return st.tuples(*parts).map(lambda found: sum(found, ()))
+
+
+block = words("BLOCK", st.sampled_from([b"1", b"2", b"x", b"-1"]))
+reading = (words("COUNT", count), words("NOACK"), block)
+one_stream, two_streams = words("STREAMS", key, number), words("STREAMS", key, key, number, number)
+new_of_one = words("STREAMS", key, st.just(b">"))
+of_group = words("GROUP", group, consumer)
+added = extended(words("XADD", key, new, field, field), st.tuples(field, field), 2)
+
+command: st.SearchStrategy[Command] = st.one_of(
+    added,
+    added,
+    added,
+    joined(words("XADD", key), trims, words(new, field, field)),
+    joined(words("XADD", key, "NOMKSTREAM"), words(new, field, field)),
+    joined(words("XADD", key), trims, limit, words(new, field, field)),
+    words("XADD", key, new, field, field, field),
+    words("XLEN", key),
+    words("XRANGE", key, number, number),
+    words("XREVRANGE", key, number, number),
+    words("XRANGE", key, st.just(b"-"), st.just(b"+"), "COUNT", count),
+    words("XREVRANGE", key, st.just(b"+"), st.just(b"-"), "COUNT", count),
+    joined(words("XREAD"), one_stream),
+    with_options(words("XREAD"), words("COUNT", count), block).flatmap(
+        lambda head: two_streams.map(lambda tail: head + tail)
+    ),
+    extended(words("XDEL", key), st.tuples(number)),
+    extended(words("XDEL", key, near), st.tuples(near)),
+    joined(words("XTRIM", key), trims),
+    joined(words("XTRIM", key), trims, limit),
+    joined(words("XTRIM", key), trims, trims),
+    words("XSETID", key, number),
+    words("XSETID", key, near, "ENTRIESADDED", count),
+    words("XSETID", key, near, "ENTRIESADDED", count, "MAXDELETEDID", near),
+    words("XSETID", key, near, "MAXDELETEDID", number),
+    words("XINFO", st.just(b"GROUPS"), key),
+    words("XINFO", st.just(b"STREAM"), key),
+    words("XINFO", st.just(b"STREAM"), key, "FULL"),
+    words("XINFO", st.just(b"STREAM"), key, "FULL", "COUNT", count),
+    words("XINFO", st.just(b"CONSUMERS"), key, group),
+    words("XINFO", st.just(b"STREAM"), key, number),
+    words("XGROUP", st.just(b"CREATE"), key, group, number),
+    words("XGROUP", st.just(b"CREATE"), key, group, near, "MKSTREAM"),
+    words("XGROUP", st.just(b"CREATE"), key, group, st.just(b"0")),
+    words("XGROUP", st.just(b"CREATE"), key, group, st.just(b"$"), "MKSTREAM"),
+    words("XGROUP", st.just(b"CREATE"), key, group, near, "ENTRIESREAD", count),
+    words("XGROUP", st.just(b"SETID"), key, group, number),
+    words("XGROUP", st.just(b"SETID"), key, group, near, "ENTRIESREAD", count),
+    words("XGROUP", st.just(b"DESTROY"), key, group),
+    words("XGROUP", st.just(b"CREATECONSUMER"), key, group, consumer),
+    words("XGROUP", st.just(b"DELCONSUMER"), key, group, consumer),
+    joined(words("XREADGROUP"), of_group, new_of_one),
+    joined(words("XREADGROUP"), of_group, new_of_one),
+    joined(words("XREADGROUP"), of_group, words("COUNT", count), new_of_one),
+    joined(words("XREADGROUP"), of_group, one_stream),
+    with_options(joined(words("XREADGROUP"), of_group), *reading).flatmap(
+        lambda head: two_streams.map(lambda tail: head + tail)
+    ),
+    joined(words("XREADGROUP"), of_group, words("NOACK"), new_of_one),
+    extended(words("XACK", key, group), st.tuples(number)),
+    extended(words("XACK", key, group, near), st.tuples(near)),
+    words("XPENDING", key, group),
+    words("XPENDING", key, group, number, number, count),
+    words("XPENDING", key, group, st.just(b"-"), st.just(b"+"), st.just(b"10"), consumer),
+    words("XPENDING", key, group, "IDLE", idle, st.just(b"-"), st.just(b"+"), count),
+    words("XPENDING", key, group, number),
+    with_options(
+        words("XCLAIM", key, group, consumer, idle, near),
+        words("FORCE"),
+        words("JUSTID"),
+        words("RETRYCOUNT", count),
+        words("LASTID", number),
+        words("IDLE", count),
+        words(near),
+    ),
+    with_options(
+        words("XCLAIM", key, group, consumer, st.just(b"0"), near, near), words("FORCE"), words("JUSTID"), words("x")
+    ),
+    with_options(
+        words("XAUTOCLAIM", key, group, consumer, idle, number), words("COUNT", count), words("JUSTID"), words("x")
+    ),
+    words("DEL", key),
+    words("COPY", key, key),
+    words("RENAME", key, key),
+    words("SET", st.just(b"text"), field),
+    words("TYPE", key),
+    words("OBJECT", st.just(b"ENCODING"), key),
+)
+
+
+def sequence(most: int) -> st.SearchStrategy[list[Command]]:
+    """Up to `most` commands."""
+    return st.lists(command, min_size=most // 2, max_size=most)
