@@ -184,6 +184,12 @@ def test_get_answers_names_that_match_a_pattern_once_and_in_order() -> None:
     assert set(names[4:]) == {"maxmemory-eviction-tenacity", "maxmemory-clients"}
 
 
+def test_get_tells_a_whole_name_as_it_was_asked_for() -> None:
+    target = Settings()
+    assert target.get([b"HZ"]) == target.get([b"HZ", b"h[z]", b"hz"]) == [("HZ", "10")]
+    assert target.get([b"H[Z]", b"HZ"]) == [("hz", "10")]
+
+
 def test_get_shows_plain_numbers_and_aliases() -> None:
     target = Settings(maxmemory="1gb", hash_max_listpack_entries=3)
     assert target.get([b"maxmemory"]) == [("maxmemory", "1073741824")]

@@ -93,6 +93,22 @@ def test_getkeys_refuses_what_has_no_keys(client: Client, line: str, text: str) 
     assert client("COMMAND GETKEYS " + line) == ReplyError(text)
 
 
+@pytest.mark.parametrize(
+    ("line", "access"),
+    [
+        ("SET key get", [b"OW", b"update"]),
+        ("SET key value EX 1", [b"OW", b"update"]),
+        ("SET key value get", [b"RW", b"access", b"update"]),
+        ("BITFIELD key", [b"RO", b"access"]),
+        ("BITFIELD key GET u8 0 overflow SAT", [b"RO", b"access"]),
+        ("BITFIELD key GET u8 0 SET u8 0 1", [b"RW", b"access", b"update"]),
+        ("BITFIELD key GET u8", [b"RW", b"access", b"update"]),
+    ],
+)
+def test_how_a_key_is_used_may_depend_on_the_options(client: Client, line: str, access: list[bytes]) -> None:
+    assert client("COMMAND GETKEYSANDFLAGS " + line) == [[b"key", access]]
+
+
 def test_what_the_table_says_of_arity_is_what_happens(client: Client) -> None:
     """A call with one word too few is refused by its arity, whatever the command."""
     for name, arity, *_, subs in client("COMMAND"):

@@ -78,8 +78,8 @@ clients = [
 ]  # fmt: skip
 observation = [
     said("LATENCY RESET"), extended(said("LATENCY RESET"), st.tuples(word)), said("LATENCY LATEST"),
-    said("LATENCY", word), said("LATENCY HISTORY", word), said("LATENCY HISTORY"), said("LATENCY LATEST", word), said("SLOWLOG RESET"),
-    said("SLOWLOG GET", word), said("SLOWLOG GET", word, word), said("SLOWLOG LEN", word),
+    said("LATENCY", word), said("LATENCY HISTORY", word), said("LATENCY HISTORY"), said("LATENCY LATEST", word),
+    said("SLOWLOG RESET"), said("SLOWLOG GET", word), said("SLOWLOG GET", word, word), said("SLOWLOG LEN", word),
 ]  # fmt: skip
 configuration = [
     extended(said("CONFIG GET"), pattern), extended(said("CONFIG GET"), pattern), extended(said("CONFIG SET"), setting),
@@ -96,8 +96,8 @@ objects = [
 debug = [
     said("DEBUG CHANGE-REPL-ID"), said("DEBUG REPLYBUFFER RESIZING 1"), said("DEBUG REPLYBUFFER what", word),
     said("DEBUG QUICKLIST-PACKED-THRESHOLD", st.sampled_from([b"0", b"1gb", b"5gb", b"x"])),
-    said("DEBUG LISTPACK", key), said("DEBUG REPLYBUFFER PEAK-RESET-TIME reset"), said("DEBUG SET-ACTIVE-EXPIRE 1"), said("DEBUG ERROR", word),
-    said("DEBUG HTSTATS", st.sampled_from([b"16", b"-1", b"x"])),
+    said("DEBUG LISTPACK", key), said("DEBUG REPLYBUFFER PEAK-RESET-TIME reset"), said("DEBUG ERROR", word),
+    said("DEBUG SET-ACTIVE-EXPIRE 1"), said("DEBUG HTSTATS", st.sampled_from([b"16", b"-1", b"x"])),
 ]  # fmt: skip
 table = [
     said("COMMAND COUNT", word), said("COMMAND GETKEYS GET", word), said("COMMAND GETKEYS MSET", word, word),

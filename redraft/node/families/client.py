@@ -13,7 +13,7 @@ from redraft.node.context import NO_REPLY, SessionContext
 from redraft.node.families.connection import checked_name
 from redraft.node.node import Node
 from redraft.node.session import ReplyMode, Session
-from redraft.resp.reply import OK, Map, Verbatim
+from redraft.resp.reply import OK, Map, SetReply, Verbatim
 
 CLIENT_TYPES = (b"normal", b"master", b"replica", b"slave", b"pubsub")
 CLIENT_TYPE_NORMAL = b"normal"
@@ -261,7 +261,7 @@ def client_getredir(context: SessionContext, argv: list[bytes]) -> Any:
 
 @_anyone("CLIENT TRACKINGINFO", 2, since="6.2.0", summary="Tell about client-side caching: it is off")
 def client_trackinginfo(context: SessionContext, argv: list[bytes]) -> Any:
-    return Map([(b"flags", [b"off"]), (b"redirect", -1), (b"prefixes", [])])
+    return Map([(b"flags", SetReply([b"off"])), (b"redirect", -1), (b"prefixes", [])])
 
 
 @_anyone("CLIENT TRACKING", -3, since="6.0.0", summary="Turn client-side caching off; it cannot be turned on")

@@ -27,9 +27,9 @@ container("SLOWLOG", -2, group="server", since="2.2.12", summary="The slowest co
     tips=("request_policy:all_nodes", "nondeterministic_output"),
 )  # fmt: skip
 def slowlog_get(context: SessionContext, argv: list[bytes]) -> Any:
-    count = SLOWLOG_DEFAULT_COUNT if len(argv) == 2 else parse.integer_in(argv[2], -1, (1 << 31) - 1, _BAD_COUNT)
     if len(argv) > 3:
         raise errors.subcommand_syntax(argv)
+    count = SLOWLOG_DEFAULT_COUNT if len(argv) == 2 else parse.integer_in(argv[2], -1, (1 << 31) - 1, _BAD_COUNT)
     entries = list(context.node.observer.slowlog.entries)
     return [
         [entry.id, entry.time_s, entry.duration_us, entry.argv, entry.client_address, entry.client_name]
