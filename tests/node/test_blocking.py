@@ -287,3 +287,76 @@ def test_a_watched_key_that_a_blocked_move_changes_spoils_the_transaction(world:
     assert watcher.replies() == [None]
     assert client.replies() == [1]
     assert client("LRANGE b 0 -1") == [b"x"]
+
+
+# Streams.
+
+
+def test_a_reader_that_waits_takes_nothing_and_all_are_served(world: World, client: Client) -> None:
+    client("XADD s 1-1 f v")
+    before = world.node.shard.raft.last_index
+    readers = [blocked(world, "XREAD BLOCK 0 STREAMS s $") for _ in range(3)]
+    assert world.node.shard.raft.last_index == before, "a reader is no business of the log"
+    client("XADD s 1-2 f w")
+    assert [each.replies() for each in readers] == [[[[b"s", [[b"1-2", [b"f", b"w"]]]]]]] * 3
+
+
+def test_a_deleted_stream_does_not_end_a_reader_s_wait(world: World, client: Client) -> None:
+    client("XADD s 1-1 f v")
+    reader = blocked(world, "XREAD BLOCK 0 STREAMS s $")
+    client("DEL s")
+    client("XADD s 1-1 f v")
+    assert reader.replies() == [], "it waits for ids above 1-1"
+    client("XADD s 1-2 f v")
+    assert len(reader.replies()) == 1
+
+
+def test_entries_of_a_group_go_to_who_waits_first(world: World, client: Client) -> None:
+    client("XGROUP CREATE s g $ MKSTREAM")
+    first, second = (blocked(world, f"XREADGROUP GROUP g {name} BLOCK 0 STREAMS s >") for name in "ab")
+    client("XADD s 1-1 f v")
+    assert first.replies() == [[[b"s", [[b"1-1", [b"f", b"v"]]]]]]
+    assert second.replies() == []
+    assert client("XPENDING s g") == [1, b"1-1", b"1-1", [[b"a", b"1"]]]
+    world.restart()
+    assert world.connect()("XPENDING s g") == [1, b"1-1", b"1-1", [[b"a", b"1"]]]
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        ("DEL s", "UNBLOCKED the stream key no longer exists"),
+        ("SET s v", "UNBLOCKED the stream key no longer exists"),
+        ("RENAME s t", "UNBLOCKED the stream key no longer exists"),
+        ("FLUSHALL", "UNBLOCKED the stream key no longer exists"),
+        ("SWAPDB 0 1", "UNBLOCKED the stream key no longer exists"),
+        ("PEXPIRE s -1", "UNBLOCKED the stream key no longer exists"),
+        ("XGROUP DESTROY s g", "NOGROUP the consumer group this client was blocked on no longer exists"),
+    ],
+)
+def test_a_group_s_wait_ends_with_its_stream(world: World, client: Client, command: str, error: str) -> None:
+    client("XGROUP CREATE s g $ MKSTREAM")
+    waiting = blocked(world, "XREADGROUP GROUP g c BLOCK 0 STREAMS s >")
+    client(command)
+    assert waiting.replies() == [ReplyError(error)]
+
+
+def test_a_reader_s_wait_ends_with_its_time_or_its_client(world: World, client: Client) -> None:
+    timed, unblocked = blocked(world, "XREAD BLOCK 100 STREAMS s $"), blocked(world, "XREAD BLOCK 0 STREAMS s $")
+    assert client(f"CLIENT UNBLOCK {unblocked.id} ERROR") == 1
+    assert unblocked.replies() == [UNBLOCKED]
+    blocked(world, "XREAD BLOCK 0 STREAMS s $").hang_up()
+    world.advance(100)
+    world.settle()
+    assert timed.replies() == [None]
+    assert world.node.shard.keyspace.waiters.by_token == {}
+
+
+def test_what_does_not_wait_goes_with_the_others(world: World) -> None:
+    client = world.connect()
+    assert client.pipeline("XADD s 1-1 f v", "XREAD STREAMS s 0", "XGROUP CREATE s g 0", "PING") == [
+        b"1-1", [[b"s", [[b"1-1", [b"f", b"v"]]]]], b"OK", b"PONG",
+    ]  # fmt: skip
+    assert client.pipeline("XREADGROUP GROUP g c STREAMS s >", "XREADGROUP GROUP g c STREAMS s >", "XACK s g 1-1") == [
+        [[b"s", [[b"1-1", [b"f", b"v"]]]]], None, 1,
+    ]  # fmt: skip
