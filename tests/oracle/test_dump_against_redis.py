@@ -203,7 +203,7 @@ STREAMS: dict[str, list[tuple[bytes, ...]]] = {
         (b"XGROUP", b"CREATECONSUMER", b"k", b"", b"idle"),
     ],
 }
-"""How to make a stream in Redis at `k`."""
+"""How to make a stream at `k`."""
 
 
 @pytest.mark.parametrize("commands", STREAMS.values(), ids=list(STREAMS))
@@ -223,6 +223,15 @@ def test_any_stream_that_both_read_is_the_same(server: Server, careful_redis: Re
     sealed = payload.dump(content)
     with both(server, careful_redis) as (ours, theirs):
         assert ours("RESTORE", "k", 0, sealed) == theirs("RESTORE", "k", 0, sealed) == OK
+        assert_stream_is_kept(ours, theirs)
+
+
+@pytest.mark.parametrize("commands", STREAMS.values(), ids=list(STREAMS))
+def test_a_stream_made_here_comes_to_redis(server: Server, redis_server: RedisServer, commands: list[Command]) -> None:
+    with both(server, redis_server) as (ours, theirs):
+        for command in commands:
+            assert not isinstance(ours(*command), ReplyError)
+        assert theirs("RESTORE", "k", 0, ours("DUMP", "k")) == OK
         assert_stream_is_kept(ours, theirs)
 
 

@@ -196,7 +196,7 @@ _odd = st.sampled_from(
 )
 strings = st.one_of(st.binary(max_size=12), _numbers, _odd, st.text(max_size=8).map(str.encode))
 scores = st.floats(allow_nan=False).map(lambda score: score + 0.0) | st.sampled_from([0.0, 1.0, -3.0, 1e17, 0.1])
-_ids = st.integers(0, 1 << 66) | st.integers(0, (1 << 128) - 1) | st.integers(0, 9).map(lambda ms: ms << 64)
+_ids = st.integers(1, 1 << 66) | st.integers(1, (1 << 128) - 1) | st.integers(1, 9).map(lambda ms: ms << 64)
 
 string_contents = strings.map(StringContent)
 list_contents = st.lists(strings, min_size=1, max_size=20).map(ListContent)
@@ -231,7 +231,8 @@ def stream_contents(draw: st.DrawFn) -> StreamContent:
         numbers = numbers[count:]
     last_id = max(draw(_ids), nodes[-1].last if nodes else 0)
     groups = [_stream_group(draw, name) for name in draw(st.lists(strings, max_size=3, unique=True))]
-    return StreamContent(nodes, last_id, draw(_ids), draw(st.integers(0, INT64_MAX)), groups)
+    ever = sum([len(node.entries) + node.deleted for node in nodes]) + draw(st.integers(0, 5))
+    return StreamContent(nodes, last_id, min(draw(st.just(0) | _ids), last_id), ever, groups)
 
 
 def _stream_node(draw: st.DrawFn, numbers: list[int]) -> StreamNode:
