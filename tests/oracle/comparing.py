@@ -165,15 +165,26 @@ def state(connection: TypedConnection) -> list[Any]:
     return found
 
 
-def agree(ours_port: int, theirs_port: int, protocol: int, commands: Sequence[Command], allowances: Allowances) -> None:
-    """Assert that both servers, emptied first, answer the commands alike and end with the same keys."""
+def agree(
+    ours_port: int,
+    theirs_port: int,
+    protocol: int,
+    commands: Sequence[Command],
+    allowances: Allowances,
+    databases: int = 1,
+) -> None:
+    """Assert that both servers, emptied first, answer the commands alike and end with the same keys in as many
+    databases."""
     ours, theirs = connect(ours_port, protocol), connect(theirs_port, protocol)
     try:
         compare(ours, theirs, commands, allowances)
         for connection in (ours, theirs):
             connection("RESET")
             connection("HELLO", protocol)
-        assert state(ours) == state(theirs)
+        for number in range(databases):
+            for connection in (ours, theirs):
+                connection("SELECT", number)
+            assert state(ours) == state(theirs), f"the keys of database {number} differ"
     finally:
         ours.close()
         theirs.close()
