@@ -29,7 +29,7 @@ drawing = st.builds(
     lambda popped: [popped, (b"SCARD", popped[1]), (b"DEL", popped[1])],
     words("SPOP", key, count) | words("SPOP", key),
 )
-one: st.SearchStrategy[Command] = st.one_of(
+command: st.SearchStrategy[Command] = st.one_of(
     extended(words("SADD", key), members), extended(words("SADD", key), members), words("SADD", key, member),
     extended(words("SADD", key), members, 12), extended(words("SREM", key), members), words("SREM", key, member),
     words("SCARD", key), words("SISMEMBER", key, member), extended(words("SMISMEMBER", key), members),
@@ -53,5 +53,5 @@ one: st.SearchStrategy[Command] = st.one_of(
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
     """So many commands at most, or a few more."""
-    steps = st.lists(one.map(lambda command: [command]) | drawing, min_size=most // 2, max_size=most)
+    steps = st.lists(command.map(lambda each: [each]) | drawing, min_size=most // 2, max_size=most)
     return steps.map(lambda taken: [command for step in taken for command in step])

@@ -157,7 +157,7 @@ equally_scored = st.lists(member | long_member, min_size=1, max_size=8).map(
     lambda drawn: tuple(word for each in drawn for word in (b"5", each))
 )
 
-one: st.SearchStrategy[Command] = st.one_of(
+command: st.SearchStrategy[Command] = st.one_of(
     of_keys(SMALL, member), of_keys(SMALL, member), by_member(SMALL), of_keys(LARGE, long_member),
     joined(words("ZADD", large), many), joined(words("ZADD", equal), equally_scored), by_member(EQUAL),
 )  # fmt: skip
@@ -165,4 +165,4 @@ one: st.SearchStrategy[Command] = st.one_of(
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
     """Up to `most` commands."""
-    return st.lists(one, min_size=1, max_size=most)
+    return st.lists(command, min_size=1, max_size=most)

@@ -1,0 +1,147 @@
+"""Commands of every data type, in batches, transactions and waits, with a flush among them: a follower that reads the
+log, and a replica that starts from the image and the rest of it, end with the same bytes and the same waiters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from oracle import (
+    bit_commands,
+    geo_commands,
+    hash_commands,
+    hyperloglog_commands,
+    list_commands,
+    set_commands,
+    sort_commands,
+    sorted_set_commands,
+    stream_commands,
+)
+from oracle.commands import words
+from redraft.commands.all import TABLE
+from redraft.commands.table import Kind
+from redraft.errors import CommandError
+from redraft.keyspace.keyspace import Keyspace
+from redraft.shard.shard import FlushPoint, Outcome
+from support.member import Member, state
+
+FAMILIES = {
+    "bits": bit_commands.command,
+    "geo": geo_commands.command,
+    "hashes": hash_commands.command,
+    "hyperloglogs": hyperloglog_commands.command,
+    "lists": list_commands.command,
+    "sets": set_commands.command,
+    "sort": sort_commands.command,
+    "sorted sets": sorted_set_commands.command,
+    "streams": stream_commands.command,
+}
+WAITS = st.one_of(
+    words("BLPOP", list_commands.key, list_commands.key, st.just(b"0")),
+    words("BLMOVE", list_commands.key, list_commands.key, st.just(b"LEFT"), st.just(b"RIGHT"), st.just(b"0")),
+    words("BZPOPMIN", st.sampled_from([b"z1", b"z2"]), st.just(b"0")),
+    stream_commands.joined(
+        words("XREADGROUP"), stream_commands.of_group, words("BLOCK", st.just(b"0")), stream_commands.new_of_one
+    ),
+)
+
+
+def is_data(argv: tuple[bytes, ...]) -> bool:
+    """Whether the command gets as far as a shard."""
+    try:
+        command = TABLE.lookup(list(argv))
+    except CommandError:
+        return False
+    return command.kind is not Kind.SESSION and command.handler is not None
+
+
+def steps_of(family: st.SearchStrategy[tuple[bytes, ...]]) -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    command = family.filter(is_data)
+    database = st.sampled_from([0] * 8 + [1])
+    step = st.one_of(
+        st.tuples(st.just("command"), database, command),
+        st.tuples(st.just("command"), database, command),
+        st.tuples(st.just("exec"), database, st.lists(command, min_size=1, max_size=4)),
+        st.tuples(st.just("wait"), database, WAITS, st.integers(1, 9)),
+        st.tuples(st.just("end"), st.integers(1, 9)),
+        st.tuples(st.sampled_from(["settle", "settle", "flush", "flush", "flush"])),
+    )
+    return st.lists(step, min_size=20, max_size=60)
+
+
+class Image:
+    """What a flush writes."""
+
+    def __init__(self) -> None:
+        self.records: dict[bytes, bytes] = {}
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.records[key] = value
+
+    def delete(self, key: bytes) -> None:
+        self.records.pop(key, None)
+
+
+class Driver:
+    """A leader that is led through steps."""
+
+    def __init__(self) -> None:
+        self.member = Member(seed=5, max_uncommitted_bytes=400).lead()
+        self.image = Image()
+        self.point: FlushPoint | None = None
+
+    def take(self, step: tuple[Any, ...]) -> list[Outcome]:
+        """One step. The first flush begins one, and those that follow do a unit of its work."""
+        member = self.member
+        member.now_ms += 7
+        match step:
+            case ("command", number, argv):
+                member.add(*argv, database=number)
+            case ("exec", number, argvs):
+                member.add_exec(member.transaction(*argvs, database=number), database=number)
+            case ("wait", number, argv, token):
+                member.add("REDRAFT", "WAITER", str(token), database=number)
+                member.add(*argv, database=number)
+            case ("end", token):
+                member.add("REDRAFT", "UNBLOCK", str(token), "TIMEOUT")
+            case ("flush",) if self.point is None:
+                self.point = member.shard.begin_flush(self.image)
+            case ("flush",) if member.shard.flush is not None:
+                member.shard.flush.step(1)
+            case _:
+                return list(member.settle())
+        return []
+
+
+def everything(keyspace: Keyspace) -> Any:
+    """All keys as they are stored, and who waits."""
+    keyspace.check()
+    return state(keyspace), keyspace.waiters.replicated()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(data=st.data())
+@settings(
+    max_examples=40,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+def test_leader_follower_and_restart_agree(family: str, data: st.DataObject) -> None:
+    driver = Driver()
+    for step in (*data.draw(steps_of(FAMILIES[family])), ("settle",)):
+        driver.take(step)
+    leader = driver.member
+    expected = everything(leader.keyspace)
+    follower = Member(leader.log, seed=99, max_committed_bytes_per_ready=50).lead()
+    assert everything(follower.keyspace) == expected
+    if driver.point is not None:
+        while leader.shard.flush is not None and not leader.shard.flush.step(100):
+            pass
+        image = Keyspace.load(driver.point.keyspace, sorted(driver.image.records.items()))
+        restarted = Member(leader.log, seed=98, keyspace=image, applied=driver.point.applied).lead()
+        assert everything(restarted.keyspace) == expected
