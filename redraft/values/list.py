@@ -2,7 +2,8 @@
 
 Theory: Redis links small packed nodes. Here a list is a row of blocks of about a thousand elements each: both ends are
 changed within one block, and an element in the middle is found by bisecting the positions at which the blocks begin.
-These are worked out when they are needed and kept until a change moves them, some 30 µs for a million elements.
+These are worked out when they are needed, some 30 µs for a million elements, and kept until a change moves them; as
+they count from the end of the first block, changes within the first and the last block do not.
 
 Invariants (`check`): no block is empty; `size` is the sum of their lengths; `_starts`, when it is there, is right.
 """
@@ -44,6 +45,7 @@ class List:
         self.size = len(elements)
         self.blocks = [elements[start : start + FULL_BLOCK] for start in range(0, self.size, FULL_BLOCK)]
         self._starts: list[int] | None = None
+        """Where the blocks behind the first one begin, counted from its end."""
 
     def __len__(self) -> int:
         return self.size
@@ -58,7 +60,6 @@ class List:
         self.size += len(elements)
         blocks = self.blocks
         if left:
-            self._starts = None
             if len(elements) == 1 and blocks and len(blocks[0]) < FULL_BLOCK:
                 blocks[0].insert(0, elements[0])
                 return
@@ -66,7 +67,9 @@ class List:
             if blocks and (room := FULL_BLOCK - len(blocks[0])) > 0:
                 blocks[0][:0] = elements[-room:]
                 del elements[-room:]
-            blocks[:0] = _cut(elements)
+            if elements:
+                blocks[:0] = _cut(elements)
+                self._starts = None
             return
         if blocks and (room := FULL_BLOCK - len(blocks[-1])) > 0:
             blocks[-1] += elements[:room]
@@ -80,8 +83,6 @@ class List:
         count = min(count, self.size)
         popped: list[bytes] = []
         blocks = self.blocks
-        if left:
-            self._starts = None
         while len(popped) < count:
             block = blocks[0 if left else -1]
             wanted = count - len(popped)
@@ -191,10 +192,10 @@ class List:
             return len(blocks) - 1, offset
         starts = self._starts
         if starts is None:
-            starts = self._starts = [0, *accumulate(map(len, blocks))]
-            starts.pop()
-        number = bisect_right(starts, position) - 1
-        return number, position - starts[number]
+            starts = self._starts = [0, *accumulate(map(len, blocks[1:]))]
+        position -= len(blocks[0])
+        number = bisect_right(starts, position)
+        return number, position - starts[number - 1]
 
     # What a value must be able to do.
 
@@ -232,7 +233,7 @@ class List:
         assert self.size == sum(map(len, self.blocks))
         assert all(len(block) <= SPLIT_BLOCK for block in self.blocks)
         if self._starts is not None:
-            assert self._starts == [0, *accumulate(map(len, self.blocks))][:-1]
+            assert self._starts[: len(self.blocks) - 1] == [0, *accumulate(map(len, self.blocks[1:]))][:-1]
 
 
 def _cut(elements: list[bytes]) -> list[list[bytes]]:
