@@ -137,9 +137,6 @@ class Context:
             return None
         return self.db.mutable(key, self.now_ms)  # type: ignore[return-value]
 
-    def signal(self, key: bytes) -> None:
-        """Say that `key` has got an element that a blocked client may be waiting for."""
-
     # Blocking.
 
     def wait(

@@ -67,7 +67,6 @@ def restore(context: Context, argv: list[bytes]) -> Any:
     context.db.replace(key, value)
     if deadline_ms:
         context.db.set_deadline(key, deadline_ms)
-    context.signal(key)
     return OK
 
 

@@ -200,7 +200,6 @@ def store(context: Context, key: bytes, pairs: list[Pair]) -> int:
     context.delete(key)
     if pairs:
         context.db.put(key, SortedSet(pairs))
-        context.signal(key)
     return len(pairs)
 
 

@@ -60,10 +60,7 @@ def _put_all(context: Context, key: bytes, pairs: list[tuple[float, bytes]]) -> 
         held = SortedSet()
         context.db.put(key, held)
     put = held.put
-    added = sum([put(member, score) for score, member in pairs])
-    if added:
-        context.signal(key)
-    return added
+    return sum([put(member, score) for score, member in pairs])
 
 
 def _zadd_with(context: Context, argv: list[bytes], position: int, words: set[bytes]) -> Any:

@@ -134,7 +134,8 @@ def xgroup_destroy(context: Context, argv: list[bytes]) -> Any:
 
 
 @_xgroup(
-    "XGROUP CREATECONSUMER", 5, "write denyoom", since="6.2.0", access="RW insert", summary="Create a consumer of a group",
+    "XGROUP CREATECONSUMER", 5, "write denyoom", since="6.2.0", access="RW insert",
+    summary="Create a consumer of a group",
 )  # fmt: skip
 def xgroup_createconsumer(context: Context, argv: list[bytes]) -> Any:
     if argv[4] in _with_group(context, argv).groups[argv[3]].seen_ms:
@@ -239,7 +240,8 @@ def xack(context: Context, argv: list[bytes]) -> Any:
 
 @_of_one(
     "XPENDING", -3, "readonly", access="RO access", tips=_RANDOM,
-    complexity="O(N) where N is the number of entries shown.", summary="Show the pending entries of a group, all in all or one by one",
+    complexity="O(N) where N is the number of entries shown.",
+    summary="Show the pending entries of a group, all in all or one by one",
 )  # fmt: skip
 def xpending(context: Context, argv: list[bytes]) -> Any:
     if len(argv) == 3:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from redraft.commands.context import Context
 from redraft.commands.dump_contents import content_of, value_of
 from redraft.rdb import payload
 from redraft.rdb.decode import decode
@@ -224,17 +223,3 @@ def test_a_stream_comes_back_with_its_groups(shell: Shell) -> None:
     read = twin.groups[b"g"]
     assert (read.last_id, read.entries_read, read.pending) == (7 << 64, 7, group.pending)
     assert read.seen_ms == group.seen_ms
-
-
-def test_a_restored_value_wakes_who_waits_for_it(shell: Shell) -> None:
-    signalled: list[bytes] = []
-
-    class Listening(Context):
-        def signal(self, key: bytes) -> None:
-            signalled.append(key)
-
-    shell.context = Listening(shell.keyspace)
-    shell("RPUSH", "k", "a")
-    signalled.clear()
-    shell("RESTORE", "twin", 0, shell("DUMP", "k"))
-    assert signalled == [b"twin"]

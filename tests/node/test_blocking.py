@@ -114,6 +114,14 @@ def test_whatever_brings_a_list_wakes(world: World, client: Client, ready: list[
     assert waiting.replies() == [[b"list", b"a"]]
 
 
+def test_a_restored_list_wakes(world: World, client: Client) -> None:
+    client("RPUSH source a")
+    payload = client("DUMP source")
+    waiting = blocked(world, "BLPOP list 0")
+    client("RESTORE", "list", "0", payload)
+    assert waiting.replies() == [[b"list", b"a"]]
+
+
 def test_sorted_sets_and_lists_are_told_apart(world: World, client: Client) -> None:
     of_set, of_list = blocked(world, "BZPOPMIN key 0"), blocked(world, "BLPOP key 0")
     client("ZADD key 1.5 a 2 b")

@@ -117,13 +117,17 @@ def only_shape(reply: Typed) -> Typed:
 
 
 def scanned(elements: Callable[[Typed], Typed]) -> Callable[[Typed], Typed]:
-    """A scan's reply: its elements as `elements` has them if it is the whole; else that it is not."""
+    """A scan's reply: its elements as `elements` has them if it is the whole; else that it is not.
+
+    Ten elements end one call by default; it is by luck whether Redis finds more in that call, or says it was the last.
+    """
 
     def allow(reply: Typed) -> Typed:
         if not _is_aggregate(reply):
             return reply
         sign, (cursor, found) = reply
-        return (sign, cursor, elements(found)) if cursor == b"0" else (sign, "goes on")
+        whole = cursor == b"0" and (not _is_aggregate(found) or len(found[1]) < 10)
+        return (sign, cursor, elements(found)) if whole else (sign, "goes on")
 
     return allow
 
