@@ -34,6 +34,9 @@ BARRIERS = frozenset({"hello", "reset", "client|reply", "monitor", "save", "shut
 IMMEDIATE_IN_MULTI = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 """Commands that MULTI does not queue (server.c, processCommand)."""
 
+READS_PER_LOOK = 64
+"""How many replies are made between two looks at how much a client is owed."""
+
 
 class Router:
     """Takes commands from sessions to the shard or to their session handlers."""
@@ -60,6 +63,8 @@ class Router:
         position = 0
         for argv in commands:
             position += 1
+            if position % READS_PER_LOOK == 0:
+                self._close_if_owed_too_much(session)
             command = by_name.get(argv[0])
             if command is not None and session.plain and node.plain and not (command.subcommands or command.blocking):
                 arity = command.arity
@@ -116,12 +121,25 @@ class Router:
         if command.kind is Kind.DATA_READ:
             if session.segments:
                 return False
-            session.out.append(encode_all(shard.read(session, command, commands, database), session.protocol))
+            for start in range(0, size, READS_PER_LOOK):
+                run = commands if size <= READS_PER_LOOK else commands[start : start + READS_PER_LOOK]
+                session.out.append(encode_all(shard.read(session, command, run, database), session.protocol))
+                if size > READS_PER_LOOK and self._close_if_owed_too_much(session):
+                    break
         else:
             if packed is None or node.watches.watchers or (command.denies_oom and node.out_of_memory):
                 return False
             shard.add_writes(session.segment_for(shard.batch), command, commands, database, packed)
         session.last_command = command
+        return True
+
+    def _close_if_owed_too_much(self, session: Session) -> bool:
+        """Answer a session no more whose replies of this tick alone are over client-output-buffer-limit; whether so."""
+        limit = self._node.settings.output_limit_normal.hard_bytes
+        if not limit or sum(map(len, session.out)) <= limit:
+            return False
+        session.close_after_reply = True
+        session.refresh_plain()
         return True
 
     def resume(self, session: Session) -> None:

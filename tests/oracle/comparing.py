@@ -116,6 +116,15 @@ def only_shape(reply: Typed) -> Typed:
     return b"drawn" if isinstance(reply, bytes) else reply
 
 
+def signless(reply: Typed) -> Typed:
+    """Without the sign of zeros: a large sorted set of Redis keeps it, a small one and redraft's do not."""
+    if reply == b"-0":
+        return b"0"
+    if isinstance(reply, tuple):
+        return reply[0], signless(reply[1])
+    return [signless(element) for element in reply] if isinstance(reply, list) else reply
+
+
 def scanned(elements: Callable[[Typed], Typed]) -> Callable[[Typed], Typed]:
     """A scan's reply: its elements as `elements` has them if it is the whole; else that it is not.
 
@@ -150,7 +159,7 @@ CONTENTS: dict[bytes, tuple[tuple[bytes, ...], Callable[[Typed], Typed]]] = {
     b"set": ((b"SMEMBERS",), unordered),
     b"stream": ((b"XRANGE", b"-", b"+"), lambda reply: reply),
     b"list": ((b"LRANGE", b"0", b"-1"), lambda reply: reply),
-    b"zset": ((b"ZRANGE", b"0", b"-1", b"WITHSCORES"), lambda reply: reply),
+    b"zset": ((b"ZRANGE", b"0", b"-1", b"WITHSCORES"), signless),
 }
 """By type: how to read a whole value, and what may differ in it."""
 

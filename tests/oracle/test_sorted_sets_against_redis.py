@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.commands import Command
-from oracle.comparing import Allowances, Typed, agree, same_examples, scanned, unordered_pairs
+from oracle.comparing import Allowances, Typed, agree, same_examples, scanned, signless, unordered_pairs
 from oracle.sorted_set_commands import sequence
 from support.processes import RedisServer, Server
 
@@ -24,15 +24,6 @@ def drawn(reply: Typed) -> Typed:
     if isinstance(reply, tuple) and reply[0] == ",":
         return ",", b"drawn"
     return b"drawn" if isinstance(reply, bytes) else reply
-
-
-def signless(reply: Typed) -> Typed:
-    """Without the sign of zeros: a large sorted set of Redis keeps it, a small one and redraft's do not."""
-    if reply == b"-0":
-        return b"0"
-    if isinstance(reply, tuple):
-        return reply[0], signless(reply[1])
-    return [signless(element) for element in reply] if isinstance(reply, list) else reply
 
 
 ALLOWANCES: Allowances = {
