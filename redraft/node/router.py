@@ -13,6 +13,7 @@ not paused, not loading) pays one table look-up and one arity check before its h
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from redraft.commands import errors
@@ -27,6 +28,8 @@ from redraft.shard.batch import Transaction, TransactionStep
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
+
+log = logging.getLogger("redraft.node")
 
 BARRIERS = frozenset({"hello", "reset", "client|reply", "monitor", "save", "shutdown", "client|pause", "watch"})
 """Session commands that wait until all earlier replies of their session have been encoded (all of DEBUG's do too)."""
@@ -134,11 +137,14 @@ class Router:
         return True
 
     def _close_if_owed_too_much(self, session: Session) -> bool:
-        """Answer a session no more whose replies of this tick alone are over client-output-buffer-limit; whether so."""
+        """Close a session whose replies of this tick alone are over client-output-buffer-limit; whether so."""
         limit = self._node.settings.output_limit_normal.hard_bytes
-        if not limit or sum(map(len, session.out)) <= limit:
-            return False
-        session.close_after_reply = True
+        size = sum(map(len, session.out)) if limit else 0
+        if size <= limit or session.killed:
+            return session.killed
+        log.warning("client %s is closed: it is owed %d bytes of replies in one tick", session.address, size)
+        session.killed = session.close_after_reply = True
+        session.out.clear()
         session.refresh_plain()
         return True
 

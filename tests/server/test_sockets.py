@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import socket
 import time
@@ -198,6 +199,9 @@ def test_no_bytes_crash_or_hang_the_server(client: Connection, shared: Server, s
                         pass
             except (BrokenPipeError, ConnectionResetError):
                 pass
+            except OSError as error:
+                if error.errno != errno.ENOTCONN:  # closed before this end could say that it sends no more
+                    raise
         assert client("PING") == b"PONG", f"seed {seed}, round {round_}: {data!r}"
 
 
