@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from support.processes import RedisServer, Server
+
+# The suite tries the same examples every time; tools/fuzz tries others.
+settings.register_profile("redraft", derandomize=True, print_blob=True, deadline=None)
+settings.load_profile("redraft")
 
 
 @pytest.fixture

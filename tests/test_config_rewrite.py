@@ -184,7 +184,7 @@ def test_every_option_can_be_set_told_and_written_back(option: Any) -> None:
 words = st.lists(st.binary(max_size=12).map(lambda data: data.decode("utf-8", "surrogateescape")), max_size=5)
 
 
-@settings(derandomize=False, print_blob=True, deadline=None)
+@settings(deadline=None)
 @given(words)
 def test_words_of_any_bytes_survive_quoting(words: list[str]) -> None:
     line = " ".join(map(quote, words))

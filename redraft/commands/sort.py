@@ -89,7 +89,9 @@ def _followed(context: Context, pattern: bytes, element: bytes) -> bytes | None:
 def _elements(held: List | Set | SortedSet, *, backwards: bool) -> list[bytes]:
     if isinstance(held, SortedSet):
         return [member for _, member in held.walk(range(len(held)), backwards)]
-    return list(held) if isinstance(held, List) else list(held.members)
+    if isinstance(held, List):
+        return list(held)[::-1] if backwards else list(held)
+    return list(held.members)
 
 
 def _ordered(context: Context, asked: _Asked, elements: list[bytes]) -> list[bytes]:

@@ -12,7 +12,21 @@ class RaftConfig(msgspec.Struct, frozen=True):
 
     id: NodeId
     election_ticks: int = 10
+    """A follower campaigns after between one and two times this long without a leader, at random; a leader without a
+    majority for this long steps down."""
     heartbeat_ticks: int = 1
+    pre_vote: bool = True
+    """Ask whether an election could be won before the term is raised (thesis section 9.6)."""
+    lease_ms: int = 0
+    """How long a majority's answer lets the leader serve reads alone (thesis section 6.4.1); 0: never. It must be less
+    than `election_ticks` by the clock drift that is to be tolerated."""
+    max_append_bytes: int = 1 << 20
+    """Entries in one message, but at least one entry."""
+    max_inflight_appends: int = 64
+    """Messages with entries to one follower that are not answered yet."""
+    max_inflight_bytes: int = 16 << 20
+    max_promotion_lag: int = 4096
+    """A learner may become a voter when it lacks no more entries than this."""
     max_entry_bytes: int = 1 << 30
     max_uncommitted_bytes: int = 64 << 20
     max_committed_bytes_per_ready: int = 16 << 20

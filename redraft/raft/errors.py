@@ -40,3 +40,19 @@ class CompactedError(RaftError):
 
 class UnavailableError(RaftError):
     """The entry is not there (yet)."""
+
+
+class InvalidChangeError(RaftError):
+    """A membership change that makes no sense for the group as it is."""
+
+
+class NotCaughtUpError(RaftError):
+    """The learner lacks too many entries to be a voter."""
+
+
+class TransferError(RaftError):
+    """Leadership cannot go to that member."""
+
+
+class DivergedError(RaftError):
+    """The leader's log contradicts what is committed here: one of the two has a wrong past, and nothing may go on."""

@@ -66,3 +66,8 @@ class MemoryStorage:
         start = SnapshotMeta(index, self.term(index), self.start.conf)
         self._entries = self._entries[index - self.start.index :]
         self.start = start
+
+    def restore(self, meta: SnapshotMeta) -> None:
+        """Begin anew after an installed snapshot."""
+        self.start = meta
+        self._entries = []

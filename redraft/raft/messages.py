@@ -49,6 +49,14 @@ class ConfState(msgspec.Struct, frozen=True, array_like=True):
     """Voters of `outgoing` that become learners when the joint configuration is left."""
     auto_leave: bool = False
 
+    def members(self) -> tuple[NodeId, ...]:
+        """Everybody that entries are sent to, in the order of their ids."""
+        return tuple(sorted({*self.voters, *self.outgoing, *self.learners, *self.learners_next}))
+
+    def is_voter(self, node: NodeId) -> bool:
+        """Whether `node` votes, in either half of a joint configuration."""
+        return node in self.voters or node in self.outgoing
+
 
 class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True):
     """Where a snapshot stands in the log, and the group as of it."""
@@ -56,3 +64,80 @@ class SnapshotMeta(msgspec.Struct, frozen=True, array_like=True):
     index: Index = Index(0)
     term: Term = Term(0)
     conf: ConfState = ConfState()
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True):
+    """What one member says to another. `term` is the sender's, but for pre-votes, which tell of the term to come."""
+
+    sender: NodeId
+    to: NodeId
+    term: Term
+
+
+class Vote(Message, frozen=True, array_like=True, tag="vote"):
+    """RequestVote (paper, figure 2)."""
+
+    last_index: Index
+    last_term: Term
+    pre: bool = False
+    """Only asks whether a vote would be granted (thesis section 9.6)."""
+    forced: bool = False
+    """The leader wants this election: it is handing over, so its followers need not hold on to it."""
+
+
+class VoteReply(Message, frozen=True, array_like=True, tag="voted"):
+    """The answer to a Vote."""
+
+    granted: bool
+    pre: bool = False
+
+
+class Append(Message, frozen=True, array_like=True, tag="append"):
+    """AppendEntries (paper, figure 2)."""
+
+    prev_index: Index
+    prev_term: Term
+    entries: list[Entry]
+    commit: Index
+    round: int
+    """The leader's heartbeat round; the answer has it too, which is what leases and read indexes count."""
+
+
+class AppendReply(Message, frozen=True, array_like=True, tag="appended"):
+    """The answer to an Append or InstallSnapshot: everything up to `index` is durable here; or, when `rejected`, the
+    entry before those that were sent, at `index`, is not in this log."""
+
+    index: Index
+    round: int
+    rejected: bool = False
+    hint_index: Index = Index(0)
+    """When rejected: the last entry here that may be in the leader's log, and its term."""
+    hint_term: Term = Term(0)
+
+
+class Heartbeat(Message, frozen=True, array_like=True, tag="beat"):
+    """An AppendEntries without a look at the log, so that it is answered also where entries wait."""
+
+    commit: Index
+    round: int
+
+
+class HeartbeatReply(Message, frozen=True, array_like=True, tag="beaten"):
+    """The answer to a Heartbeat."""
+
+    round: int
+
+
+class InstallSnapshot(Message, frozen=True, array_like=True, tag="snapshot"):
+    """A snapshot for a follower that needs entries which are gone (paper, section 7). The driver has brought the
+    snapshot itself to the receiver before it hands this message to the core there."""
+
+    meta: SnapshotMeta
+    round: int
+
+
+class TimeoutNow(Message, frozen=True, array_like=True, tag="now"):
+    """Campaign at once: the leader hands over (thesis section 3.10)."""
+
+
+AnyMessage = Vote | VoteReply | Append | AppendReply | Heartbeat | HeartbeatReply | InstallSnapshot | TimeoutNow

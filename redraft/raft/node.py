@@ -1,76 +1,100 @@
-"""One member of a Raft group: `propose`, `tick`, `ready`, `advance`; no IO, no clock, no thread.
+"""One member of a Raft group: `step`, `propose`, `tick`, `ready`, `advance`; no IO, no clock, no thread.
 
 Theory: Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm" (the paper), and Ongaro's thesis.
-The split between this core and its driver is etcd's: the core only says in a `Ready` what must be made durable and what
-may be applied; the driver does it and says so with `advance`.
+The split between this core and its driver is etcd's: the core only says in a `Ready` what must be made durable, sent
+and applied; the driver does it and says so with `advance`. This file has the roles, the elections and what a follower
+does; `leader.py` has what a leader does.
 
-This stage is a group with one voter, which is its own majority; the road of an entry is already the whole one:
+1. `campaign`: a majority is asked whether it would vote (pre-vote, thesis section 9.6); only then the term is raised
+   and the vote cast for oneself. Both must be durable before anybody counts or hears of them (paper, figure 2);
+2. a member that hears a leader, or has started less than an election's time ago, votes for nobody (thesis section
+   6.4.1 and 4.2.3): so a leader's lease holds, and a removed or cut-off member disturbs nobody;
+3. a new leader appends a no-op, since an entry of an earlier term is committed only by one of its own (section 5.4.2);
+4. `propose` appends; `ready` hands the entries out to be sent and to be made durable, both at once; `advance` counts
+   the leader's own acknowledgement; what a majority has durable is committed, and handed out to be applied, once.
 
-1. `campaign`: the term is raised and the vote cast for oneself. Both must be durable before the election is won (paper,
-   figure 2, "persistent state"), so the node leads only after that Ready was advanced;
-2. a new leader appends a no-op, since an entry of an earlier term is committed only by one of its own (section 5.4.2);
-3. `propose` appends; `ready` hands the entry out to be made durable; `advance` counts the leader's own acknowledgement;
-4. what a majority has durable is committed (section 5.3), and handed out to be applied, once.
+Time. `tick` counts; a driver that was paused must not make up for ticks that it missed, or members would stop
+believing in a leader whose messages wait to be read. Leases go by `now_ms`, monotonic milliseconds that the driver sets
+*after* it has read the messages and requests that it is about to hand in.
 
-Invariants (`check`): the commit index never goes back, nor passes the last durable index; entries are handed out once
-and in order; a term's vote is durable before it counts.
+Invariants (`check`): the commit index never goes back; only durable entries are applied, once and in order; a term's
+vote is durable before it counts.
 
-What this leaves out, and what comes with the replicated cluster: votes of others, replication, snapshots, membership
-changes, read index. A configuration of more than one voter is refused rather than half served.
+What this leaves out: proposals and reads on followers are refused; the driver asks the leader (design section 3).
 """
 
 from __future__ import annotations
 
-import enum
-from typing import NamedTuple
+from collections.abc import Iterable
+from random import Random
+
+from msgspec import structs
 
 from redraft.ids import NO_NODE, Index, NodeId, Term
+from redraft.raft import quorum
 from redraft.raft.config import RaftConfig
-from redraft.raft.errors import EntryTooBigError, NotLeaderError, RaftError, UncommittedFullError
+from redraft.raft.errors import NotLeaderError, TransferInProgressError
+from redraft.raft.leader import Leader
 from redraft.raft.log import Log, LogStorage
-from redraft.raft.messages import Entry, EntryKind, HardState
+from redraft.raft.membership import LEAVE_JOINT, ConfChange, changed, decode_change
+from redraft.raft.messages import (
+    AnyMessage,
+    Append,
+    AppendReply,
+    ConfState,
+    Entry,
+    EntryKind,
+    HardState,
+    Heartbeat,
+    HeartbeatReply,
+    InstallSnapshot,
+    SnapshotMeta,
+    TimeoutNow,
+    Vote,
+    VoteReply,
+)
+from redraft.raft.quorum import VoteResult
 from redraft.raft.ready import Ready
-
-
-class Role(enum.Enum):
-    """What a member is in its term."""
-
-    FOLLOWER = "follower"
-    CANDIDATE = "candidate"
-    LEADER = "leader"
-
-
-class Status(NamedTuple):
-    """What INFO and tests show."""
-
-    id: NodeId
-    role: Role
-    term: Term
-    leader: NodeId
-    commit_index: Index
-    applied_index: Index
-    last_index: Index
-    stable_index: Index
+from redraft.raft.status import Role, Status
 
 
 class RaftNode:
-    """A member of one group. `applied` is the last index whose effect the state machine has already."""
+    """A member of one group. `applied` is the last index whose effect the state machine has already, and `conf` the
+    configuration as of it (by default the one that the log begins with; without any, this member alone)."""
 
-    def __init__(self, config: RaftConfig, storage: LogStorage, applied: Index) -> None:
-        hard_state, conf = storage.initial_state()
-        if conf.voters and conf.voters != (config.id,):
-            raise RaftError(f"a group of {len(conf.voters)} voters: this version serves groups with one")
+    def __init__(
+        self,
+        config: RaftConfig,
+        storage: LogStorage,
+        applied: Index,
+        conf: ConfState | None = None,
+        random: Random | None = None,
+    ) -> None:
+        hard_state, first_conf = storage.initial_state()
+        conf = conf or first_conf
         self._config = config
+        self.conf = conf if conf.members() else ConfState(voters=(config.id,))
+        self._random = random or Random(config.id)
         self.term = hard_state.term
         self._vote = hard_state.vote
         self.role = Role.FOLLOWER
         self.leader_id = NO_NODE
+        self.leader: Leader | None = None
+        """What a leader does, while this member is one."""
+        self.now_ms = 0
+        """Monotonic time, ms (see above)."""
         self._log = Log(storage, hard_state.commit, applied)
         self._persisted = HardState(self.term, self._vote, self._log.committed)
         self._applied = applied
-        self._uncommitted_bytes = 0
-        self._sizes: dict[Index, int] = {}
         self._elapsed_ticks = 0
+        self._timeout_ticks = 0
+        self._may_vote = hard_state.term == 0 or self.conf.voters == (config.id,)
+        """Whether it is certain that no promise to a leader, made before a restart, is being kept."""
+        self._votes: dict[NodeId, bool] = {}
+        self._forced = False
+        self._messages: list[AnyMessage] = []
+        self._snapshot: SnapshotMeta | None = None
+        self._draw_timeout()
 
     # Looking in.
 
@@ -94,96 +118,313 @@ class RaftNode:
     # Input.
 
     def tick(self) -> None:
-        """A tick of the group's clock has passed; a member without a leader for `election_ticks` campaigns."""
-        if self.role is Role.FOLLOWER:
-            self._elapsed_ticks += 1
-            if self._elapsed_ticks >= self._config.election_ticks:
-                self.campaign()
+        """A tick of the group's clock has passed."""
+        if self.leader is not None:
+            if not self.leader.tick(self.now_ms):
+                self._become_follower(self.term, NO_NODE)
+            elif self.conf.auto_leave:
+                self._leave_joint()
+            return
+        self._elapsed_ticks += 1
+        if self._elapsed_ticks >= self._config.election_ticks:
+            self._may_vote = True
+        waits_for_disk = self.role is Role.CANDIDATE and self._must_persist_vote()
+        if self._elapsed_ticks >= self._timeout_ticks and not waits_for_disk:
+            self.campaign()
 
     def campaign(self) -> None:
-        """Stand for election in a new term (paper, section 5.2)."""
-        if self.role is Role.LEADER:
-            return
-        self.role = Role.CANDIDATE
-        self.term = Term(self.term + 1)
-        self._vote = self._config.id
-        self.leader_id = NO_NODE
-        self._elapsed_ticks = 0
+        """Stand for election (paper, section 5.2), if this member may be elected."""
+        self._campaign(pre=self._config.pre_vote and self.conf.voters != (self._config.id,))
 
     def propose(self, data: bytes, kind: EntryKind = EntryKind.NORMAL) -> Index:
-        """Append an entry; the index that it has. Raises NotLeaderError, EntryTooBigError, UncommittedFullError."""
-        if self.role is not Role.LEADER:
-            raise NotLeaderError(self.leader_id)
-        size = len(data)
-        if size > self._config.max_entry_bytes:
-            raise EntryTooBigError(f"an entry of {size} bytes; the limit is {self._config.max_entry_bytes}")
-        if self._uncommitted_bytes and self._uncommitted_bytes + size > self._config.max_uncommitted_bytes:
-            raise UncommittedFullError(f"{self._uncommitted_bytes} bytes are proposed and not committed")
-        return self._append(data, kind)
+        """Append an entry; the index that it has. Raises NotLeaderError, EntryTooBigError, UncommittedFullError,
+        TransferInProgressError."""
+        return self._leading().propose(data, kind)
 
-    def _append(self, data: bytes, kind: EntryKind) -> Index:
-        index = Index(self._log.last_index + 1)
-        self._log.append(Entry(index, self.term, kind, data))
-        self._uncommitted_bytes += len(data)
-        self._sizes[index] = len(data)
-        return index
+    def change_members(self, change: ConfChange) -> Index:
+        """Append a membership change; the index that it has. Raises NotLeaderError, InvalidChangeError,
+        ChangeInProgressError, NotCaughtUpError."""
+        return self._leading().propose_change(change, self._applied)
+
+    def read_index(self, contexts: Iterable[int]) -> None:
+        """Ask for the index that reads must wait for; a Ready's `reads` will have it, unless leadership is lost.
+        Raises NotLeaderError."""
+        self._leading().read_index(contexts, self.now_ms)
+
+    def has_lease(self) -> bool:
+        """Whether a read may be served here and now from what is applied once that is everything committed."""
+        return self.leader is not None and self.leader.has_lease(self.now_ms)
+
+    def transfer_leader(self, to: NodeId) -> None:
+        """Hand leadership over. Raises NotLeaderError, TransferError."""
+        self._leading().transfer(to)
+
+    def send_snapshot(self, to: NodeId, meta: SnapshotMeta) -> None:
+        """The driver has brought a snapshot of `meta` to a follower in `wanting_snapshot`."""
+        if self.leader is not None:
+            self.leader.send_snapshot(to, meta)
+
+    def lost(self, member: NodeId) -> None:
+        """What was sent to a member may not arrive: its connection broke, or its snapshot failed."""
+        if self.leader is not None:
+            self.leader.lost(member)
+
+    def _leading(self) -> Leader:
+        if self.leader is None:
+            raise NotLeaderError(self.leader_id)
+        return self.leader
+
+    def step(self, message: AnyMessage) -> None:
+        """A message has come. Raises DivergedError."""
+        if message.term > self.term:
+            if isinstance(message, Vote) and not message.forced and self._holds_on_to_leader():
+                return
+            if not (isinstance(message, Vote | VoteReply) and message.pre and getattr(message, "granted", True)):
+                self._become_follower(message.term, NO_NODE)
+        elif message.term < self.term:
+            self._answer_stale(message)
+            return
+        match message:
+            case Vote():
+                self._on_vote(message)
+            case VoteReply():
+                self._on_vote_reply(message)
+            case Append() | Heartbeat() | InstallSnapshot():
+                self._hear_leader(message.sender)
+                if isinstance(message, Append):
+                    self._on_append(message)
+                elif isinstance(message, Heartbeat):
+                    self._log.committed = Index(max(self._log.committed, min(message.commit, self._log.last_index)))
+                    self._answer(HeartbeatReply(self._config.id, message.sender, self.term, message.round))
+                else:
+                    self._on_snapshot(message)
+            case AppendReply():
+                if self.leader is not None:
+                    self.leader.on_append_reply(message)
+            case HeartbeatReply():
+                if self.leader is not None:
+                    self.leader.on_heartbeat_reply(message.sender, message.round)
+            case TimeoutNow():
+                if self.conf.is_voter(self._config.id) and self.leader is None:
+                    self._campaign(pre=False, forced=True)
 
     # Output.
 
     def has_ready(self) -> bool:
         """Whether `ready` would return anything to do."""
-        return self._log.has_unstable() or self._log.has_committed() or self._must_persist_vote()
+        log = self._log
+        return (
+            log.has_unstable()
+            or log.has_committed()
+            or (self.leader is not None and self.leader.has_output())
+            or bool(self._messages)
+            or self._snapshot is not None
+            or self._must_persist_vote()
+        )
 
     def ready(self) -> Ready:
         """What is to be done now. Entries are handed out once, also while an earlier Ready is still being persisted."""
+        urgent: list[AnyMessage] = []
+        reads = []
+        wanting: list[NodeId] = []
+        leader = self.leader
+        if leader is not None:
+            leader.replicate()
+            urgent, leader.out = leader.out, urgent
+            reads, leader.reads = leader.reads, []
+            wanting, leader.wanting_snapshot = leader.wanting_snapshot, wanting
+        snapshot, self._snapshot = self._snapshot, None
+        messages, self._messages = self._messages, []
         entries = self._log.take_unstable()
-        must_sync = bool(entries) or self._must_persist_vote()
+        must_sync = bool(entries) or self._must_persist_vote() or snapshot is not None
         hard_state = HardState(self.term, self._vote, self._log.committed)
         committed = self._log.take_committed(self._config.max_committed_bytes_per_ready)
-        return Ready(hard_state if hard_state != self._persisted else None, entries, committed, must_sync)
+        return Ready(
+            hard_state if hard_state != self._persisted else None,
+            entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, self._log.epoch,
+        )  # fmt: skip
 
     def advance(self, ready: Ready) -> None:
         """A Ready is done: what it asked to be durable is. In the order in which they were taken."""
         if ready.hard_state is not None and ready.must_sync:
             self._persisted = ready.hard_state
+        if ready.snapshot is not None:
+            self._log.storage_restored(ready.snapshot)
         if ready.entries:
-            self._log.stable_to(ready.entries[-1].index)
-        if (
-            self.role is Role.CANDIDATE
-            and self._persisted.term == self.term
-            and self._persisted.vote == self._config.id
-        ):
-            self._become_leader()
-        if self.role is Role.LEADER:
-            self._maybe_commit()
+            self._log.stable_to(ready.entries[-1].index, ready.log_epoch)
+        if self.role is Role.CANDIDATE:
+            self._count_votes()
+        if self.leader is not None:
+            self.leader.commit()
 
     def applied_to(self, index: Index) -> None:
         """The state machine has applied everything up to `index`."""
         assert self._applied <= index <= self._log.applying
         self._applied = index
 
+    def apply_change(self, entry: Entry) -> ConfState:
+        """An entry of kind CHANGE is being applied; the configuration from now on."""
+        self.conf = changed(self.conf, decode_change(entry.data))
+        if self.leader is not None:
+            self.leader.set_conf(self.conf)
+            if not self.conf.is_voter(self._config.id):
+                self.leader.replicate()
+                self._messages += self.leader.out
+                self._become_follower(self.term, NO_NODE)
+        return self.conf
+
+    # Elections.
+
+    def _holds_on_to_leader(self) -> bool:
+        """Whether this member has promised, by answering, not to vote for another leader yet."""
+        if not self._may_vote or self.leader is not None:
+            return True
+        return self.leader_id != NO_NODE and self._elapsed_ticks < self._config.election_ticks
+
+    def _draw_timeout(self) -> None:
+        self._elapsed_ticks = 0
+        self._timeout_ticks = self._config.election_ticks + self._random.randrange(self._config.election_ticks)
+        if self.conf.voters == (self._config.id,):
+            self._timeout_ticks = self._config.election_ticks
+
+    def _become_follower(self, term: Term, leader: NodeId) -> None:
+        if term > self.term:
+            self.term = term
+            self._vote = NO_NODE
+        self.role = Role.FOLLOWER
+        self.leader = None
+        self.leader_id = leader
+        self._draw_timeout()
+
+    def _campaign(self, *, pre: bool, forced: bool = False) -> None:
+        if self.leader is not None:
+            return
+        self._draw_timeout()
+        if not self.conf.is_voter(self._config.id) or self._has_unapplied_change():
+            return
+        self.leader_id = NO_NODE
+        self._votes = {}
+        self._forced = forced
+        if pre:
+            self.role = Role.PRE_CANDIDATE
+            self._votes[self._config.id] = True
+        else:
+            self.role = Role.CANDIDATE
+            self.term = Term(self.term + 1)
+            self._vote = self._config.id
+        term = Term(self.term + 1) if pre else self.term
+        for member in sorted({*self.conf.voters, *self.conf.outgoing} - {self._config.id}):
+            self._messages.append(
+                Vote(self._config.id, member, term, self._log.last_index, self._log.last_term, pre, forced)
+            )
+        self._count_votes()
+
+    def _has_unapplied_change(self) -> bool:
+        """Whether a committed configuration is not this member's yet: it must not count votes by an old one."""
+        if self._applied >= self._log.committed or self.conf.voters == (self._config.id,):
+            return False
+        waiting = self._log.entries(Index(self._applied + 1), 1 << 62)
+        return any(entry.kind is EntryKind.CHANGE and entry.index <= self._log.committed for entry in waiting)
+
+    def _on_vote(self, message: Vote) -> None:
+        free = self._vote == message.sender or (self._vote == NO_NODE and self.leader_id == NO_NODE)
+        free = free or (message.pre and message.term > self.term)
+        granted = free and self._log.is_up_to_date(message.last_index, message.last_term)
+        if granted and not message.pre:
+            self._vote = message.sender
+            self._elapsed_ticks = 0
+        # A refused pre-vote tells of the term that the candidate has missed, a granted one repeats the question's.
+        term = message.term if granted else self.term
+        self._answer(VoteReply(self._config.id, message.sender, term, granted, message.pre))
+
+    def _on_vote_reply(self, message: VoteReply) -> None:
+        expected = Role.PRE_CANDIDATE if message.pre else Role.CANDIDATE
+        if self.role is expected and message.sender not in self._votes:
+            self._votes[message.sender] = message.granted
+            self._count_votes()
+
+    def _count_votes(self) -> None:
+        if self.role is Role.CANDIDATE:
+            if self._must_persist_vote():
+                return
+            self._votes[self._config.id] = True
+        result = quorum.vote_result(self.conf, self._votes)
+        if result is VoteResult.LOST:
+            self._become_follower(self.term, NO_NODE)
+        elif result is VoteResult.WON and self.role is Role.PRE_CANDIDATE:
+            self._campaign(pre=False)
+        elif result is VoteResult.WON:
+            self.role = Role.LEADER
+            self.leader_id = self._config.id
+            self.leader = Leader(self._config, self._log, self.term, self.conf)
+
     def _must_persist_vote(self) -> bool:
         return (self.term, self._vote) != (self._persisted.term, self._persisted.vote)
 
-    def _become_leader(self) -> None:
-        self.role = Role.LEADER
-        self.leader_id = self._config.id
-        self._uncommitted_bytes = 0
-        self._sizes.clear()
-        self._append(b"", EntryKind.NOOP)
+    # Following.
 
-    def _maybe_commit(self) -> None:
-        """Commit what the majority, this one voter, has durable, if its last entry is of this term (section 5.4.2)."""
-        candidate = self._log.stable
-        if candidate <= self._log.committed or self._log.term(candidate) != self.term:
-            return
-        for index in range(self._log.committed + 1, candidate + 1):
-            self._uncommitted_bytes -= self._sizes.pop(Index(index), 0)
-        self._log.committed = candidate
+    def _answer(self, message: AnyMessage) -> None:
+        self._messages.append(message)
+
+    def _answer_stale(self, message: AnyMessage) -> None:
+        """Tell a leader or a pre-candidate of an earlier term about this one. Without that, a member that has a higher
+        term and a majority that holds on to its leader would wait for each other for ever."""
+        if isinstance(message, Append | Heartbeat | InstallSnapshot):
+            self._answer(AppendReply(self._config.id, message.sender, self.term, Index(0), 0, rejected=True))
+        elif isinstance(message, Vote) and message.pre:
+            self._answer(VoteReply(self._config.id, message.sender, self.term, granted=False, pre=True))
+
+    def _hear_leader(self, leader: NodeId) -> None:
+        assert self.leader is None, f"two leaders in term {self.term}"
+        if self.role is not Role.FOLLOWER or self.leader_id != leader:
+            self._become_follower(self.term, leader)
+        self._elapsed_ticks = 0
+
+    def _on_append(self, message: Append) -> None:
+        log = self._log
+        if message.prev_index < log.committed:
+            self._acknowledge(message.sender, log.committed, message.round)
+        elif log.try_append(message.prev_index, message.prev_term, message.entries):
+            last = Index(message.prev_index + len(message.entries))
+            log.committed = Index(max(log.committed, min(message.commit, last)))
+            self._acknowledge(message.sender, last, message.round)
+        else:
+            hint_index, hint_term = log.possible_match(message.prev_index, message.prev_term)
+            reply = AppendReply(self._config.id, message.sender, self.term, message.prev_index, message.round)
+            self._answer(structs.replace(reply, rejected=True, hint_index=hint_index, hint_term=hint_term))
+
+    def _on_snapshot(self, message: InstallSnapshot) -> None:
+        meta = message.meta
+        if meta.index > self._log.committed:
+            if self._log.matches(meta.index, meta.term):
+                self._log.committed = meta.index
+            else:
+                self._log.restore(meta)
+                self._applied = meta.index
+                self._snapshot = meta
+                self.conf = meta.conf
+        self._acknowledge(message.sender, self._log.committed, message.round)
+
+    def _acknowledge(self, leader: NodeId, index: Index, round_: int) -> None:
+        self._answer(AppendReply(self._config.id, leader, self.term, index, round_))
+
+    def _leave_joint(self) -> None:
+        """Propose the end of a joint configuration; if that cannot be now, the next tick tries again."""
+        assert self.leader is not None
+        if self.leader.may_change(self._applied):
+            try:
+                self.leader.propose_change(LEAVE_JOINT, self._applied)
+            except TransferInProgressError:
+                return
 
     def check(self) -> None:
         """Assert the invariants."""
         log = self._log
-        assert self._applied <= log.applying <= log.committed <= log.stable <= log.last_index
-        assert self._uncommitted_bytes == sum(self._sizes.values()) >= 0
-        assert self.role is not Role.LEADER or not self._must_persist_vote()
+        assert self._applied <= log.applying <= log.committed <= log.last_index
+        assert log.applying <= log.stable <= log.last_index
+        if self.leader is not None:
+            assert self.role is Role.LEADER
+            assert not self._must_persist_vote()
+            self.leader.check()
+        else:
+            assert self.role is not Role.LEADER

@@ -18,8 +18,9 @@ from redraft.raft.config import RaftConfig
 from redraft.raft.errors import NotLeaderError, UncommittedFullError
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import Entry
-from redraft.raft.node import RaftNode, Role
+from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
+from redraft.raft.status import Role
 
 
 class Driver(RuleBasedStateMachine):
@@ -190,6 +191,4 @@ class Driver(RuleBasedStateMachine):
 
 
 TestAnyDriver = Driver.TestCase
-TestAnyDriver.settings = settings(
-    derandomize=False, print_blob=True, max_examples=150, stateful_step_count=60, deadline=None
-)
+TestAnyDriver.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)

@@ -13,7 +13,7 @@ from redraft.resp.strict import ProtocolError, StrictParser
 
 MAX_BULK_BYTES = 60
 
-FUZZ = settings(derandomize=False, print_blob=True, max_examples=500, deadline=None)
+FUZZ = settings(max_examples=500, deadline=None)
 
 
 def packed(words: list[bytes]) -> bytes:

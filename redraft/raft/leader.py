@@ -1,0 +1,346 @@
+"""What a member does and knows while it leads: it exists for one term's leadership, and ends with it.
+
+* Replication (paper, section 5.3): each follower's `Progress` says what to send next; all that was proposed since the
+  last Ready leaves in as few messages as their size allows, without waiting for the leader's own disk.
+* Commitment (sections 5.3, 5.4.2): what a majority has durable, once it includes an entry of this term.
+* Reads (thesis sections 6.4, 6.4.1): every message carries a *round*; once a majority has answered a round, the
+  leadership was good when that round began. A ReadIndex waits for a round that began after it; a lease lasts `lease_ms`
+  from the beginning of the last round answered, since whoever answered votes for nobody else within that time.
+* Hand-over (section 3.10): proposals stop, the successor is caught up, and told to campaign. It wins although its
+  followers have just heard from a leader, so from then on there are no more leases in this term.
+
+Invariants (`check`): sizes are kept of exactly the entries proposed and not committed; no match is beyond the log.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from redraft.ids import NO_NODE, Index, NodeId, Term
+from redraft.raft import quorum
+from redraft.raft.config import RaftConfig
+from redraft.raft.errors import (
+    ChangeInProgressError,
+    CompactedError,
+    EntryTooBigError,
+    NotCaughtUpError,
+    TransferError,
+    TransferInProgressError,
+    UncommittedFullError,
+)
+from redraft.raft.log import Log
+from redraft.raft.membership import ChangeKind, ConfChange, changed, encode_change
+from redraft.raft.messages import (
+    AnyMessage,
+    Append,
+    AppendReply,
+    ConfState,
+    Entry,
+    EntryKind,
+    Heartbeat,
+    InstallSnapshot,
+    SnapshotMeta,
+    TimeoutNow,
+)
+from redraft.raft.progress import Progress, ProgressState
+from redraft.raft.ready import ReadState
+
+
+class Leader:
+    """One leadership."""
+
+    def __init__(self, config: RaftConfig, log: Log, term: Term, conf: ConfState) -> None:
+        self._config = config
+        self._log = log
+        self._term = term
+        self._conf = conf
+        self.followers: dict[NodeId, Progress] = {}
+        self.out: list[AnyMessage] = []
+        """Messages that may leave at once."""
+        self.reads: list[ReadState] = []
+        """Reads that may be answered."""
+        self.wanting_snapshot: list[NodeId] = []
+        self.transferee = NO_NODE
+        self._transfer_ticks = 0
+        self._leases_end = False
+        self._change_index = log.last_index
+        """No membership change is behind this entry. What an earlier leader left is not known to be none."""
+        self._sizes: dict[Index, int] = {}
+        self._uncommitted_bytes = 0
+        self._ticks = 0
+        self._quorum_ticks = 0
+        self._round = 0
+        self._rounds: deque[tuple[int, int]] = deque()
+        """The rounds that began and no majority has answered, and when, ms."""
+        self._lease_until_ms = -1
+        self._pending_reads: deque[tuple[int, ReadState]] = deque()
+        self._early_reads: list[int] = []
+        """Reads from before this term's first commitment: until then the commit index may be behind."""
+        self._first_index = Index(log.last_index + 1)
+        self._to_send = False
+        self._follow(conf)
+        self._append(b"", EntryKind.NOOP)
+
+    # Membership.
+
+    def set_conf(self, conf: ConfState) -> None:
+        """The configuration has changed."""
+        self._follow(conf)
+        self.commit()
+        self._to_send = True
+
+    def _follow(self, conf: ConfState) -> None:
+        self._conf = conf
+        members = [member for member in conf.members() if member != self._config.id]
+        self.followers = {
+            member: self.followers.get(member) or Progress(Index(self._log.last_index + 1)) for member in members
+        }
+        if self.transferee not in self.followers or not conf.is_voter(self.transferee):
+            self.transferee = NO_NODE
+
+    def may_change(self, applied: Index) -> bool:
+        """Whether no membership change is proposed and not yet applied."""
+        return self._change_index <= applied
+
+    def propose_change(self, change: ConfChange, applied: Index) -> Index:
+        """Append a membership change. Raises InvalidChangeError, ChangeInProgressError, NotCaughtUpError."""
+        if not self.may_change(applied) or (self._conf.outgoing and change.changes):
+            raise ChangeInProgressError("another membership change is under way")
+        changed(self._conf, change)
+        for member in change.changes:
+            progress = self.followers.get(member.node)
+            if member.kind is ChangeKind.ADD_VOTER and progress is not None and not self._conf.is_voter(member.node):
+                lag = self._log.last_index - progress.match
+                if lag > self._config.max_promotion_lag or progress.state is ProgressState.SNAPSHOT:
+                    raise NotCaughtUpError(f"node {member.node} lacks {lag} entries")
+        self._change_index = self.propose(encode_change(change), EntryKind.CHANGE)
+        return self._change_index
+
+    # Entries.
+
+    def propose(self, data: bytes, kind: EntryKind) -> Index:
+        """Append an entry. Raises EntryTooBigError, UncommittedFullError, TransferInProgressError."""
+        size = len(data)
+        if self.transferee != NO_NODE:
+            raise TransferInProgressError(f"leadership goes to node {self.transferee}")
+        if size > self._config.max_entry_bytes:
+            raise EntryTooBigError(f"an entry of {size} bytes; the limit is {self._config.max_entry_bytes}")
+        if self._uncommitted_bytes and self._uncommitted_bytes + size > self._config.max_uncommitted_bytes:
+            raise UncommittedFullError(f"{self._uncommitted_bytes} bytes are proposed and not committed")
+        return self._append(data, kind)
+
+    def _append(self, data: bytes, kind: EntryKind) -> Index:
+        index = Index(self._log.last_index + 1)
+        self._log.append(Entry(index, self._term, kind, data))
+        self._uncommitted_bytes += len(data)
+        self._sizes[index] = len(data)
+        self._to_send = bool(self.followers)
+        return index
+
+    def commit(self) -> bool:
+        """Commit what a majority has durable, if its last entry is of this term (section 5.4.2); whether any."""
+        log = self._log
+        index = Index(quorum.reached(self._conf, self._match))
+        if index <= log.committed or log.term(index) != self._term:
+            return False
+        for each in range(log.committed + 1, index + 1):
+            self._uncommitted_bytes -= self._sizes.pop(Index(each), 0)
+        log.committed = index
+        self._to_send = bool(self.followers)
+        if self._early_reads:
+            early, self._early_reads = self._early_reads, []
+            self._begin_round_for(early)
+        return True
+
+    def _match(self, member: NodeId) -> int:
+        if member == self._config.id:
+            return self._log.stable
+        return self.followers[member].match
+
+    # Sending.
+
+    def has_output(self) -> bool:
+        """Whether `replicate` would find anything, or has."""
+        return self._to_send or bool(self.out or self.reads or self.wanting_snapshot)
+
+    def replicate(self) -> None:
+        """Send every follower what it lacks, as far as its window goes."""
+        if not self._to_send:
+            return
+        self._to_send = False
+        for member, progress in self.followers.items():
+            while progress.next <= self._log.last_index and not progress.paused(self._config):
+                self._send(member, progress)
+            tells_commit = progress.state is ProgressState.REPLICATE and progress.commit_sent < self._log.committed
+            asks = progress.state is ProgressState.PROBE and not progress.awaiting
+            if progress.next > self._log.last_index and (tells_commit or asks):
+                self._send(member, progress, empty=True)
+
+    def _send(self, member: NodeId, progress: Progress, *, empty: bool = False) -> None:
+        """Send what comes next, or, `empty`, only ask whether what was sent has arrived."""
+        log = self._log
+        previous = Index(progress.next - 1)
+        try:
+            term = log.term(previous)
+            entries = [] if empty else log.entries(progress.next, self._config.max_append_bytes)
+        except CompactedError:
+            progress.wait_for_snapshot()
+            self.wanting_snapshot.append(member)
+            return
+        self.out.append(
+            Append(self._config.id, member, self._term, previous, term, entries, log.committed, self._round)
+        )
+        progress.commit_sent = log.committed
+        if entries:
+            progress.sent(entries[-1].index, sum(len(entry.data) for entry in entries))
+        elif progress.state is ProgressState.PROBE:
+            progress.awaiting = True
+
+    def heartbeat(self, now_ms: int) -> None:
+        """Begin a round, and tell everybody."""
+        self._round += 1
+        self._rounds.append((self._round, now_ms))
+        for member, progress in self.followers.items():
+            commit = Index(min(progress.match, self._log.committed))
+            self.out.append(Heartbeat(self._config.id, member, self._term, commit, self._round))
+        self._count_rounds()
+
+    def tick(self, now_ms: int) -> bool:
+        """A tick has passed. False: no majority was heard of for an election's time, so this leadership is over
+        (check-quorum, thesis section 6.2)."""
+        self._ticks += 1
+        self._quorum_ticks += 1
+        if self.transferee != NO_NODE:
+            self._transfer_ticks += 1
+            if self._transfer_ticks >= self._config.election_ticks:
+                self.transferee = NO_NODE
+        if self._ticks >= self._config.heartbeat_ticks:
+            self._ticks = 0
+            self.heartbeat(now_ms)
+        if self._quorum_ticks >= self._config.election_ticks:
+            self._quorum_ticks = 0
+            if not quorum.reached(self._conf, self._is_active):
+                return False
+            for progress in self.followers.values():
+                progress.active = False
+        return True
+
+    def _is_active(self, member: NodeId) -> int:
+        return 1 if member == self._config.id or self.followers[member].active else 0
+
+    # Answers.
+
+    def on_append_reply(self, message: AppendReply) -> None:
+        """A follower has taken entries, or refused them."""
+        progress = self._heard(message.sender, message.round)
+        if progress is None:
+            return
+        if message.rejected:
+            try:
+                hint = self._log.possible_match(message.hint_index, message.hint_term)[0]
+            except CompactedError:
+                hint = Index(self._log.first_index - 1)
+            if progress.rejected(message.index, hint):
+                self._to_send = True
+            return
+        was_paused = progress.paused(self._config)
+        if progress.accepted(message.index):
+            self.commit()
+            self._hand_over()
+        if was_paused or progress.next <= self._log.last_index:
+            self._to_send = True
+
+    def on_heartbeat_reply(self, sender: NodeId, round_: int) -> None:
+        """A follower is there; if it lacks entries that were sent long ago, they may have been lost."""
+        progress = self._heard(sender, round_)
+        if progress is None:
+            return
+        progress.awaiting = False
+        if progress.state is ProgressState.REPLICATE and progress.match < self._log.last_index:
+            if progress.next > self._log.last_index or progress.paused(self._config):
+                # Its refusal of nothing behind them tells that they were lost.
+                self._send(sender, progress, empty=True)
+        elif progress.state is ProgressState.PROBE:
+            self._to_send = True
+
+    def _heard(self, sender: NodeId, round_: int) -> Progress | None:
+        progress = self.followers.get(sender)
+        if progress is not None:
+            progress.active = True
+            if round_ > progress.round:
+                progress.round = round_
+                self._count_rounds()
+        return progress
+
+    # Reads.
+
+    def read_index(self, contexts: Iterable[int], now_ms: int) -> None:
+        """Ask that reads be found in `reads` with the index that they must wait for."""
+        if self._log.committed < self._first_index:
+            self._early_reads += contexts
+        elif self.has_lease(now_ms):
+            self.reads += [ReadState(context, self._log.committed) for context in contexts]
+        else:
+            self._begin_round_for(contexts, now_ms)
+
+    def has_lease(self, now_ms: int) -> bool:
+        """Whether nobody else can lead at `now_ms`, and everything that was acknowledged is committed here."""
+        return now_ms < self._lease_until_ms and not self._leases_end and self._log.committed >= self._first_index
+
+    def _begin_round_for(self, contexts: Iterable[int], now_ms: int = -1) -> None:
+        index = self._log.committed
+        self._pending_reads += [(self._round + 1, ReadState(context, index)) for context in contexts]
+        # A round whose beginning is not known gives no lease.
+        self.heartbeat(now_ms)
+
+    def _count_rounds(self) -> None:
+        answered = quorum.reached(self._conf, self._answered_round)
+        while self._rounds and self._rounds[0][0] <= answered:
+            _, began_ms = self._rounds.popleft()
+            if began_ms >= 0 and self._config.lease_ms:
+                self._lease_until_ms = max(self._lease_until_ms, began_ms + self._config.lease_ms)
+        while self._pending_reads and self._pending_reads[0][0] <= answered:
+            self.reads.append(self._pending_reads.popleft()[1])
+
+    def _answered_round(self, member: NodeId) -> int:
+        return self._round if member == self._config.id else self.followers[member].round
+
+    # Hand-over and snapshots.
+
+    def transfer(self, to: NodeId) -> None:
+        """Hand leadership over, within an election's time or not at all. Raises TransferError."""
+        if to not in self.followers or not self._conf.is_voter(to):
+            raise TransferError(f"node {to} is no other voter of the group")
+        if self.transferee != NO_NODE:
+            raise TransferError(f"leadership is on its way to node {self.transferee}")
+        self.transferee = to
+        self._transfer_ticks = 0
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self.transferee != NO_NODE and self.followers[self.transferee].match == self._log.last_index:
+            self._leases_end = True
+            self.out.append(TimeoutNow(self._config.id, self.transferee, self._term))
+
+    def send_snapshot(self, to: NodeId, meta: SnapshotMeta) -> None:
+        """The driver has brought a snapshot to a follower; tell it to install it."""
+        progress = self.followers.get(to)
+        if progress is not None and progress.state is ProgressState.SNAPSHOT:
+            progress.snapshot = meta.index
+            self.out.append(InstallSnapshot(self._config.id, to, self._term, meta, self._round))
+
+    def lost(self, member: NodeId) -> None:
+        """What was sent to a follower may not arrive: its connection broke, or its snapshot failed."""
+        progress = self.followers.get(member)
+        if progress is not None:
+            progress.probe()
+            self._to_send = True
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self._uncommitted_bytes == sum(self._sizes.values()) >= 0
+        assert all(self._log.committed < index <= self._log.last_index for index in self._sizes)
+        for progress in self.followers.values():
+            progress.check()
+            assert progress.match <= self._log.last_index

@@ -1,0 +1,168 @@
+"""Clusters under random loss, delay, reordering, crashes, cuts, snapshots, hand-overs and membership changes.
+
+Each seed is one history; a failing one is in the test's name and replays exactly. In the end everything heals, and all
+members must have the same entries, with every one that was ever committed.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+from raft.cluster import TICK_MS, Cluster, Member
+
+from redraft.ids import NodeId
+from redraft.raft.errors import RaftError
+from redraft.raft.membership import ChangeKind, ConfChange, MemberChange
+from redraft.raft.status import Role
+
+STEPS = 1500
+
+
+class History:
+    """One random run."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random = Random(seed)
+        self.cluster = Cluster(
+            size=5,
+            voters=random.choice([1, 2, 3, 5]),
+            seed=seed,
+            election_ticks=random.choice([3, 5, 10]),
+            pre_vote=random.random() < 0.7,
+            lease_ms=TICK_MS * 2,
+            max_append_bytes=random.choice([1, 20, 1 << 20]),
+            max_inflight_appends=random.choice([1, 2, 64]),
+            max_promotion_lag=random.choice([3, 100]),
+        )
+        self.proposals = 0
+        self.reads: dict[int, int] = {}
+        """What was committed anywhere when a read was asked for; it must see that."""
+        self.loss = random.choice([0.0, 0.0, 0.05, 0.3])
+        self.faults = random.choice([0.0, 0.02, 0.1])
+        self.changes = random.choice([0.0, 0.05])
+
+    def run(self, steps: int) -> None:
+        """Random steps, then peace."""
+        for _ in range(steps):
+            self.step()
+            self.cluster.check()
+            self.check_reads()
+        self.heal()
+
+    def step(self) -> None:
+        cluster, random = self.cluster, self.random
+        up = cluster.running()
+        if random.random() < self.faults:
+            self.fault()
+            return
+        choice = random.random()
+        if not up or choice < 0.08:
+            cluster.now_ms += TICK_MS
+            for member in up:
+                if random.random() < 0.95:
+                    member.raft.now_ms = cluster.now_ms
+                    member.raft.tick()
+            return
+        member = random.choice(up)
+        member.raft.now_ms = cluster.now_ms
+        if choice < 0.15:
+            self.propose(member)
+        elif choice < 0.2:
+            self.read(member)
+        elif choice < 0.2 + self.changes:
+            self.change(member)
+        elif choice < 0.55:
+            if member.raft.has_ready():
+                cluster.take(member)
+            elif member.unsynced:
+                cluster.sync(member)
+        elif choice < 0.7 and member.unsynced:
+            cluster.sync(member)
+        elif cluster.network:
+            place = 0 if random.random() < 0.7 else random.randrange(len(cluster.network))
+            message = cluster.network[place] if random.random() < 0.02 else cluster.network.pop(place)
+            if random.random() >= self.loss:
+                cluster.deliver(message)
+
+    def propose(self, member: Member) -> None:
+        try:
+            for _ in range(self.random.randrange(1, 4)):
+                member.raft.propose(b"%d" % self.proposals)
+                self.proposals += 1
+        except RaftError:
+            pass
+
+    def read(self, member: Member) -> None:
+        context = len(self.reads)
+        try:
+            member.raft.read_index([context])
+        except RaftError:
+            return
+        self.reads[context] = len(self.cluster.committed)
+
+    def check_reads(self) -> None:
+        for member in self.cluster.running():
+            for state in member.reads:
+                assert state.index >= self.reads[state.context], "a stale read"
+            member.reads.clear()
+
+    def change(self, member: Member) -> None:
+        random = self.random
+        nodes = random.sample(range(1, 6), random.choice([1, 1, 2, 3]))
+        changes = tuple(MemberChange(random.choice(list(ChangeKind)), NodeId(node)) for node in nodes)
+        try:
+            if random.random() < 0.3:
+                member.raft.transfer_leader(NodeId(nodes[0]))
+            else:
+                member.raft.change_members(ConfChange(changes))
+        except RaftError:
+            pass
+
+    def fault(self) -> None:
+        cluster, random = self.cluster, self.random
+        member = cluster.members[NodeId(random.randrange(1, 6))]
+        choice = random.random()
+        if choice < 0.3:
+            cluster.crash(member)
+        elif choice < 0.6:
+            for each in cluster.members.values():
+                if not each.up:
+                    each.start()
+        elif choice < 0.7 and member.up:
+            member.flush()
+            if random.random() < 0.7:
+                member.compact()
+        elif choice < 0.85:
+            group = set(random.sample(range(1, 6), 2))
+            one_way = random.random() < 0.3
+            cluster.cut = lambda m: (
+                ((m.to in group) and m.sender not in group) or (not one_way and m.sender in group and m.to not in group)
+            )
+        else:
+            cluster.cut = lambda message: False
+
+    def heal(self) -> None:
+        """Everybody is up and heard; soon all have applied everything."""
+        cluster = self.cluster
+        cluster.cut = lambda message: False
+        for member in cluster.members.values():
+            if not member.up:
+                member.start()
+        cluster.settle()
+        cluster.tick(100)
+        leader = cluster.leader()
+        assert leader is not None, "no leader in a healthy cluster"
+        leader.raft.propose(b"the end")
+        cluster.tick(30)
+        self.check_reads()
+        conf = leader.raft.conf
+        assert not conf.outgoing
+        for node in conf.members():
+            assert cluster.members[node].applied == cluster.committed, f"member {node} is behind"
+        assert cluster.committed[-1].data == b"the end" or leader.raft.role is not Role.LEADER
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_nothing_committed_is_lost(seed: int) -> None:
+    History(seed).run(STEPS)
