@@ -211,13 +211,19 @@ def zscan(context: Context, argv: list[bytes]) -> Any:
     if held is None:
         return [b"0", []]
     matches, count = scan_options(argv)
+    shown = format_double
     if held.encoding() == b"listpack":
-        following, pairs = b"0", list(held.order)
+        following, pairs, shown = b"0", list(held.order), _listpack_score
     else:
         following, positions = scanned(held, cursor, count, whole=False)
         pairs = [(held.scores[position], held.members[position]) for position in positions]
     found: list[bytes] = []
     for score, member in pairs:
         if matches is None or matches(member):
-            found += (member, format_double(score))
+            found += (member, shown(score))
     return [following, found]
+
+
+def _listpack_score(score: float) -> bytes:
+    """As Redis holds it in a listpack: a whole number of 64 bits as that, also where a double is shown otherwise."""
+    return b"%d" % int(score) if abs(score) < 1 << 63 and score == int(score) else format_double(score)
