@@ -211,16 +211,16 @@ def zscan(context: Context, argv: list[bytes]) -> Any:
     if held is None:
         return [b"0", []]
     matches, count = scan_options(argv)
-    shown = format_double
-    if held.encoding() == b"listpack":
-        following, pairs, shown = b"0", list(held.order), _listpack_score
+    small = held.encoding() == b"listpack"
+    if small:
+        following, pairs = b"0", list(held.order)
     else:
         following, positions = scanned(held, cursor, count, whole=False)
         pairs = [(held.scores[position], held.members[position]) for position in positions]
     found: list[bytes] = []
     for score, member in pairs:
         if matches is None or matches(member):
-            found += (member, shown(score))
+            found += (member, _listpack_score(score) if small else format_double(score))
     return [following, found]
 
 
