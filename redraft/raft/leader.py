@@ -30,7 +30,7 @@ from redraft.raft.errors import (
     UncommittedFullError,
 )
 from redraft.raft.log import Log
-from redraft.raft.membership import ChangeKind, ConfChange, changed, encode_change
+from redraft.raft.membership import ChangeKind, ConfChange, Configurations, changed, encode_change
 from redraft.raft.messages import (
     AnyMessage,
     Append,
@@ -50,11 +50,12 @@ from redraft.raft.ready import ReadState
 class Leader:
     """One leadership."""
 
-    def __init__(self, config: RaftConfig, log: Log, term: Term, conf: ConfState) -> None:
+    def __init__(self, config: RaftConfig, log: Log, term: Term, confs: Configurations) -> None:
         self._config = config
         self._log = log
         self._term = term
-        self._conf = conf
+        self._confs = confs
+        self._conf = confs.current
         self.followers: dict[NodeId, Progress] = {}
         self.out: list[AnyMessage] = []
         """Messages that may leave at once."""
@@ -64,8 +65,6 @@ class Leader:
         self.transferee = NO_NODE
         self._transfer_ticks = 0
         self._leases_end = False
-        self._change_index = log.last_index
-        """No membership change is behind this entry. What an earlier leader left is not known to be none."""
         self._sizes: dict[Index, int] = {}
         self._uncommitted_bytes = 0
         self._ticks = 0
@@ -79,16 +78,10 @@ class Leader:
         """Reads from before this term's first commitment: until then the commit index may be behind."""
         self._first_index = Index(log.last_index + 1)
         self._to_send = False
-        self._follow(conf)
+        self._follow(confs.current)
         self._append(b"", EntryKind.NOOP)
 
     # Membership.
-
-    def set_conf(self, conf: ConfState) -> None:
-        """The configuration has changed."""
-        self._follow(conf)
-        self.commit()
-        self._to_send = True
 
     def _follow(self, conf: ConfState) -> None:
         self._conf = conf
@@ -99,13 +92,14 @@ class Leader:
         if self.transferee not in self.followers or not conf.is_voter(self.transferee):
             self.transferee = NO_NODE
 
-    def may_change(self, applied: Index) -> bool:
-        """Whether no membership change is proposed and not yet applied."""
-        return self._change_index <= applied
+    def may_change(self) -> bool:
+        """Whether no membership change is under way. Before this term's first commitment that is not known, which is
+        what the thesis' published algorithm for single changes got wrong at first."""
+        return self._first_index <= self._log.committed >= self._confs.last_index
 
-    def propose_change(self, change: ConfChange, applied: Index) -> Index:
+    def propose_change(self, change: ConfChange) -> Index:
         """Append a membership change. Raises InvalidChangeError, ChangeInProgressError, NotCaughtUpError."""
-        if not self.may_change(applied) or (self._conf.outgoing and change.changes):
+        if not self.may_change() or (self._conf.outgoing and change.changes):
             raise ChangeInProgressError("another membership change is under way")
         changed(self._conf, change)
         for member in change.changes:
@@ -114,8 +108,9 @@ class Leader:
                 lag = self._log.last_index - progress.match
                 if lag > self._config.max_promotion_lag or progress.state is ProgressState.SNAPSHOT:
                     raise NotCaughtUpError(f"node {member.node} lacks {lag} entries")
-        self._change_index = self.propose(encode_change(change), EntryKind.CHANGE)
-        return self._change_index
+        index = self.propose(encode_change(change), EntryKind.CHANGE)
+        self._follow(self._confs.append(index, change))
+        return index
 
     # Entries.
 
@@ -263,6 +258,9 @@ class Leader:
                 self._send(sender, progress, empty=True)
         elif progress.state is ProgressState.PROBE:
             self._to_send = True
+        elif progress.snapshot is not None:
+            # It has not said that it has it. Who has, says so again.
+            self.send_snapshot(sender, progress.snapshot)
 
     def _heard(self, sender: NodeId, round_: int) -> Progress | None:
         progress = self.followers.get(sender)
@@ -327,7 +325,7 @@ class Leader:
         """The driver has brought a snapshot to a follower; tell it to install it."""
         progress = self.followers.get(to)
         if progress is not None and progress.state is ProgressState.SNAPSHOT:
-            progress.snapshot = meta.index
+            progress.snapshot = meta
             self.out.append(InstallSnapshot(self._config.id, to, self._term, meta, self._round))
 
     def lost(self, member: NodeId) -> None:

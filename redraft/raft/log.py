@@ -115,11 +115,12 @@ class Log:
         assert entry.index == self.last_index + 1
         self._unstable.append(entry)
 
-    def try_append(self, prev_index: Index, prev_term: Term, entries: list[Entry]) -> bool:
+    def try_append(self, prev_index: Index, prev_term: Term, entries: list[Entry]) -> Index | None:
         """Take a leader's entries if the one before them is here; entries of another past give way (paper, section
-        5.3). Raises DivergedError if a committed one would have to."""
+        5.3). The first index that is new, or None if the entry before them is not here. Raises DivergedError if a
+        committed entry would have to give way."""
         if not self.matches(prev_index, prev_term):
-            return False
+            return None
         for place, entry in enumerate(entries):
             if self.matches(entry.index, entry.term):
                 continue
@@ -128,8 +129,8 @@ class Log:
                     raise DivergedError(f"entry {entry.index} is committed here and another in the leader's log")
                 self._truncate(entry.index)
             self._unstable += entries[place:]
-            break
-        return True
+            return entry.index
+        return Index(prev_index + len(entries) + 1)
 
     def _truncate(self, index: Index) -> None:
         """Let go of the entries from `index` on."""

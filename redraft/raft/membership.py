@@ -1,8 +1,10 @@
 """Who is in the group: changes as log entries, and what each makes of a configuration (thesis chapter 4).
 
-A change of one voter is applied at once, since any two majorities of the old and the new group overlap (section 4.1);
+A change of one voter is made at once, since any two majorities of the old and the new group overlap (section 4.1);
 everything else goes through a joint configuration, which is left by an entry of its own (section 4.3). A configuration
-counts from the moment its entry is applied, as in etcd, and there is one change at a time.
+counts from the moment its entry is in the log, committed or not (section 4.1); an entry that gives way to another
+leader's takes its configuration with it. (A member that went by what it has applied could, after a leader has removed
+itself, wait for the vote of one that votes no more.)
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import enum
 
 import msgspec
 
-from redraft.ids import NodeId
+from redraft.ids import Index, NodeId
 from redraft.raft.errors import InvalidChangeError
 from redraft.raft.messages import ConfState
 
@@ -97,3 +99,48 @@ def _left(conf: ConfState) -> ConfState:
 
 def _sorted(nodes: set[NodeId]) -> tuple[NodeId, ...]:
     return tuple(sorted(nodes))
+
+
+class Configurations:
+    """One member's configurations: the one as of what is applied, and those of the log's entries behind it.
+
+    Invariant: indexes grow.
+    """
+
+    def __init__(self, index: Index, conf: ConfState) -> None:
+        self._states = [(index, conf)]
+
+    @property
+    def current(self) -> ConfState:
+        """The one that counts: of the last entry that makes one."""
+        return self._states[-1][1]
+
+    @property
+    def last_index(self) -> Index:
+        """The entry that made the current one."""
+        return self._states[-1][0]
+
+    def may_lead(self, node: NodeId) -> bool:
+        """Whether `node` votes in any of them: one that an uncommitted entry removes may still be needed to commit it
+        (thesis section 4.2.2)."""
+        return any(conf.is_voter(node) for _, conf in self._states)
+
+    def append(self, index: Index, change: ConfChange) -> ConfState:
+        """An entry with a change was added to the log; the configuration that counts now. Raises InvalidChangeError."""
+        self._states.append((index, changed(self.current, change)))
+        return self.current
+
+    def truncate(self, index: Index) -> None:
+        """The log's entries from `index` on are gone."""
+        while len(self._states) > 1 and self._states[-1][0] >= index:
+            self._states.pop()
+
+    def applied_to(self, index: Index) -> ConfState:
+        """Everything up to `index` is applied; the configuration as of it."""
+        while len(self._states) > 1 and self._states[1][0] <= index:
+            del self._states[0]
+        return self._states[0][1]
+
+    def restore(self, index: Index, conf: ConfState) -> None:
+        """A snapshot takes the place of the log."""
+        self._states = [(index, conf)]

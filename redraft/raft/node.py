@@ -36,7 +36,7 @@ from redraft.raft.config import RaftConfig
 from redraft.raft.errors import NotLeaderError, TransferInProgressError
 from redraft.raft.leader import Leader
 from redraft.raft.log import Log, LogStorage
-from redraft.raft.membership import LEAVE_JOINT, ConfChange, changed, decode_change
+from redraft.raft.membership import LEAVE_JOINT, ConfChange, Configurations, decode_change
 from redraft.raft.messages import (
     AnyMessage,
     Append,
@@ -57,6 +57,9 @@ from redraft.raft.quorum import VoteResult
 from redraft.raft.ready import Ready
 from redraft.raft.status import Role, Status
 
+_SCAN_BYTES = 1 << 20
+"""How much of the log is held at once when a start looks for membership changes."""
+
 
 class RaftNode:
     """A member of one group. `applied` is the last index whose effect the state machine has already, and `conf` the
@@ -73,7 +76,6 @@ class RaftNode:
         hard_state, first_conf = storage.initial_state()
         conf = conf or first_conf
         self._config = config
-        self.conf = conf if conf.members() else ConfState(voters=(config.id,))
         self._random = random or Random(config.id)
         self.term = hard_state.term
         self._vote = hard_state.vote
@@ -84,11 +86,13 @@ class RaftNode:
         self.now_ms = 0
         """Monotonic time, ms (see above)."""
         self._log = Log(storage, hard_state.commit, applied)
+        self._confs = Configurations(applied, conf if conf.members() else ConfState(voters=(config.id,)))
+        self._read_confs()
         self._persisted = HardState(self.term, self._vote, self._log.committed)
         self._applied = applied
         self._elapsed_ticks = 0
         self._timeout_ticks = 0
-        self._may_vote = hard_state.term == 0 or self.conf.voters == (config.id,)
+        self._may_vote = hard_state.term == 0 or self._is_alone()
         """Whether it is certain that no promise to a leader, made before a restart, is being kept."""
         self._votes: dict[NodeId, bool] = {}
         self._forced = False
@@ -96,7 +100,20 @@ class RaftNode:
         self._snapshot: SnapshotMeta | None = None
         self._draw_timeout()
 
+    def _read_confs(self) -> None:
+        """Find the membership changes in the log behind what is applied."""
+        index = Index(self._log.applying + 1)
+        while index <= self._log.last_index:
+            entries = self._log.entries(index, _SCAN_BYTES)
+            self._follow_confs(entries)
+            index = Index(entries[-1].index + 1)
+
     # Looking in.
+
+    @property
+    def conf(self) -> ConfState:
+        """The configuration that counts: of the last entry in the log that makes one."""
+        return self._confs.current
 
     @property
     def commit_index(self) -> Index:
@@ -122,8 +139,8 @@ class RaftNode:
         if self.leader is not None:
             if not self.leader.tick(self.now_ms):
                 self._become_follower(self.term, NO_NODE)
-            elif self.conf.auto_leave:
-                self._leave_joint()
+            elif self.conf.auto_leave and self.leader.may_change():
+                self._leave_joint(self.leader)
             return
         self._elapsed_ticks += 1
         if self._elapsed_ticks >= self._config.election_ticks:
@@ -134,7 +151,7 @@ class RaftNode:
 
     def campaign(self) -> None:
         """Stand for election (paper, section 5.2), if this member may be elected."""
-        self._campaign(pre=self._config.pre_vote and self.conf.voters != (self._config.id,))
+        self._campaign(pre=self._config.pre_vote and not self._is_alone())
 
     def propose(self, data: bytes, kind: EntryKind = EntryKind.NORMAL) -> Index:
         """Append an entry; the index that it has. Raises NotLeaderError, EntryTooBigError, UncommittedFullError,
@@ -144,7 +161,7 @@ class RaftNode:
     def change_members(self, change: ConfChange) -> Index:
         """Append a membership change; the index that it has. Raises NotLeaderError, InvalidChangeError,
         ChangeInProgressError, NotCaughtUpError."""
-        return self._leading().propose_change(change, self._applied)
+        return self._leading().propose_change(change)
 
     def read_index(self, contexts: Iterable[int]) -> None:
         """Ask for the index that reads must wait for; a Ready's `reads` will have it, unless leadership is lost.
@@ -205,7 +222,7 @@ class RaftNode:
                 if self.leader is not None:
                     self.leader.on_heartbeat_reply(message.sender, message.round)
             case TimeoutNow():
-                if self.conf.is_voter(self._config.id) and self.leader is None:
+                if self.leader is None:
                     self._campaign(pre=False, forced=True)
 
     # Output.
@@ -263,15 +280,14 @@ class RaftNode:
         self._applied = index
 
     def apply_change(self, entry: Entry) -> ConfState:
-        """An entry of kind CHANGE is being applied; the configuration from now on."""
-        self.conf = changed(self.conf, decode_change(entry.data))
-        if self.leader is not None:
-            self.leader.set_conf(self.conf)
-            if not self.conf.is_voter(self._config.id):
-                self.leader.replicate()
-                self._messages += self.leader.out
-                self._become_follower(self.term, NO_NODE)
-        return self.conf
+        """An entry of kind CHANGE is being applied; the configuration as of it. A leader that it has removed leads no
+        more."""
+        conf = self._confs.applied_to(entry.index)
+        if self.leader is not None and not self.conf.is_voter(self._config.id):
+            self.leader.replicate()
+            self._messages += self.leader.out
+            self._become_follower(self.term, NO_NODE)
+        return conf
 
     # Elections.
 
@@ -281,10 +297,13 @@ class RaftNode:
             return True
         return self.leader_id != NO_NODE and self._elapsed_ticks < self._config.election_ticks
 
+    def _is_alone(self) -> bool:
+        return self.conf.voters == (self._config.id,) and not self.conf.outgoing
+
     def _draw_timeout(self) -> None:
         self._elapsed_ticks = 0
         self._timeout_ticks = self._config.election_ticks + self._random.randrange(self._config.election_ticks)
-        if self.conf.voters == (self._config.id,):
+        if self._is_alone():
             self._timeout_ticks = self._config.election_ticks
 
     def _become_follower(self, term: Term, leader: NodeId) -> None:
@@ -300,7 +319,7 @@ class RaftNode:
         if self.leader is not None:
             return
         self._draw_timeout()
-        if not self.conf.is_voter(self._config.id) or self._has_unapplied_change():
+        if not self._confs.may_lead(self._config.id):
             return
         self.leader_id = NO_NODE
         self._votes = {}
@@ -318,13 +337,6 @@ class RaftNode:
                 Vote(self._config.id, member, term, self._log.last_index, self._log.last_term, pre, forced)
             )
         self._count_votes()
-
-    def _has_unapplied_change(self) -> bool:
-        """Whether a committed configuration is not this member's yet: it must not count votes by an old one."""
-        if self._applied >= self._log.committed or self.conf.voters == (self._config.id,):
-            return False
-        waiting = self._log.entries(Index(self._applied + 1), 1 << 62)
-        return any(entry.kind is EntryKind.CHANGE and entry.index <= self._log.committed for entry in waiting)
 
     def _on_vote(self, message: Vote) -> None:
         free = self._vote == message.sender or (self._vote == NO_NODE and self.leader_id == NO_NODE)
@@ -356,7 +368,7 @@ class RaftNode:
         elif result is VoteResult.WON:
             self.role = Role.LEADER
             self.leader_id = self._config.id
-            self.leader = Leader(self._config, self._log, self.term, self.conf)
+            self.leader = Leader(self._config, self._log, self.term, self._confs)
 
     def _must_persist_vote(self) -> bool:
         return (self.term, self._vote) != (self._persisted.term, self._persisted.vote)
@@ -384,14 +396,22 @@ class RaftNode:
         log = self._log
         if message.prev_index < log.committed:
             self._acknowledge(message.sender, log.committed, message.round)
-        elif log.try_append(message.prev_index, message.prev_term, message.entries):
+        elif (first_new := log.try_append(message.prev_index, message.prev_term, message.entries)) is not None:
             last = Index(message.prev_index + len(message.entries))
+            if first_new <= last:
+                self._confs.truncate(first_new)
+                self._follow_confs(message.entries[first_new - last - 1 :])
             log.committed = Index(max(log.committed, min(message.commit, last)))
             self._acknowledge(message.sender, last, message.round)
         else:
             hint_index, hint_term = log.possible_match(message.prev_index, message.prev_term)
             reply = AppendReply(self._config.id, message.sender, self.term, message.prev_index, message.round)
             self._answer(structs.replace(reply, rejected=True, hint_index=hint_index, hint_term=hint_term))
+
+    def _follow_confs(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.kind is EntryKind.CHANGE:
+                self._confs.append(entry.index, decode_change(entry.data))
 
     def _on_snapshot(self, message: InstallSnapshot) -> None:
         meta = message.meta
@@ -402,20 +422,19 @@ class RaftNode:
                 self._log.restore(meta)
                 self._applied = meta.index
                 self._snapshot = meta
-                self.conf = meta.conf
+                self._confs.restore(meta.index, meta.conf)
         self._acknowledge(message.sender, self._log.committed, message.round)
 
     def _acknowledge(self, leader: NodeId, index: Index, round_: int) -> None:
         self._answer(AppendReply(self._config.id, leader, self.term, index, round_))
 
-    def _leave_joint(self) -> None:
+    @staticmethod
+    def _leave_joint(leader: Leader) -> None:
         """Propose the end of a joint configuration; if that cannot be now, the next tick tries again."""
-        assert self.leader is not None
-        if self.leader.may_change(self._applied):
-            try:
-                self.leader.propose_change(LEAVE_JOINT, self._applied)
-            except TransferInProgressError:
-                return
+        try:
+            leader.propose_change(LEAVE_JOINT)
+        except TransferInProgressError:
+            return
 
     def check(self) -> None:
         """Assert the invariants."""

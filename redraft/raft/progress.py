@@ -14,6 +14,7 @@ from collections import deque
 
 from redraft.ids import Index
 from redraft.raft.config import RaftConfig
+from redraft.raft.messages import SnapshotMeta
 
 
 class ProgressState(enum.Enum):
@@ -46,17 +47,14 @@ class Progress:
         """The newest heartbeat round that it answered."""
         self.commit_sent = Index(0)
         """The commit index that it was told."""
-        self.snapshot = Index(0)
-        """In SNAPSHOT: the index of the snapshot under way, 0 while the driver has not begun it."""
+        self.snapshot: SnapshotMeta | None = None
+        """In SNAPSHOT: the one that it was told to install."""
         self._inflight: deque[tuple[Index, int]] = deque()
         self._inflight_bytes = 0
 
     def probe(self) -> None:
         """Find out anew where the logs match."""
-        if self.state is ProgressState.SNAPSHOT:
-            self.next = Index(max(self.match, self.snapshot) + 1)
-        else:
-            self.next = Index(self.match + 1)
+        self.next = Index(max(self.match, self.snapshot.index if self.snapshot else 0) + 1)
         self._enter(ProgressState.PROBE)
 
     def wait_for_snapshot(self) -> None:
@@ -66,7 +64,7 @@ class Progress:
     def _enter(self, state: ProgressState) -> None:
         self.state = state
         self.awaiting = False
-        self.snapshot = Index(0)
+        self.snapshot = None
         self._inflight.clear()
         self._inflight_bytes = 0
 
@@ -97,7 +95,7 @@ class Progress:
         if self.state is ProgressState.PROBE:
             self._enter(ProgressState.REPLICATE)
             self.next = Index(self.match + 1)
-        elif self.state is ProgressState.SNAPSHOT and self.snapshot and self.match >= self.snapshot:
+        elif self.state is ProgressState.SNAPSHOT and self.snapshot and self.match >= self.snapshot.index:
             self._enter(ProgressState.PROBE)
             self.next = Index(self.match + 1)
         return news

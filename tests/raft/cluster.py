@@ -15,7 +15,7 @@ from random import Random
 from redraft.ids import Index, NodeId, Term
 from redraft.raft.config import RaftConfig
 from redraft.raft.memory_storage import MemoryStorage
-from redraft.raft.messages import AnyMessage, ConfState, Entry, EntryKind, SnapshotMeta
+from redraft.raft.messages import AnyMessage, ConfState, Entry, EntryKind, InstallSnapshot, SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import ReadState, Ready
 from redraft.raft.status import Role
@@ -41,6 +41,8 @@ class Member:
         self.unsynced.clear()
         entries, conf = self.image
         self.applied = list(entries)
+        self.conf = conf
+        """As of what is applied."""
         self.seed += 1000
         self.raft = RaftNode(self.config, self.disk, Index(len(entries)), conf, Random(self.seed))
         self.reads: list[ReadState] = []
@@ -48,7 +50,7 @@ class Member:
 
     def flush(self) -> None:
         """Put the state machine's present state on disk."""
-        self.image = (list(self.applied), self.raft.conf)
+        self.image = (list(self.applied), self.conf)
 
     def compact(self) -> None:
         """Let go of the log that the image has, but for what the state machine has not applied."""
@@ -103,6 +105,7 @@ class Cluster:
             entries, conf = self.snapshots[member.config.id, ready.snapshot.index]
             member.image = (list(entries), conf)
             member.applied = list(entries)
+            member.conf = conf
             member.disk.restore(ready.snapshot)
         if ready.must_sync:
             member.disk.write(ready.hard_state, ready.entries)
@@ -117,7 +120,7 @@ class Cluster:
         else:
             self.committed.append(entry)
         if entry.kind is EntryKind.CHANGE:
-            member.raft.apply_change(entry)
+            member.conf = member.raft.apply_change(entry)
 
     def _send_snapshot(self, member: Member, follower: NodeId) -> None:
         entries, conf = member.image
@@ -131,10 +134,19 @@ class Cluster:
         if receiver.up and not self.cut(message):
             receiver.raft.now_ms = self.now_ms
             receiver.raft.step(message)
+        else:
+            self.lose(message)
+
+    def lose(self, message: AnyMessage) -> None:
+        """A message never arrives. A driver sees to it that the sender hears of a snapshot that was lost."""
+        if isinstance(message, InstallSnapshot):
+            self.members[message.sender].raft.lost(message.to)
 
     def crash(self, member: Member) -> None:
-        """What was not synced is gone."""
+        """What was not synced is gone, and the others see their connections break."""
         member.up = False
+        for other in self.running():
+            other.raft.lost(member.config.id)
 
     # Many steps.
 
