@@ -43,7 +43,7 @@ ONLY_IN = {
 
 CLOCKS_AND_CHANCE = {
     "time": {"server", "storage", "clock"},
-    "random": {"commands", "keyspace", "node", "server", "shard"},
+    "random": {"commands", "keyspace", "node", "raft", "server", "shard"},
 }
 """`random` is imported for the type of what is handed in; only the server makes one that is not seeded."""
 

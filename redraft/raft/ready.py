@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -37,14 +38,14 @@ class Ready(NamedTuple):
     """To be applied."""
     must_sync: bool
     """Whether an fsync must come before `advance`."""
-    urgent: list[AnyMessage]
+    urgent: Sequence[AnyMessage] = ()
     """A leader's messages, and questions that promise nothing."""
-    messages: list[AnyMessage]
+    messages: Sequence[AnyMessage] = ()
     """Votes and acknowledgements: they tell of what must be durable first."""
-    reads: list[ReadState]
-    snapshot: SnapshotMeta | None
+    reads: Sequence[ReadState] = ()
+    snapshot: SnapshotMeta | None = None
     """The snapshot that arrived and is to be installed."""
-    wanting_snapshot: list[NodeId]
+    wanting_snapshot: Sequence[NodeId] = ()
     """Followers that need a snapshot: the driver sends one, begun with `send_snapshot`."""
-    log_epoch: int
+    log_epoch: int = 0
     """Which of the log's pasts `entries` belong to; for `advance`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redraft.ids import Index, NodeId, Term
-from redraft.raft.errors import CompactedError, UnavailableError
+from redraft.raft.errors import CompactedError, DivergedError, UnavailableError
 from redraft.raft.log import Log
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import ConfState, Entry, HardState, SnapshotMeta
@@ -222,3 +222,77 @@ def test_committed_entries_are_handed_out_in_pieces() -> None:
     assert indexes(log.take_committed(20)) == [1, 2]
     assert log.has_committed()
     assert indexes(log.take_committed(20)) == [3]
+
+
+# A leader's entries.
+
+
+def test_entries_of_another_past_give_way() -> None:
+    log = log_of(storage_of(1, 1, 1))
+    assert log.try_append(Index(1), Term(1), [entry(2), entry(3, term=2)]) == 3
+    assert (log.last_index, log.last_term, log.stable) == (3, 2, 2)
+    assert indexes(log.take_unstable()) == [3]
+
+
+def test_entries_that_are_there_are_not_new() -> None:
+    log = log_of(storage_of(1, 1, 1))
+    assert log.try_append(Index(0), Term(0), [entry(1), entry(2)]) == 3
+    assert (log.last_index, log.epoch) == (3, 0)
+
+
+def test_entries_behind_one_that_is_not_there_are_refused() -> None:
+    log = log_of(storage_of(1, 1))
+    assert log.try_append(Index(3), Term(1), [entry(4)]) is None
+    assert log.try_append(Index(2), Term(2), [entry(3, term=2)]) is None
+
+
+def test_a_committed_entry_never_gives_way() -> None:
+    log = log_of(storage_of(1, 1), committed=2)
+    with pytest.raises(DivergedError):
+        log.try_append(Index(1), Term(1), [entry(2, term=2)])
+
+
+def test_entries_replaced_while_they_were_written_are_not_durable_then() -> None:
+    """Entries 2 to 4 are being written when term 2 replaces 3 and 4, and term 3 brings the old ones back."""
+    log = log_of(storage_of(1))
+    old = [entry(2), entry(3), entry(4)]
+    log.try_append(Index(1), Term(1), old)
+    log.take_unstable()
+    epoch = log.epoch
+    log.try_append(Index(2), Term(1), [entry(3, term=2)])
+    log.take_unstable()
+    second = log.epoch
+    log.try_append(Index(2), Term(1), old[1:])
+    log.take_unstable()
+    log.stable_to(Index(4), epoch)
+    assert log.stable == 1
+    log.stable_to(Index(3), second)
+    assert log.stable == 1
+    log.stable_to(Index(4), log.epoch)
+    assert log.stable == 4
+
+
+@pytest.mark.parametrize(
+    ("index", "term", "expected"),
+    [(5, 9, (5, 4)), (5, 3, (3, 3)), (4, 2, (2, 2)), (9, 1, (1, 1)), (3, 0, (0, 0))],
+)
+def test_where_two_logs_may_match(index: int, term: int, expected: tuple[int, int]) -> None:
+    assert log_of(storage_of(1, 2, 3, 4, 4)).possible_match(Index(index), Term(term)) == expected
+
+
+def test_a_snapshot_takes_the_place_of_everything() -> None:
+    storage = storage_of(1, 1)
+    log = log_of(storage)
+    meta = SnapshotMeta(Index(9), Term(3))
+    log.restore(meta)
+    assert (log.first_index, log.last_index, log.last_term, log.committed) == (10, 9, 3, 9)
+    with pytest.raises(CompactedError):
+        log.term(Index(2))
+    log.try_append(Index(9), Term(3), [entry(10, term=3)])
+    log.committed = Index(10)
+    assert not log.has_committed()
+    storage.restore(meta)
+    storage.write(None, log.take_unstable())
+    log.storage_restored(meta)
+    log.stable_to(Index(10), log.epoch)
+    assert indexes(log.take_committed(MUCH)) == [10]
