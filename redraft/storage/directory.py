@@ -87,6 +87,9 @@ class DataDirectory:
                     f"the data directory {self.path} was written by a newer version (format {identity.format};"
                     f" this one reads up to {FORMAT})"
                 )
+            # The log is made before any image: an image without one is what is left of a node.
+            if not self.log_path.exists() and any(self.path.glob("shard-*")):
+                raise DamagedDataError(f"the data directory {self.path} has data but no log: {self.log_path} is gone")
             return identity
         if self.log_path.exists():
             raise DamagedDataError(f"the data directory {self.path} has a log but no node.json")

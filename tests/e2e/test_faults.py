@@ -229,7 +229,7 @@ DAMAGES: list[tuple[str, Callable[[Path], object], str]] = [
     ("shard-1/image/*.sst", flip_a_byte, "the data is damaged"),
     ("shard-1/image/*.sst", Path.unlink, "the data is damaged"),
     ("shard-1/image", shutil.rmtree, "its image is empty"),
-    ("log", shutil.rmtree, "log files are missing"),
+    ("log", shutil.rmtree, "has data but no log"),
     ("log/*.log", cut_short, "a log file is damaged or cut short"),
     ("log/MANIFEST-*", Path.unlink, "the data is damaged"),
     ("node.json", lambda path: path.write_text("{"), "node.json is damaged"),

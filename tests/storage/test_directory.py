@@ -143,3 +143,10 @@ def test_an_identity_that_a_crash_left_half_written_is_made_anew(path: Path) -> 
     path.mkdir(parents=True)
     (path / "node.new").write_bytes(b'{"form')
     assert identity(path) == identity(path)
+
+
+def test_a_log_that_was_deleted_is_missed(path: Path) -> None:
+    with DataDirectory(path) as directory:
+        directory.image_path(GroupId(1)).mkdir(parents=True)
+    with pytest.raises(DamagedDataError, match="has data but no log"):
+        DataDirectory(path)
