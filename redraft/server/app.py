@@ -98,7 +98,9 @@ class App:
         keyspace, applied = storage.load(lambda keys: log.warning("loading: %d keys", keys))
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
-        raft = RaftNode(RaftConfig(id=NodeNumber(1)), store.group(FIRST_SHARD_GROUP), applied.index)
+        raft = RaftNode(
+            RaftConfig(id=NodeNumber(1)), store.group(FIRST_SHARD_GROUP), applied.index, applied.conf, self._random
+        )
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(shard, storage)
         node.reload = lambda: storage.load()[0]

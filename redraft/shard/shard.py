@@ -24,12 +24,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from redraft.commands.table import Command, CommandTable, Reply
-from redraft.errors import CommandError, StorageError
+from redraft.errors import CommandError
 from redraft.ids import GroupId, Index, Term
 from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.keyspace import Keyspace, KeyspaceMeta
 from redraft.raft.errors import EntryTooBigError, NotLeaderError, UncommittedFullError
-from redraft.raft.messages import Entry, EntryKind
+from redraft.raft.messages import ConfState, Entry, EntryKind
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
 from redraft.shard import entry
@@ -50,6 +50,8 @@ class AppliedPoint(msgspec.Struct, frozen=True, array_like=True):
     index: Index = Index(0)
     term: Term = Term(0)
     time_ms: int = 0
+    conf: ConfState = ConfState()
+    """The group's members; none where nothing was ever said of them, and the node is alone."""
 
 
 class FlushPoint(msgspec.Struct, frozen=True, array_like=True):
@@ -207,6 +209,7 @@ class Shard:
     def apply_committed(self, ready: Ready) -> list[Outcome]:
         """Execute the committed entries of a Ready, in log order; the batches that were waiting for them."""
         outcomes: list[Outcome] = []
+        conf = self.applied.conf
         for committed in ready.committed:
             while self._in_flight and self._lost(self._in_flight[0], committed):
                 outcomes.append(self._unknown(self._in_flight.popleft()))
@@ -219,8 +222,8 @@ class Shard:
                     self.executor.apply_logged(header, list(entry.commands(committed.data)))
                 self._time_ms = max(self._time_ms, header.time_ms)
             elif committed.kind is EntryKind.CHANGE:
-                raise StorageError("the log holds a membership change, which this version cannot apply")
-            self.applied = AppliedPoint(committed.index, committed.term, self._time_ms)
+                conf = self.raft.apply_change(committed)
+            self.applied = AppliedPoint(committed.index, committed.term, self._time_ms, conf)
         if ready.committed:
             self.raft.applied_to(self.applied.index)
         return outcomes

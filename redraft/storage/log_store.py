@@ -153,6 +153,11 @@ class GroupLog:
         self._tail_bytes = sum(len(entry.data) for entry in keep)
         self._last = Index(max(self._last, start.index))
 
+    def restored(self, start: SnapshotMeta) -> None:
+        """The log is empty and begins after `start` now."""
+        self.start, self._last = start, start.index
+        self._tail, self._tail_bytes = [], 0
+
     def recovered(self, hard_state: HardState, start: SnapshotMeta, last: Index) -> None:
         """What was found on disk."""
         self.hard_state, self.start, self._last = hard_state, start, last
@@ -316,12 +321,14 @@ class LogStore:
             if entries:
                 own.added(entries)
 
-    def set_start(self, group: GroupId, start: SnapshotMeta) -> None:
-        """Begin a group's log after `start` (a new group, an installed snapshot); not synced."""
+    def restore(self, group: GroupId, start: SnapshotMeta) -> None:
+        """Begin a group's log anew after `start`, without any entry: a snapshot was installed. Not synced."""
+        own = self.group(group)
         batch = WriteBatch(raw_mode=True)
         batch.put(b"S" + group.to_bytes(8, "big"), msgspec.msgpack.encode(start))
-        self._write(batch, "writing the log's start")
-        self.group(group).let_go(start)
+        batch.delete_range(_entry_key(group, 0), _entry_key(group, own.last_index() + 1))
+        self._write(batch, "beginning the log anew")
+        own.restored(start)
 
     def compact(self, group: GroupId, index: Index, conf: ConfState) -> None:
         """Let go of a group's entries up to and including `index`; not synced, since losing it is harmless."""

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from redraft.commands.table import Command
-from redraft.errors import CommandError, StorageError
+from redraft.errors import CommandError
 from redraft.ids import Index, NodeId, Term
 from redraft.keyspace.keyspace import Keyspace
 from redraft.raft.errors import EntryTooBigError, NotLeaderError
 from redraft.raft.memory_storage import MemoryStorage
-from redraft.raft.messages import Entry, EntryKind
+from redraft.raft.messages import ConfState, Entry, EntryKind
 from redraft.raft.ready import Ready
 from redraft.resp.reply import OK
 from redraft.shard import entry, shard
@@ -266,6 +266,9 @@ class FakeRaft:
         self.last_index += 1
         return Index(self.last_index)
 
+    def apply_change(self, committed: Entry) -> ConfState:
+        return ConfState(voters=(NodeId(1), NodeId(int(committed.data))))
+
     def applied_to(self, index: Index) -> None:
         assert index > self.applied
         self.applied = index
@@ -376,10 +379,12 @@ def test_a_leader_s_clock_starts_at_the_last_entry_s_time(follower: Follower) ->
     assert answers(follower.propose()) == [1000]
 
 
-def test_a_membership_change_stops_a_version_that_cannot_apply_it(follower: Follower) -> None:
-    change = Entry(Index(11), Term(5), EntryKind.CHANGE, b"x")
-    with pytest.raises(StorageError, match="membership change"):
-        follower.shard.apply_committed(Ready(None, [], [change], False))
+def test_a_membership_change_becomes_part_of_what_is_applied(follower: Follower) -> None:
+    change = Entry(Index(11), Term(5), EntryKind.CHANGE, b"3")
+    follower.shard.apply_committed(Ready(None, [], [change], False))
+    assert (follower.shard.applied.index, follower.shard.applied.conf.voters) == (11, (1, 3))
+    follower.commit("SET a 1", index=12)
+    assert follower.shard.applied.conf.voters == (1, 3)
 
 
 # The image.

@@ -276,9 +276,22 @@ def test_compacting_beyond_the_end_is_refused(store: LogStore) -> None:
     assert read(store) == entries(1, 3)
 
 
+def test_an_installed_snapshot_takes_the_place_of_all_entries(open_store: Callable[[], LogStore]) -> None:
+    store = open_store()
+    write(store, entries(1, 6))
+    for start in (SnapshotMeta(Index(4), Term(2), CONF), SnapshotMeta(Index(50), Term(3), CONF)):
+        store.restore(ONE, start)
+        for opened in before_and_after(store, open_store):
+            log = opened.group(ONE)
+            assert (log.snapshot_meta(), log.last_index()) == (start, start.index)
+            store = opened
+    write(store, entries(51, 52, term=3))
+    assert read(store) == entries(51, 52, term=3)
+
+
 def test_a_log_may_begin_anywhere(open_store: Callable[[], LogStore]) -> None:
     store = open_store()
-    store.set_start(ONE, SnapshotMeta(Index(1000), Term(7), CONF))
+    store.restore(ONE, SnapshotMeta(Index(1000), Term(7), CONF))
     write(store, entries(1001, 1003, term=7))
     for opened in before_and_after(store, open_store):
         assert read(opened) == entries(1001, 1003, term=7)
