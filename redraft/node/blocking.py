@@ -91,6 +91,14 @@ class Blocking:
         if self._node.shard.keyspace.waiters.replicated():
             self._node.shard.add_write(None, self._unblock, [b"REDRAFT", b"UNBLOCK", b"ALL"], 0)
 
+    def leadership_lost(self) -> None:
+        """Nobody is served here any more: clients have to ask again, wherever the leader is."""
+        for token in list(self._waits):
+            waiter = self._node.shard.keyspace.waiters.by_token.get(token)
+            if waiter is not None and waiter.local:
+                self._node.shard.keyspace.remove_waiter(token)
+            self._finish(token, CommandError(errors.UNBLOCKED_BY_CHANGE))
+
     def _finish(self, token: int, reply: Any) -> None:
         session = self._forget(token)
         if session is not None:

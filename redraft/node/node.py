@@ -24,12 +24,15 @@ from typing import Any, NamedTuple
 from redraft.clock import Clock
 from redraft.commands.table import CommandTable
 from redraft.errors import CommandError
+from redraft.ids import NO_NODE, NodeId, Term
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.blocking import Blocking, Taker
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
+from redraft.node.forwarding import Forwarding
 from redraft.node.observer import Observer
 from redraft.node.pause import Pause
+from redraft.node.peers import Frame, FrameError, Peers
 from redraft.node.process import NoProcess, ProcessFacts
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
@@ -47,6 +50,7 @@ from redraft.values.thresholds import THRESHOLDS
 
 log = logging.getLogger("redraft.node")
 
+FOREVER_NS = 1 << 62
 REAP_INTERVAL_MS = 10
 """The least time between two proposals that remove due keys."""
 SETTLE_NS = 100_000
@@ -101,6 +105,13 @@ class Node:
         """The error for writes while the node takes none."""
         self.shutdown_requested: ShutdownRequest | None = None
         self.now_ms = clock.now_ms()
+        self.peers = Peers()
+        self.forwarding = Forwarding(self)
+        self.serves = False
+        """Whether data may be read and written here: this node leads, and is sure of it."""
+        self._lease_until_ns = 0
+        self._led = (NO_NODE, Term(0))
+        """Who led when it was last looked at, and in which term."""
         self.started_ms = self.now_ms
         self.started_ns = clock.monotonic_ns()
         self.active_expire = True
@@ -138,17 +149,17 @@ class Node:
     def serve(self) -> None:
         """What the log held when the node started has been applied: take commands, once `collect` returns nothing."""
         self.loading = False
+        self.follow_raft()
         self.refresh_plain()
-        self.blocking.clear()
-        if self.settings.databases != self.shard.keyspace.limit:
-            command = self.table.find(b"redraft|databases")
-            assert command is not None
-            self.shard.add_write(None, command, [b"REDRAFT", b"DATABASES", b"%d" % self.settings.databases], 0)
 
     def refresh_plain(self) -> None:
         """Recompute `plain`; to be called after any change of what it depends on."""
         self.plain = not (
-            self.loading or self.observer.monitors or self.pause.in_force or self.refuses_writes is not None
+            self.loading
+            or not self.serves
+            or self.observer.monitors
+            or self.pause.in_force
+            or self.refuses_writes is not None
         )
 
     # Sessions.
@@ -194,6 +205,7 @@ class Node:
         self.outgoing.pop(session, None)
         if not self.loading:
             self.watches.unwatch(session)
+        self.forwarding.session_closed(session)
         if session.blocked is not None and session.blocked.on_cancel is not None:
             session.blocked.on_cancel()
         if self.observer.monitors.pop(session.id, None) is not None:
@@ -203,6 +215,8 @@ class Node:
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes have come from a client."""
+        if self._lease_until_ns < FOREVER_NS and self.serves:
+            self._look_at_lease()
         self.statistics.input_bytes += len(data)
         session.last_active_ms = self.now_ms
         parser = session.parser
@@ -236,7 +250,8 @@ class Node:
         self.timers.fire(self.clock.monotonic_ns())
         if not self.loading:
             self.shard.set_read_time(self.now_ms)
-            if self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
+            self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
+            if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
 
     def collect(self) -> list[Persist]:
@@ -251,16 +266,21 @@ class Node:
         self._deliver(shard.propose(self.now_ms))
         while raft.has_ready():
             ready = raft.ready()
+            self.peers.send_raft(shard.group, ready.urgent)
             self._deliver(shard.apply_committed(ready))
             self.blocking.served(shard.executor.take_served())
             if ready.must_sync:
                 return [Persist(shard, ready)]
+            self.peers.send_raft(shard.group, ready.messages)
             raft.advance(ready)
+        if not raft.is_alone or not self.serves:
+            self.follow_raft()
         return []
 
     def persisted(self, persists: list[Persist]) -> None:
         """What `collect` returned is durable."""
         for persist in persists:
+            self.peers.send_raft(persist.shard.group, persist.ready.messages)
             persist.shard.raft.advance(persist.ready)
 
     def end_tick(self, *, idle: bool = False) -> None:
@@ -287,7 +307,90 @@ class Node:
     def raft_tick(self) -> None:
         """A Raft clock interval has passed."""
         if not self.loading:
+            self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
             self.shard.raft.tick()
+            self.follow_raft()
+
+    # Other nodes.
+
+    @property
+    def id(self) -> NodeId:
+        """This node's."""
+        return self.shard.raft.id
+
+    def receive_frame(self, sender: NodeId, frame: Frame) -> None:
+        """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
+        raft = self.shard.raft
+        raft.now_ms = self.clock.monotonic_ns() // 1_000_000
+        for group, message in frame.raft:
+            if group != self.shard.group or message.sender != sender or message.to != self.id:
+                raise FrameError("a message that is not from here, or not for this node")
+            raft.step(message)
+        self.follow_raft()
+        for request in frame.requests:
+            self.forwarding.requested(sender, request)
+        for answer in frame.answers:
+            self.forwarding.answered(sender, answer)
+        for session in frame.closed:
+            self.forwarding.closed(sender, session)
+
+    def link_opened(self, peer: NodeId) -> None:
+        """What is sent to a node leaves from now on."""
+        self.peers.open(peer)
+        self.forwarding.step()
+
+    def link_lost(self, peer: NodeId) -> None:
+        """The link to a node is gone, and with it what was under way."""
+        self.peers.close(peer)
+        if not self.loading:
+            self.shard.raft.lost(peer)
+            self.forwarding.lost(peer)
+
+    def follow_raft(self) -> None:
+        """Look at who leads, and whether this node serves data."""
+        if self.loading:
+            return
+        raft = self.shard.raft
+        led = (raft.leader_id, raft.term)
+        if led != self._led:
+            before, self._led = self._led, led
+            self._leader_changed(*before)
+        leader = raft.leader
+        serves = leader is not None and self.shard.applied.index >= leader.first_index
+        self._lease_until_ns = FOREVER_NS if raft.is_alone else raft.lease_until_ms * 1_000_000
+        if serves and self._lease_until_ns < FOREVER_NS:
+            serves = self.clock.monotonic_ns() < self._lease_until_ns
+        if serves != self.serves:
+            self.serves = serves
+            self.refresh_plain()
+        self.forwarding.step()
+
+    def _leader_changed(self, before: NodeId, term: Term) -> None:
+        leader_id = self._led[0]
+        log.info("term %d: %s", self._led[1], f"node {leader_id} leads" if leader_id else "nobody leads yet")
+        if before == self.id:
+            self.serves = False
+            self.refresh_plain()
+            self._deliver(self.shard.fail_in_flight())
+            self.blocking.leadership_lost()
+            self.watches.leadership_lost()
+        elif before != NO_NODE:
+            self.forwarding.lost(before)
+        if leader_id == self.id:
+            self.blocking.clear()
+            self._follow_databases()
+
+    def _follow_databases(self) -> None:
+        """The number of databases is replicated, and the leader's setting counts."""
+        if self.settings.databases != self.shard.keyspace.limit:
+            command = self.table.find(b"redraft|databases")
+            assert command is not None
+            self.shard.add_write(None, command, [b"REDRAFT", b"DATABASES", b"%d" % self.settings.databases], 0)
+
+    def _look_at_lease(self) -> None:
+        """Requests that were read just now may be newer than another leader: the lease must hold now."""
+        if self.clock.monotonic_ns() >= self._lease_until_ns:
+            self.follow_raft()
 
     def _deliver(self, outcomes: list[Outcome]) -> None:
         """Give the replies of executed batches to their sessions."""
@@ -389,13 +492,14 @@ class Node:
         """Assert the invariants."""
         for session in self.sessions.values():
             session.check()
-            assert not session.out or session in self.outgoing
+            assert not session.out or session in self.outgoing or self.forwarding.is_guest(session)
         plain = self.plain
         self.refresh_plain()
         assert plain == self.plain
         if not self.loading:
             self.shard.check()
             self.watches.check()
+            self.forwarding.check()
 
 
 class ShutdownRequest(NamedTuple):

@@ -20,6 +20,7 @@ from redraft.commands import errors
 from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.node.context import NO_REPLY, SessionContext
+from redraft.node.forwarding import goes_to_leader
 from redraft.node.redaction import redacted
 from redraft.node.session import ReplyMode, Session
 from redraft.resp.encoder import encode, encode_all
@@ -56,9 +57,12 @@ class Router:
         if session.backlog or session.blocked is not None:
             session.backlog.extend(commands)
             return
-        if session.plain and self._node.plain and self._route_run(session, commands, packed):
-            return
         node = self._node
+        if session.plain and node.plain and self._route_run(session, commands, packed):
+            return
+        if not node.serves:
+            self._route_away(session, commands)
+            return
         shard = node.shard
         by_name = node.table.by_name
         read = Kind.DATA_READ
@@ -147,6 +151,54 @@ class Router:
         session.out.clear()
         session.refresh_plain()
         return True
+
+    def _route_away(self, session: Session, commands: list[list[bytes]]) -> None:
+        """Look at commands while this node does not serve data: what needs data goes to the leader, in a row as far as
+        possible; the rest is executed here."""
+        run: list[list[bytes]] = []
+        has_writes = False
+        for position, argv in enumerate(commands):
+            command = self._for_leader(session, argv)
+            if command is not None:
+                run.append(argv)
+                has_writes = has_writes or command.kind is Kind.DATA_WRITE
+                session.last_command = command
+                if command.name in ("watch", "unwatch"):
+                    session.watches_remotely = command.name == "watch"
+                if session.reply_mode is ReplyMode.ON:
+                    continue
+                position += 1
+            if run:
+                session.backlog.extend(commands[position:])
+                self._node.forwarding.pass_on(session, run, has_writes=has_writes)
+                return
+            if not self._dispatch(session, argv):
+                session.backlog.extend(commands[position:])
+                return
+            if session.is_blocked():
+                session.backlog.extend(commands[position + 1 :])
+                return
+        if run:
+            self._node.forwarding.pass_on(session, run, has_writes=has_writes)
+
+    def _for_leader(self, session: Session, argv: list[bytes]) -> Command | None:
+        """The command, if the leader has to execute it."""
+        node = self._node
+        if session.multi is not None or node.loading or session.close_after_reply or session.closed:
+            return None
+        try:
+            command = node.table.lookup(argv)
+            self._admit(session, command, argv)
+        except CommandError:
+            return None
+        if command.handler is None or not goes_to_leader(command) or node.pause.puts_off(command, session):
+            return None
+        return command
+
+    def answer_with(self, session: Session, reply: Any) -> None:
+        """Answer a session, unless a batch will."""
+        if reply is not NO_REPLY:
+            self.answer(session, reply)
 
     def resume(self, session: Session) -> None:
         """Look at the backlog again: what it waited for has happened."""
@@ -309,6 +361,7 @@ class Router:
             return CommandError(errors.EXEC_WITHOUT_MULTI)
         failed = session.multi_failed
         spoiled = node.watches.spoiled(session, node.now_ms)
+        watches_remotely = session.watches_remotely
         node.watches.unwatch(session)
         session.multi = None
         session.multi_failed = False
@@ -317,6 +370,11 @@ class Router:
             return CommandError(errors.EXEC_ABORT)
         if spoiled:
             return NIL_ARRAY
+        if not node.serves and (watches_remotely or any(command.kind is not Kind.SESSION for command, _ in queued)):
+            has_writes = any(command.kind is Kind.DATA_WRITE for command, _ in queued)
+            commands = [argv for _, argv in queued]
+            node.forwarding.pass_on(session, commands, has_writes=has_writes, transaction=True)
+            return NO_REPLY
         steps: list[TransactionStep] = []
         for command, argv in queued:
             if command.kind is Kind.SESSION:

@@ -106,6 +106,7 @@ class Session:
         "watch_dirty",
         "watch_suspect",
         "watched",
+        "watches_remotely",
     )
 
     def __init__(
@@ -145,6 +146,8 @@ class Session:
         self.watched: set[tuple[int, bytes]] = set()
         self.watch_dirty = False
         """A watched key was changed."""
+        self.watches_remotely = False
+        """WATCH was passed on: the keys are watched where the leader is."""
         self.watch_suspect: Batch | None = None
         """The last batch, perhaps not yet applied, with a write aimed at a watched key."""
         self.blocked: Blocked | None = None

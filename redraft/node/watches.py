@@ -90,8 +90,15 @@ class Watches:
         if session.watched and not self.watchers:
             self._keyspace.watch_changes(None)
         session.watched.clear()
+        session.watches_remotely = False
         session.watch_dirty = False
         session.watch_suspect = None
+
+    def leadership_lost(self) -> None:
+        """What is written from now on is not seen here: every transaction that relies on it fails."""
+        for sessions in self.watchers.values():
+            for session in sessions:
+                session.watch_dirty = True
 
     def aimed(self, command: Command, argv: list[bytes], database: int, batch: Batch) -> None:
         """A write was put into a batch. Called only while somebody watches."""

@@ -76,7 +76,8 @@ class Leader:
         self._pending_reads: deque[tuple[int, ReadState]] = deque()
         self._early_reads: list[int] = []
         """Reads from before this term's first commitment: until then the commit index may be behind."""
-        self._first_index = Index(log.last_index + 1)
+        self.first_index = Index(log.last_index + 1)
+        """Of this term's no-op: once it is applied, so is everything that was ever acknowledged."""
         self._to_send = False
         self._follow(confs.current)
         self._append(b"", EntryKind.NOOP)
@@ -95,7 +96,7 @@ class Leader:
     def may_change(self) -> bool:
         """Whether no membership change is under way. Before this term's first commitment that is not known, which is
         what the thesis' published algorithm for single changes got wrong at first."""
-        return self._first_index <= self._log.committed >= self._confs.last_index
+        return self.first_index <= self._log.committed >= self._confs.last_index
 
     def propose_change(self, change: ConfChange) -> Index:
         """Append a membership change. Raises InvalidChangeError, ChangeInProgressError, NotCaughtUpError."""
@@ -275,16 +276,21 @@ class Leader:
 
     def read_index(self, contexts: Iterable[int], now_ms: int) -> None:
         """Ask that reads be found in `reads` with the index that they must wait for."""
-        if self._log.committed < self._first_index:
+        if self._log.committed < self.first_index:
             self._early_reads += contexts
         elif self.has_lease(now_ms):
             self.reads += [ReadState(context, self._log.committed) for context in contexts]
         else:
             self._begin_round_for(contexts, now_ms)
 
+    @property
+    def lease_until_ms(self) -> int:
+        """Until when nobody else can lead; -1 without a lease."""
+        return -1 if self._leases_end or self._log.committed < self.first_index else self._lease_until_ms
+
     def has_lease(self, now_ms: int) -> bool:
         """Whether nobody else can lead at `now_ms`, and everything that was acknowledged is committed here."""
-        return now_ms < self._lease_until_ms and not self._leases_end and self._log.committed >= self._first_index
+        return now_ms < self.lease_until_ms
 
     def _begin_round_for(self, contexts: Iterable[int], now_ms: int = -1) -> None:
         index = self._log.committed

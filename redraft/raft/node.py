@@ -63,7 +63,7 @@ _SCAN_BYTES = 1 << 20
 
 class RaftNode:
     """A member of one group. `applied` is the last index whose effect the state machine has already, and `conf` the
-    configuration as of it (by default the one that the log begins with; without any, this member alone)."""
+    configuration as of it (empty: the one that the log begins with; if that is empty too, this member alone)."""
 
     def __init__(
         self,
@@ -74,7 +74,8 @@ class RaftNode:
         random: Random | None = None,
     ) -> None:
         hard_state, first_conf = storage.initial_state()
-        conf = conf or first_conf
+        if conf is None or not conf.members():
+            conf = first_conf
         self._config = config
         self._random = random or Random(config.id)
         self.term = hard_state.term
@@ -92,7 +93,7 @@ class RaftNode:
         self._applied = applied
         self._elapsed_ticks = 0
         self._timeout_ticks = 0
-        self._may_vote = hard_state.term == 0 or self._is_alone()
+        self._may_vote = hard_state.term == 0 or self.is_alone
         """Whether it is certain that no promise to a leader, made before a restart, is being kept."""
         self._votes: dict[NodeId, bool] = {}
         self._forced = False
@@ -151,7 +152,7 @@ class RaftNode:
 
     def campaign(self) -> None:
         """Stand for election (paper, section 5.2), if this member may be elected."""
-        self._campaign(pre=self._config.pre_vote and not self._is_alone())
+        self._campaign(pre=self._config.pre_vote and not self.is_alone)
 
     def propose(self, data: bytes, kind: EntryKind = EntryKind.NORMAL) -> Index:
         """Append an entry; the index that it has. Raises NotLeaderError, EntryTooBigError, UncommittedFullError,
@@ -167,6 +168,21 @@ class RaftNode:
         """Ask for the index that reads must wait for; a Ready's `reads` will have it, unless leadership is lost.
         Raises NotLeaderError."""
         self._leading().read_index(contexts, self.now_ms)
+
+    @property
+    def lease_until_ms(self) -> int:
+        """Until when nobody else can lead, on the clock of `now_ms`; -1 without a lease."""
+        return -1 if self.leader is None else self.leader.lease_until_ms
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether this member is its own majority."""
+        return self.conf.voters == (self._config.id,) and not self.conf.outgoing
+
+    @property
+    def id(self) -> NodeId:
+        """This member's."""
+        return self._config.id
 
     def has_lease(self) -> bool:
         """Whether a read may be served here and now from what is applied once that is everything committed."""
@@ -297,13 +313,10 @@ class RaftNode:
             return True
         return self.leader_id != NO_NODE and self._elapsed_ticks < self._config.election_ticks
 
-    def _is_alone(self) -> bool:
-        return self.conf.voters == (self._config.id,) and not self.conf.outgoing
-
     def _draw_timeout(self) -> None:
         self._elapsed_ticks = 0
         self._timeout_ticks = self._config.election_ticks + self._random.randrange(self._config.election_ticks)
-        if self._is_alone():
+        if self.is_alone:
             self._timeout_ticks = self._config.election_ticks
 
     def _become_follower(self, term: Term, leader: NodeId) -> None:

@@ -18,6 +18,7 @@ from redraft.node.node import Job, Node, Persist
 from redraft.node.session import Session
 from redraft.raft.config import RaftConfig
 from redraft.raft.memory_storage import MemoryStorage
+from redraft.raft.messages import SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.settings import Settings
 from redraft.shard.shard import AppliedPoint, FlushPoint, Shard
@@ -158,11 +159,15 @@ class Client:
 class World:
     """One node, its clients and its make-believe machine."""
 
-    def __init__(self, seed: int = 0, **settings: object) -> None:
+    def __init__(self, seed: int = 0, node_id: int = 1, start: SnapshotMeta | None = None, **settings: object) -> None:
         self.clock = FakeClock()
+        self.frames: list[tuple[NodeId, bytes]] = []
+        """What the node says to others."""
         self.settings = Settings(**settings)
         self.random = Random(seed)
         self.log = MemoryStorage()
+        self.log.start = start or SnapshotMeta()
+        self.raft_config = RaftConfig(id=NodeId(node_id), lease_ms=400)
         self.image = DictStorage(self.log)
         self.clients: dict[Session, Client] = {}
         self.inbox: list[tuple[Client, bytes]] = []
@@ -177,12 +182,13 @@ class World:
         """As `server.app` does it: read the image, replay the log after it, serve."""
         keyspace, applied = self.image.load(self.settings.databases)
         self.node = Node(self.settings, self.clock, self.random, TABLE)
-        raft = RaftNode(RaftConfig(id=NodeId(1)), self.log, applied.index)
+        raft = RaftNode(self.raft_config, self.log, applied.index, applied.conf, self.random)
         group = FIRST_SHARD_GROUP
         shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
         self.node.start(shard, self.image)
         self.node.reload = lambda: self.image.load(self.settings.databases)[0]
-        raft.campaign()
+        if raft.is_alone:
+            raft.campaign()
         while persists := self.node.collect():
             self._write(persists)
             self.node.persisted(persists)
@@ -224,6 +230,8 @@ class World:
                 node.receive(client.session, data)
         self._persist()
         node.end_tick(idle=not inbox)
+        node.forwarding.collect_answers()
+        self.frames += node.peers.take_frames()
         self._send_all()
         while (job := node.take_job()) is not None:
             self.jobs.append(job)

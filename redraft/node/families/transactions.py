@@ -50,6 +50,8 @@ def discard(context: SessionContext, argv: list[bytes]) -> Any:
         raise CommandError(errors.DISCARD_WITHOUT_MULTI)
     session.multi = None
     session.multi_failed = False
+    if session.watches_remotely:
+        context.node.forwarding.session_closed(session)
     context.node.watches.unwatch(session)
     session.refresh_plain()
     return OK
