@@ -162,8 +162,17 @@ _LIVE = (
     _row(IMAGE, "log-retain-entries", _COUNT, "10000",
          "Log entries to keep behind the image for followers that are a little late."),
 
-    _row(RAFT, "heartbeat-interval", Int(1, 60_000), "100", "Milliseconds between two heartbeats of a leader."),
-    _row(RAFT, "election-timeout", Int(10, 600_000), "1000",
+    _row(RAFT, "node-id", Int(0, LONG_MAX), "0",
+         "This node's number in its cluster, for its first start with initial-cluster; 0: what the directory says.",
+         mutable=False),
+    _row(RAFT, "initial-cluster", _TEXT, "",
+         "The nodes of a new cluster, each as ID=HOST:PORT, with commas between; the same list for each of them. A "
+         "node alone when empty. Addresses are taken from here at each start.", mutable=False),
+    _row(RAFT, "cluster-secret", Secret(), "",
+         "What all nodes of a cluster know and nobody else does. It is never sent. Without one, whoever reaches a "
+         "node's port can speak as another node.", mutable=False),
+    _row(RAFT, "heartbeat-interval", Int(1, 60_000), "50", "Milliseconds between two heartbeats of a leader."),
+    _row(RAFT, "election-timeout", Int(10, 600_000), "500",
          "Milliseconds without a leader's word after which a follower stands for election (each adds a random part). "
          "It should be ten heartbeats or more."),
     _row(RAFT, "max-clock-drift", Int(0, 60_000), "100",

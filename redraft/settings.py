@@ -53,6 +53,7 @@ class Settings:
     busy_reply_threshold: int
     client_output_buffer_limit: OutputLimits
     client_query_buffer_limit: int
+    cluster_secret: bytes
     databases: int
     dir: str
     election_timeout: int
@@ -63,6 +64,7 @@ class Settings:
     heartbeat_interval: int
     hll_sparse_max_bytes: int
     hz: int
+    initial_cluster: str
     latency_monitor_threshold: int
     lfu_decay_time: int
     lfu_log_factor: int
@@ -80,6 +82,7 @@ class Settings:
     maxmemory: int
     maxmemory_policy: str
     maxmemory_samples: int
+    node_id: int
     notify_keyspace_events: str
     port: int
     protected_mode: bool

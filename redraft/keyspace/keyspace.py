@@ -228,6 +228,17 @@ class Keyspace:
         if not isinstance(value, (bytes, bytearray)) and len(value) > LARGE_MEMBERS:
             self.graveyard.append(value)
 
+    def end_flush(self) -> None:
+        """The flush under way is not wanted any more."""
+        for database in self.databases:
+            database.flushing = None
+
+    def inherit_dead(self, old: Keyspace) -> None:
+        """Free the keyspace that this one has replaced, in slices."""
+        self.graveyard += old.graveyard
+        for database in old.databases:
+            self.graveyard += (*database.segments, database.order)
+
     def bury(self, members: int) -> None:
         """Free about `members` members of what was retired."""
         while self.graveyard and members > 0:

@@ -18,9 +18,11 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from redraft.ids import Index
+from redraft.ids import Index, NodeId
 from redraft.keyspace.flush import RecordWriter
-from redraft.shard.shard import FlushPoint, Shard
+from redraft.keyspace.keyspace import Keyspace
+from redraft.raft.messages import SnapshotMeta
+from redraft.shard.shard import AppliedPoint, FlushPoint, Shard
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -52,6 +54,10 @@ class ShardStorage(Protocol):
     def compact_log(self, index: Index) -> None:
         """Let go of the log up to and including `index`."""
 
+    def install(self, meta: SnapshotMeta) -> tuple[Keyspace, AppliedPoint]:
+        """Make the snapshot of `meta`, which was prepared, the image, and begin the log anew after it: durable, and
+        whole or not at all, whenever the power fails. What it holds."""
+
 
 class Phase(enum.Enum):
     """Where a flush is."""
@@ -74,6 +80,8 @@ class Flusher:
         self._wanted = False
         self._waiting: list[Callable[[], None]] = []
         self._waiting_for_next: list[Callable[[], None]] = []
+        self.needed_behind: dict[NodeId, Index] = {}
+        """Nodes that are being sent a snapshot of an index, and will need the log after it."""
         self.last_flush_ms = node.now_ms
         self.last_duration_ms = 0
         self._started_ns = 0
@@ -105,6 +113,17 @@ class Flusher:
         if self._shard.applied.index != self._shard.flushed:
             self._begin()
             self._finish_writing()
+
+    def install(self, meta: SnapshotMeta) -> None:
+        """A snapshot takes the place of the image and of the keyspace; a flush of the old one is broken off."""
+        self._node.finish_jobs()
+        if self.phase is not Phase.IDLE:
+            assert self.writer is not None
+            self.writer.abort()
+            self.phase = Phase.IDLE
+            self.writer = self._point = None
+        keyspace, applied = self._storage.install(meta)
+        self._shard.install(keyspace, applied)
 
     def _finish_writing(self) -> None:
         while self._shard.flush is not None and self.phase is Phase.WRITING:
@@ -145,9 +164,10 @@ class Flusher:
         point = self._point
         assert point is not None
         self._shard.end_flush(point)
-        keep = self._node.settings.log_retain_entries
-        if point.applied.index > keep:
-            self._storage.compact_log(Index(point.applied.index - keep))
+        end = point.applied.index - self._node.settings.log_retain_entries
+        end = min(end, *self.needed_behind.values()) if self.needed_behind else end
+        if end > 0:
+            self._storage.compact_log(Index(end))
         self.flushes += 1
         self.last_flush_ms = self._node.now_ms
         self.last_duration_ms = (self._node.clock.monotonic_ns() - self._started_ns) // 1_000_000

@@ -17,6 +17,8 @@ Invariants: a session has at most one request, and is blocked while it has one; 
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from redraft.commands.table import Command, Kind
@@ -25,6 +27,7 @@ from redraft.ids import NO_NODE, NodeId, Term
 from redraft.node.context import NO_REPLY
 from redraft.node.peers import Answer, Request
 from redraft.node.session import Blocked, ReplyMode, Session
+from redraft.raft.ready import ReadState
 from redraft.resp.encoder import encode
 from redraft.shard.shard import UNKNOWN_OUTCOME
 
@@ -39,7 +42,17 @@ NO_LEADER = "CLUSTERDOWN no leader was found in time: the command was not execut
 class Passed:
     """A request of one session here, and where it is."""
 
-    __slots__ = ("commands", "deadline_ns", "has_writes", "number", "refused_by", "session", "to", "transaction")
+    __slots__ = (
+        "commands",
+        "deadline_ns",
+        "has_writes",
+        "number",
+        "refused_by",
+        "round",
+        "session",
+        "to",
+        "transaction",
+    )
 
     def __init__(self, session: Session, commands: list[list[bytes]], *, has_writes: bool, transaction: bool) -> None:
         self.session = session
@@ -51,6 +64,8 @@ class Passed:
         """Who has it; nobody yet: it is held back."""
         self.refused_by = (NO_NODE, Term(0))
         """Who did not lead in which term, and will not in that one."""
+        self.round = 0
+        """The read index, asked for here, that allows it to be executed."""
         self.deadline_ns = 0
 
 
@@ -67,6 +82,9 @@ class Forwarding:
         self._asked: dict[Session, tuple[NodeId, Request]] = {}
         """Guests whose request is not answered."""
         self._next_number = 1
+        self._next_round = 1
+        self._granted: deque[ReadState] = deque()
+        """Read indexes that came back, and are not applied yet."""
         self._known: dict[int, NodeId] = {}
         """Sessions that have a guest, and where."""
 
@@ -85,6 +103,7 @@ class Forwarding:
 
     def _hold(self, passed: Passed) -> None:
         passed.to = NO_NODE
+        passed.round = 0
         self._held[passed.session.id] = passed
         self._node.timers.at(passed.deadline_ns, lambda: self._give_up(passed))
 
@@ -97,12 +116,41 @@ class Forwarding:
         node = self._node
         if not self._held:
             return
+        if node.shard.raft.leader is not None and not node.serves:
+            self._ask_majority()
+            return
         leader, term = node.shard.raft.leader_id, node.shard.raft.term
         for passed in list(self._held.values()):
             if node.serves:
                 self._execute_here(passed)
             elif leader not in (NO_NODE, node.id) and node.peers.linked(leader) and passed.refused_by != (leader, term):
                 self._send(passed, leader)
+
+    def _ask_majority(self) -> None:
+        """This node leads and has no lease: what is held is executed once a majority says that it still leads."""
+        asking = [passed for passed in self._held.values() if not passed.round]
+        if asking:
+            for passed in asking:
+                passed.round = self._next_round
+            self._node.shard.raft.read_index([self._next_round])
+            self._next_round += 1
+
+    def granted(self, reads: Iterable[ReadState]) -> None:
+        """Read indexes have come back, or more was applied: execute what waited for them."""
+        node = self._node
+        self._granted.extend(reads)
+        while self._granted and self._granted[0].index <= node.shard.applied.index:
+            context = self._granted.popleft().context
+            serves, node.serves = node.serves, True
+            for passed in [each for each in self._held.values() if each.round == context]:
+                self._execute_here(passed)
+            node.serves = serves
+
+    def leadership_lost(self) -> None:
+        """Read indexes that were asked for do not come any more."""
+        self._granted.clear()
+        for passed in self._held.values():
+            passed.round = 0
 
     def _send(self, passed: Passed, leader: NodeId) -> None:
         session = passed.session

@@ -24,12 +24,13 @@ from typing import Any, NamedTuple
 from redraft.clock import Clock
 from redraft.commands.table import CommandTable
 from redraft.errors import CommandError
-from redraft.ids import NO_NODE, NodeId, Term
+from redraft.ids import NO_NODE, Index, NodeId, Term
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.blocking import Blocking, Taker
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.forwarding import Forwarding
+from redraft.node.links import Cluster, IncomingLink, Link
 from redraft.node.observer import Observer
 from redraft.node.pause import Pause
 from redraft.node.peers import Frame, FrameError, Peers
@@ -39,6 +40,7 @@ from redraft.node.session import Blocked, Session
 from redraft.node.statistics import NodeStatistics
 from redraft.node.timers import Timers
 from redraft.node.watches import Watches
+from redraft.raft.messages import InstallSnapshot, SnapshotMeta
 from redraft.raft.ready import Ready
 from redraft.resp.encoder import ENCODED_OK, encode_all
 from redraft.resp.parser import Limits as ParserLimits
@@ -105,7 +107,16 @@ class Node:
         """The error for writes while the node takes none."""
         self.shutdown_requested: ShutdownRequest | None = None
         self.now_ms = clock.now_ms()
+        self.cluster = Cluster("", b"")
         self.peers = Peers()
+        self._incoming: dict[NodeId, Session] = {}
+        """The newest link of each node that has one to here."""
+        self.receive_snapshot: Callable[[Session, NodeId], Link] | None = None
+        """Takes what another node sends as a snapshot; the server's."""
+        self.prepared_snapshot: Index | None = None
+        """The index of the snapshot that was received, and can be installed."""
+        self.wanting_snapshot: list[NodeId] = []
+        """Nodes that the server shall send a snapshot to."""
         self.forwarding = Forwarding(self)
         self.serves = False
         """Whether data may be read and written here: this node leads, and is sure of it."""
@@ -206,6 +217,8 @@ class Node:
         if not self.loading:
             self.watches.unwatch(session)
         self.forwarding.session_closed(session)
+        if session.link is not None:
+            session.link.close()
         if session.blocked is not None and session.blocked.on_cancel is not None:
             session.blocked.on_cancel()
         if self.observer.monitors.pop(session.id, None) is not None:
@@ -219,6 +232,9 @@ class Node:
             self._look_at_lease()
         self.statistics.input_bytes += len(data)
         session.last_active_ms = self.now_ms
+        if session.link is not None:
+            self._receive_frames(session, session.link, data)
+            return
         parser = session.parser
         commands = parser.feed(data)
         packed, parser.last_chunk = parser.last_chunk, None
@@ -267,8 +283,13 @@ class Node:
         while raft.has_ready():
             ready = raft.ready()
             self.peers.send_raft(shard.group, ready.urgent)
+            self.wanting_snapshot += ready.wanting_snapshot
+            if ready.snapshot is not None:
+                self._install(ready.snapshot)
             self._deliver(shard.apply_committed(ready))
             self.blocking.served(shard.executor.take_served())
+            if ready.reads or not self.serves:
+                self.forwarding.granted(ready.reads)
             if ready.must_sync:
                 return [Persist(shard, ready)]
             self.peers.send_raft(shard.group, ready.messages)
@@ -318,6 +339,32 @@ class Node:
         """This node's."""
         return self.shard.raft.id
 
+    def link_accepted(self, session: Session, link: IncomingLink) -> None:
+        """Another node has proved who it is: frames come from now on. An earlier link of it is of no use any more."""
+        earlier = self._incoming.get(link.peer)
+        if earlier is not None and earlier.link is not None:
+            earlier.link.close()
+            earlier.killed = True
+            self.outgoing[earlier] = None
+        session.link = link
+        self._incoming[link.peer] = session
+        log.info("node %d is here", link.peer)
+
+    def incoming_lost(self, link: IncomingLink) -> None:
+        """No more comes over a link."""
+        session = self._incoming.get(link.peer)
+        if session is not None and session.link is link:
+            del self._incoming[link.peer]
+            self.forwarding.link_lost(link.peer)
+
+    def _receive_frames(self, session: Session, link: Link, data: bytes) -> None:
+        try:
+            link.receive(data)
+        except FrameError as error:
+            log.warning("the link of node %d is cut: %s", link.peer, error)
+            session.killed = True
+            self.outgoing[session] = None
+
     def receive_frame(self, sender: NodeId, frame: Frame) -> None:
         """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
         raft = self.shard.raft
@@ -325,6 +372,9 @@ class Node:
         for group, message in frame.raft:
             if group != self.shard.group or message.sender != sender or message.to != self.id:
                 raise FrameError("a message that is not from here, or not for this node")
+            if isinstance(message, InstallSnapshot) and self.prepared_snapshot != message.meta.index:
+                # Its files are not here: they were lost with an earlier life of this node.
+                continue
             raft.step(message)
         self.follow_raft()
         for request in frame.requests:
@@ -333,6 +383,21 @@ class Node:
             self.forwarding.answered(sender, answer)
         for session in frame.closed:
             self.forwarding.closed(sender, session)
+
+    def snapshot_brought(self, peer: NodeId, meta: SnapshotMeta) -> None:
+        """A snapshot is with a node that wants it, whole and durable: have it installed."""
+        self.shard.raft.send_snapshot(peer, meta)
+
+    def snapshot_failed(self, peer: NodeId) -> None:
+        """A snapshot did not arrive: begin anew with that node."""
+        self.shard.raft.lost(peer)
+
+    def _install(self, meta: SnapshotMeta) -> None:
+        log.warning("the snapshot of entry %d is installed", meta.index)
+        self.flusher.install(meta)
+        self.prepared_snapshot = None
+        self.watches.leadership_lost()
+        self.watches.follow(self.shard.keyspace)
 
     def link_opened(self, peer: NodeId) -> None:
         """What is sent to a node leaves from now on."""
@@ -373,6 +438,7 @@ class Node:
             self.refresh_plain()
             self._deliver(self.shard.fail_in_flight())
             self.blocking.leadership_lost()
+            self.forwarding.leadership_lost()
             self.watches.leadership_lost()
         elif before != NO_NODE:
             self.forwarding.lost(before)

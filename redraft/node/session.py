@@ -16,12 +16,15 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redraft.commands.table import Command
 from redraft.resp.encoder import encode
 from redraft.resp.parser import RequestParser
 from redraft.shard.batch import Batch
+
+if TYPE_CHECKING:
+    from redraft.node.links import Hello, Link
 
 
 class ReplyMode(enum.Enum):
@@ -83,12 +86,14 @@ class Session:
         "connected_ms",
         "database",
         "flags",
+        "hello",
         "id",
         "killed",
         "last_active_ms",
         "last_command",
         "library_name",
         "library_version",
+        "link",
         "local_address",
         "monitor",
         "multi",
@@ -150,6 +155,10 @@ class Session:
         """WATCH was passed on: the keys are watched where the leader is."""
         self.watch_suspect: Batch | None = None
         """The last batch, perhaps not yet applied, with a write aimed at a watched key."""
+        self.hello: Hello | None = None
+        """What another node has greeted with, and must prove."""
+        self.link: Link | None = None
+        """Another node's: it takes all that comes from then on."""
         self.blocked: Blocked | None = None
         self.backlog: deque[list[bytes]] = deque()
         """Commands received and not yet looked at: something before them must finish first."""

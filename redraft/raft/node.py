@@ -117,6 +117,11 @@ class RaftNode:
         return self._confs.current
 
     @property
+    def applied_conf(self) -> ConfState:
+        """The configuration as of what is applied."""
+        return self._confs.applied_to(self._applied)
+
+    @property
     def commit_index(self) -> Index:
         """Everything up to here is on a majority's disks."""
         return self._log.committed

@@ -14,34 +14,39 @@ has been acknowledged by then.
 from __future__ import annotations
 
 import gc
+import hashlib
 import logging
 import os
 import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from redraft import __version__
 from redraft.clock import SystemClock
-from redraft.errors import RedraftError
-from redraft.ids import FIRST_SHARD_GROUP
-from redraft.ids import NodeId as NodeNumber
+from redraft.errors import RedraftError, UserError
+from redraft.ids import FIRST_SHARD_GROUP, NodeId
 from redraft.node.families.all import TABLE
+from redraft.node.links import Cluster
 from redraft.node.node import Job, Node, ShutdownRequest
 from redraft.raft.config import RaftConfig
+from redraft.raft.messages import ConfState, SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.server.connection import Listener
+from redraft.server.links import keep_link, parse_members
 from redraft.server.listeners import bind_listeners
 from redraft.server.persistence import Persistence
 from redraft.server.process import SystemProcess
 from redraft.server.reactor import Reactor
-from redraft.server.shard_storage import DiskShardStorage
+from redraft.server.shard_storage import DiskShardStorage, complete_install
+from redraft.server.snapshots import receiver, send_snapshot
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
-from redraft.storage.directory import DataDirectory
+from redraft.storage.directory import DataDirectory, NodeIdentity
 from redraft.storage.image import Image
 from redraft.storage.log_store import LogStore, measure_fsync_us
 
@@ -60,21 +65,24 @@ class App:
         self._random = random.Random(os.urandom(16))
         self._failure: RedraftError | None = None
         self._process: SystemProcess
+        self._storage: DiskShardStorage
 
     def run(self) -> int:
         """Run until told to stop; the exit status. Raises UserError and StorageError from the start-up."""
         settings = self._settings
-        with DataDirectory(Path(settings.dir)) as directory:
+        members = parse_members(settings.initial_cluster) if settings.initial_cluster else {}
+        with _data_directory(settings, members) as directory:
             listeners = bind_listeners(settings)
             store = LogStore(directory.log_path)
+            complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
             image = Image(directory.image_path(FIRST_SHARD_GROUP))
             persistence = Persistence(store, settings, measure_fsync_us(directory.log_path))
             reactor = None
             try:
-                node = self._open_node(store, image, persistence)
+                node = self._open_node(directory.identity, members, store, image, persistence)
                 reactor = Reactor(node, persistence, listeners)
                 _quiet_garbage_collector()
-                trio.run(self._serve, node, reactor, persistence, listeners)
+                trio.run(self._serve, node, reactor, persistence, listeners, members)
                 if self._failure is None:
                     self._close(node, persistence)
             finally:
@@ -91,20 +99,32 @@ class App:
 
     # Start-up.
 
-    def _open_node(self, store: LogStore, image: Image, persistence: Persistence) -> Node:
+    def _open_node(
+        self,
+        identity: NodeIdentity,
+        members: dict[NodeId, str],
+        store: LogStore,
+        image: Image,
+        persistence: Persistence,
+    ) -> Node:
         settings = self._settings
         storage = DiskShardStorage(image, store, FIRST_SHARD_GROUP)
         began = time.monotonic()
         keyspace, applied = storage.load(lambda keys: log.warning("loading: %d keys", keys))
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
-        raft = RaftNode(
-            RaftConfig(id=NodeNumber(1)), store.group(FIRST_SHARD_GROUP), applied.index, applied.conf, self._random
-        )
+        group = store.group(FIRST_SHARD_GROUP)
+        if members and not group.last_index() and not group.start.conf.members():
+            store.restore(FIRST_SHARD_GROUP, SnapshotMeta(conf=ConfState(voters=tuple(sorted(members)))))
+        raft = RaftNode(_raft_config(settings, identity), group, applied.index, applied.conf, self._random)
+        node.cluster = Cluster(identity.cluster_id, settings.cluster_secret)
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(shard, storage)
         node.reload = lambda: storage.load()[0]
-        raft.campaign()
+        node.receive_snapshot = receiver(node, storage)
+        self._storage = storage
+        if raft.is_alone:
+            raft.campaign()
         replayed = shard.applied.index
         _settle(node, persistence)
         node.serve()
@@ -117,7 +137,14 @@ class App:
 
     # Serving.
 
-    async def _serve(self, node: Node, reactor: Reactor, persistence: Persistence, listeners: list[Listener]) -> None:
+    async def _serve(
+        self,
+        node: Node,
+        reactor: Reactor,
+        persistence: Persistence,
+        listeners: list[Listener],
+        members: dict[NodeId, str],
+    ) -> None:
         async with trio.open_nursery() as nursery:
 
             def start(task: Callable[[], Awaitable[None]], *, ends_all: bool = True) -> None:
@@ -127,6 +154,13 @@ class App:
             start(reactor.run)
             start(lambda: self._watch_signals(node, reactor), ends_all=False)
             start(lambda: self._housekeep(node, reactor, persistence))
+            start(lambda: self._tell_time(node, reactor))
+            reactor.on_wanting_snapshot = lambda peer: start(
+                lambda: send_snapshot(node, reactor, self._storage, peer, members[peer]), ends_all=False
+            )
+            for peer, address in members.items():
+                if peer != node.id:
+                    start(partial(keep_link, reactor, node.cluster, node.id, peer, address))
             _announce(listeners)
 
     async def _guarded(self, scope: trio.CancelScope, task: Callable[[], Awaitable[None]], ends_all: bool) -> None:
@@ -148,12 +182,19 @@ class App:
                 reactor.wake()
                 return
 
+    async def _tell_time(self, node: Node, reactor: Reactor) -> None:
+        """Raft's clock. After a pause it goes on from there: what was missed is not made up for."""
+        while True:
+            await trio.sleep(self._settings.heartbeat_interval / 1000)
+            node.raft_tick()
+            if not node.shard.raft.is_alone:
+                reactor.wake()
+
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:
         rounds = 0
         while True:
             await trio.sleep(HOUSEKEEPING_SECONDS)
             rounds += 1
-            node.raft_tick()
             reactor.close_idle()
             if rounds % COLLECT_EVERY == 0:
                 gc.collect(1)
@@ -166,6 +207,31 @@ class App:
         if request is None or request.flush:
             node.flusher.run_to_end()
         persistence.sync_if_needed()
+
+
+def _data_directory(settings: Settings, members: dict[NodeId, str]) -> DataDirectory:
+    """The directory, with who this node is. Raises UserError, StorageError."""
+    node_id = NodeId(settings.node_id or 1)
+    if members and node_id not in members:
+        raise UserError(f"redraft: initial-cluster has no node {node_id}; say with --node-id which one this is")
+    # All nodes of a new cluster find the same name for it, without asking each other.
+    cluster_id = hashlib.sha1(settings.initial_cluster.encode()).hexdigest() if members else ""
+    directory = DataDirectory(Path(settings.dir), node_id, cluster_id)
+    if settings.node_id and directory.identity.node_id != settings.node_id:
+        directory.close()
+        raise UserError(f"redraft: {settings.dir} belongs to node {directory.identity.node_id}, not {settings.node_id}")
+    return directory
+
+
+def _raft_config(settings: Settings, identity: NodeIdentity) -> RaftConfig:
+    ticks = max(2, settings.election_timeout // settings.heartbeat_interval)
+    return RaftConfig(
+        id=NodeId(identity.node_id),
+        election_ticks=ticks,
+        # A follower's first tick may come at once, so it holds on to a leader for one tick less.
+        lease_ms=max(0, (ticks - 1) * settings.heartbeat_interval - settings.max_clock_drift),
+        max_uncommitted_bytes=settings.max_uncommitted_bytes,
+    )
 
 
 def _settle(node: Node, persistence: Persistence) -> None:

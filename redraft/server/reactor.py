@@ -28,8 +28,10 @@ from itertools import islice
 
 import trio
 
+from redraft.ids import NodeId
 from redraft.node.node import Job, Node
 from redraft.server.connection import RECEIVE_BYTES, Connection, Listener, prepare, refusal_of, send_and_close
+from redraft.server.links import OutgoingLink
 from redraft.server.persistence import Persistence
 
 log = logging.getLogger("redraft.server")
@@ -68,11 +70,15 @@ class Reactor:
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake_fd, select.EPOLLIN)
         self._persisting = False
+        self._links: dict[int, OutgoingLink] = {}
+        self._links_by_peer: dict[NodeId, OutgoingLink] = {}
         for fd in self._listeners:
             self._epoll.register(fd, select.EPOLLIN)
         self.stopping = False
         self.on_job: Callable[[Job], None] = lambda job: None
         """Starts a background job of the node."""
+        self.on_wanting_snapshot: Callable[[NodeId], None] = lambda peer: None
+        """Begins to send a snapshot to a node."""
 
     def wake(self) -> None:
         """Have a tick run soon; from any thread."""
@@ -131,10 +137,13 @@ class Reactor:
             self._serve(more)
         self._persist()
         node.end_tick(idle=not events)
+        self._send_frames()
         self._send_all()
         self._apply_back_pressure()
         while (job := node.take_job()) is not None:
             self.on_job(job)
+        while node.wanting_snapshot:
+            self.on_wanting_snapshot(node.wanting_snapshot.pop())
         if node.shutdown_requested is not None:
             self.stopping = True
         took_ns = time.monotonic_ns() - started_ns
@@ -149,7 +158,7 @@ class Reactor:
         for fd, event in events:
             connection = connections.get(fd)
             if connection is None:
-                self._other_event(fd)
+                self._other_event(fd, event)
                 continue
             if event & _READABLE:
                 try:
@@ -173,11 +182,13 @@ class Reactor:
 
     # Reading.
 
-    def _other_event(self, fd: int) -> None:
+    def _other_event(self, fd: int, event: int) -> None:
         if fd == self._wake_fd:
             os.eventfd_read(fd)
         elif fd in self._listeners:
             self._accept(self._listeners[fd])
+        elif fd in self._links:
+            self._look_at_link(self._links[fd], event)
 
     def _adapt(self, connection: Connection, size: int) -> None:
         """Choose how much to ask for next: more after a read that filled its buffer."""
@@ -228,10 +239,51 @@ class Reactor:
             self._persisting = False
             node.persisted(self._persistence.take())
         while persists := node.collect():
+            # Entries leave while this node's own fsync runs.
+            self._send_frames()
             if not self._persistence.write(persists, self.wake):
                 self._persisting = True
                 return
             node.persisted(persists)
+
+    # Other nodes.
+
+    def add_link(self, link: OutgoingLink) -> None:
+        """A node was dialled and has answered: send it what there is from now on."""
+        self._links[link.fd] = self._links_by_peer[link.peer] = link
+        self._epoll.register(link.fd, link.events)
+        self._node.link_opened(link.peer)
+        self.wake()
+
+    def _look_at_link(self, link: OutgoingLink, event: int) -> None:
+        try:
+            if event & select.EPOLLOUT:
+                link.flush()
+                self._epoll.modify(link.fd, link.events)
+            if event & _READABLE and link.is_closed():
+                self._lose_link(link)
+        except OSError:
+            self._lose_link(link)
+
+    def _lose_link(self, link: OutgoingLink) -> None:
+        del self._links[link.fd], self._links_by_peer[link.peer]
+        self._epoll.unregister(link.fd)
+        link.socket.close()
+        link.lost.set()
+        self._node.link_lost(link.peer)
+
+    def _send_frames(self) -> None:
+        """Send what the node has to say to others: one frame each."""
+        node = self._node
+        node.forwarding.collect_answers()
+        for peer, frame in node.peers.take_frames():
+            link = self._links_by_peer[peer]
+            try:
+                link.send(frame)
+                self._epoll.modify(link.fd, link.events)
+            except OSError as error:
+                log.warning("the link to node %d is cut: %s", peer, error)
+                self._lose_link(link)
 
     # Writing.
 
@@ -379,6 +431,8 @@ class Reactor:
     def _close_all(self) -> None:
         for connection in list(self._connections.values()):
             self.close(connection)
+        for link in list(self._links.values()):
+            link.socket.close()
         for listener in self._listeners.values():
             listener.socket.close()
         self._epoll.close()

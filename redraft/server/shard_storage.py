@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
-from redraft.errors import DamagedDataError
+from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import GroupId, Index
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.flusher import ImageWriter
+from redraft.raft.messages import SnapshotMeta
 from redraft.shard.shard import AppliedPoint, FlushPoint
 from redraft.storage import image as images
+from redraft.storage.directory import sync_directory, sync_file
 from redraft.storage.image import Image, ImageMeta
 from redraft.storage.log_store import LogStore
+from redraft.storage.rocks import translated
 
 _decode_point = msgspec.msgpack.Decoder(FlushPoint).decode
 
@@ -25,6 +31,7 @@ class DiskShardStorage:
         self.image = image
         self._store = store
         self._group = group
+        self._prepared: _Prepared | None = None
         self._generations: set[int] = set()
         """Those that the image's meta record names."""
 
@@ -35,6 +42,73 @@ class DiskShardStorage:
     def compact_log(self, index: Index) -> None:
         """Let go of the log up to and including `index`."""
         self._store.compact(self._group, index, self._store.group(self._group).start.conf)
+
+    # Snapshots of others.
+
+    @property
+    def incoming(self) -> Path:
+        """Where the files of a snapshot are put together."""
+        return self.image.path.parent / "incoming"
+
+    def begin_receiving(self) -> None:
+        """Make room for a snapshot. Raises StorageError."""
+        self._forget_prepared()
+        with translated(f"receiving a snapshot in {self.incoming}"):
+            shutil.rmtree(self.incoming, ignore_errors=True)
+            self.incoming.mkdir()
+
+    def _forget_prepared(self) -> None:
+        if self._prepared is not None:
+            self._prepared.image.close()
+            self._prepared = None
+
+    def meta_of(self, path: Path) -> SnapshotMeta:
+        """What the image in another directory is of. Raises StorageError."""
+        image = Image(path)
+        try:
+            meta = image.meta()
+            if meta is None:
+                raise StorageError(f"there is nothing in the image {path}")
+            applied = _decode_point(meta.state).applied
+        finally:
+            image.close()
+        return SnapshotMeta(applied.index, applied.term, applied.conf)
+
+    def prepare(self, meta: SnapshotMeta) -> None:
+        """Read a snapshot whose files are all there and durable. Slow; in any thread. Raises StorageError."""
+        with translated(f"receiving a snapshot in {self.incoming}"):
+            sync_directory(self.incoming)
+        image = Image(self.incoming)
+        try:
+            keyspace, point = _read(image)
+            if point.applied.index != meta.index or point.applied.term != meta.term:
+                raise DamagedDataError(f"a snapshot of entry {point.applied.index} instead of {meta.index}")
+        except BaseException:
+            image.close()
+            raise
+        self._prepared = _Prepared(image, keyspace, point)
+
+    def install(self, meta: SnapshotMeta) -> tuple[Keyspace, AppliedPoint]:
+        """Make the prepared snapshot the image, and begin the log anew after it. Raises StorageError.
+
+        From the moment that the marker is durable, a start that finds it does what is left of this.
+        """
+        prepared = self._prepared
+        assert prepared is not None
+        assert prepared.point.applied.index == meta.index
+        self._prepared = None
+        prepared.image.close()
+        self.image.close()
+        path = self.image.path
+        with translated(f"installing a snapshot in {path}"):
+            marker = _marker(path)
+            marker.write_bytes(msgspec.msgpack.encode(meta))
+            sync_file(marker)
+            sync_directory(path.parent)
+        complete_install(path, self._store, self._group)
+        self.image.reopen()
+        self._generations = set(prepared.point.keyspace.generations)
+        return prepared.keyspace, prepared.point.applied
 
     def load(self, progress: Callable[[int], None] | None = None) -> tuple[Keyspace, AppliedPoint]:
         """Read the image: the keyspace and the point that it is of. Raises DamagedDataError."""
@@ -77,6 +151,48 @@ class DiskShardStorage:
         generations = set(point.keyspace.generations)
         self.image.drop_generations(sorted(self._generations - generations))
         self._generations = generations
+
+
+class _Prepared(NamedTuple):
+    """A snapshot that was received and read."""
+
+    image: Image
+    keyspace: Keyspace
+    point: FlushPoint
+
+
+def _read(image: Image) -> tuple[Keyspace, FlushPoint]:
+    meta = image.meta()
+    if meta is None:
+        raise DamagedDataError("a snapshot without anything in it")
+    point = _decode_point(meta.state)
+    return Keyspace.load(point.keyspace, image.items()), point
+
+
+def _marker(image: Path) -> Path:
+    return image.parent / "INSTALL"
+
+
+def complete_install(image: Path, store: LogStore, group: GroupId) -> None:
+    """Do what is left of an installation, if one was begun; before the image is opened. Raises StorageError."""
+    marker, incoming = _marker(image), image.parent / "incoming"
+    if not marker.exists():
+        return
+    with translated(f"installing a snapshot in {image}"):
+        meta = msgspec.msgpack.decode(marker.read_bytes(), type=SnapshotMeta)
+        if store.group(group).start.index < meta.index:
+            store.restore(group, meta)
+            store.sync()
+        if incoming.exists():
+            old = image.parent / "old"
+            shutil.rmtree(old, ignore_errors=True)
+            if image.exists():
+                image.rename(old)
+            incoming.rename(image)
+            sync_directory(image.parent)
+            shutil.rmtree(old, ignore_errors=True)
+        marker.unlink()
+        sync_directory(image.parent)
 
 
 class _PointWriter:

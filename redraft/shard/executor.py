@@ -70,6 +70,10 @@ class Executor:
     def replace_keyspace(self, keyspace: Keyspace) -> None:
         """Execute on another keyspace from now on (it was read anew from disk)."""
         keyspace.adopt_waiters(self.keyspace.waiters)
+        self.install_keyspace(keyspace)
+
+    def install_keyspace(self, keyspace: Keyspace) -> None:
+        """Execute on another keyspace from now on, with those who wait in it (a snapshot was installed)."""
         self.keyspace = keyspace
         self.write_context.keyspace = keyspace
         self.read_context.keyspace = keyspace

@@ -22,6 +22,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import structs
 
 from redraft.commands.table import Command, CommandTable, Reply
 from redraft.errors import CommandError
@@ -87,6 +88,8 @@ class Shard:
     ) -> None:
         self.group = group
         self.raft = raft
+        if not applied.conf.members():
+            applied = structs.replace(applied, conf=raft.applied_conf)
         self.applied = applied
         self.executor = Executor(keyspace, table, monotonic_ns, Random(seeds.getrandbits(64)))
         self.executor.read_context.now_ms = applied.time_ms
@@ -270,6 +273,19 @@ class Shard:
         """The image of `point` is durable."""
         self.flush = None
         self.flushed = point.applied.index
+
+    def install(self, keyspace: Keyspace, applied: AppliedPoint) -> None:
+        """A snapshot takes the place of everything that is here; what is under way in the old state is over."""
+        old = self.keyspace
+        if self.flush is not None:
+            old.end_flush()
+            self.flush = None
+        self.executor.install_keyspace(keyspace)
+        keyspace.inherit_dead(old)
+        self.applied = applied
+        self._time_ms = max(self._time_ms, applied.time_ms)
+        self.flushed = applied.index
+        self.logged_bytes_since_flush = 0
 
     # Looking in.
 

@@ -37,9 +37,11 @@ class NodeIdentity(msgspec.Struct, frozen=True):
 class DataDirectory:
     """A locked data directory; a context manager that lets the lock go."""
 
-    def __init__(self, path: Path) -> None:
-        """Lock the directory, making it when it is not there. Raises StorageError in a sentence for people."""
+    def __init__(self, path: Path, node_id: int = 1, cluster_id: str = "") -> None:
+        """Lock the directory, making it when it is not there, for that node then. Raises StorageError in a sentence
+        for people."""
         self.path = path
+        self._first = NodeIdentity(FORMAT, node_id, cluster_id or secrets.token_hex(20))
         self._lock: int | None = None
         try:
             make_directory(path)
@@ -93,7 +95,7 @@ class DataDirectory:
             return identity
         if self.log_path.exists():
             raise DamagedDataError(f"the data directory {self.path} has a log but no node.json")
-        identity = NodeIdentity(FORMAT, 1, secrets.token_hex(20))
+        identity = self._first
         temporary = path.with_suffix(".new")
         with temporary.open("wb") as file:
             file.write(msgspec.json.encode(identity) + b"\n")
@@ -126,6 +128,11 @@ def make_directory(path: Path) -> None:
     path.mkdir(parents=True, exist_ok=True)
     for existing in missing[1:]:
         sync_directory(existing)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes durable. Raises OSError."""
+    sync_directory(path)
 
 
 def sync_directory(path: Path) -> None:

@@ -47,6 +47,11 @@ class Image:
     def __init__(self, path: Path) -> None:
         """Open, or make, the image at `path`. Raises StorageError, DamagedDataError."""
         self.path = path
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Open what is at the path now. Raises StorageError, DamagedDataError."""
+        path = self.path
         with translated(f"opening the image {path}"):
             make_directory(path)
             for left in path.glob("flush*.sst"):

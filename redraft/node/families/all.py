@@ -12,13 +12,15 @@ from redraft.node.families import (
     info,
     introspection,
     observation,
+    peers,
     scripting,
     server,
     transactions,
 )
 
 FAMILIES = (
-    acl, client, config, connection, debug, info, introspection, observation, scripting, server, transactions,
+    acl, client, config, connection, debug, info, introspection, observation, peers, scripting, server,
+    transactions,
 )  # fmt: skip
 
 __all__ = ["FAMILIES", "TABLE"]

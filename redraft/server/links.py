@@ -1,0 +1,170 @@
+"""Links to the other nodes: one that this node dials to each of them, and says what it has to say.
+
+Each has a trio task that connects, greets (`node.links`), hands the socket to the reactor, and begins anew with a
+growing pause when it breaks. Names are looked up at each attempt, since a node may come back under another address.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import select
+import socket
+from collections import deque
+from typing import TYPE_CHECKING
+
+import hiredis
+import trio
+
+from redraft.errors import RedraftError, UserError
+from redraft.ids import NodeId
+from redraft.node.links import NONCE_BYTES, VERSION, Cluster, Hello, framed, is_proof, proof
+from redraft.shard.entry import pack
+
+if TYPE_CHECKING:
+    from redraft.server.reactor import Reactor
+
+log = logging.getLogger("redraft.peers")
+
+FIRST_PAUSE_SECONDS = 0.05
+LAST_PAUSE_SECONDS = 1.0
+GREETING_SECONDS = 5.0
+MOST_UNSENT_BYTES = 256 << 20
+"""A link that holds more, beside one frame, is cut: its node does not read."""
+
+
+class GreetingError(RedraftError):
+    """A node could not be greeted."""
+
+
+class OutgoingLink:
+    """The socket of a link that this node has dialled."""
+
+    def __init__(self, peer: NodeId, sock: socket.socket) -> None:
+        self.peer = peer
+        self.socket = sock
+        self.fd = sock.fileno()
+        self.lost = trio.Event()
+        self._unsent: deque[memoryview] = deque()
+        self._unsent_bytes = 0
+
+    @property
+    def events(self) -> int:
+        """What the reactor should wait for."""
+        return select.EPOLLIN | (select.EPOLLOUT if self._unsent else 0)
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame, as far as the socket takes it. Raises OSError."""
+        if self._unsent_bytes > MOST_UNSENT_BYTES:
+            raise OSError("it does not read what is sent")
+        self._unsent.append(memoryview(framed(frame)))
+        self._unsent_bytes += len(self._unsent[-1])
+        if len(self._unsent) == 1:
+            self.flush()
+
+    def flush(self) -> None:
+        """Go on sending. Raises OSError."""
+        while self._unsent:
+            first = self._unsent[0]
+            try:
+                sent = self.socket.send(first)
+            except BlockingIOError:
+                return
+            self._unsent_bytes -= sent
+            if sent < len(first):
+                self._unsent[0] = first[sent:]
+                return
+            self._unsent.popleft()
+
+    def is_closed(self) -> bool:
+        """Read what comes, which is only the end."""
+        try:
+            return not self.socket.recv(4096)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+
+def parse_members(text: str) -> dict[NodeId, str]:
+    """`1=host:port,2=host:port` as a dict. Raises UserError."""
+    members: dict[NodeId, str] = {}
+    for word in text.split(","):
+        number, equals, address = word.strip().partition("=")
+        host, _, port = address.rpartition(":")
+        if not (equals and number.isdecimal() and int(number) and host and port.isdecimal()):
+            raise UserError(f"redraft: initial-cluster: '{word.strip()}' is not ID=HOST:PORT")
+        if NodeId(int(number)) in members:
+            raise UserError(f"redraft: initial-cluster: the node {number} is there twice")
+        members[NodeId(int(number))] = address
+    return members
+
+
+async def keep_link(reactor: Reactor, cluster: Cluster, own: NodeId, peer: NodeId, address: str) -> None:
+    """Keep a link to a node, for ever."""
+    pause = FIRST_PAUSE_SECONDS
+    told = ""
+    while True:
+        try:
+            with trio.fail_after(GREETING_SECONDS):
+                sock = await dial(cluster, own, peer, address, b"FRAMES")
+        except (OSError, GreetingError, trio.TooSlowError) as error:
+            reason = str(error) or "it does not answer"
+            if reason != told:
+                log.warning("node %d at %s is not reached: %s", peer, address, reason)
+                told = reason
+            await trio.sleep(pause * random.uniform(0.5, 1.0))
+            pause = min(2 * pause, LAST_PAUSE_SECONDS)
+            continue
+        link = OutgoingLink(peer, sock)
+        log.info("node %d at %s is reached", peer, address)
+        reactor.add_link(link)
+        pause, told = FIRST_PAUSE_SECONDS, ""
+        await link.lost.wait()
+        log.info("the link to node %d is lost", peer)
+
+
+async def dial(cluster: Cluster, own: NodeId, peer: NodeId, address: str, purpose: bytes) -> socket.socket:
+    """Connect and greet; a socket that does not block. Raises OSError, GreetingError."""
+    host, _, port = address.rpartition(":")
+    stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
+    try:
+        nonce = os.urandom(NONCE_BYTES)
+        numbers = (b"%d" % own, b"%d" % peer)
+        reply = await _ask(stream, b"REDRAFT", b"PEER", VERSION, cluster.id.encode(), *numbers, nonce.hex().encode())
+        if not isinstance(reply, list) or len(reply) != 2:
+            raise GreetingError("it answers something else than a node does")
+        hello = Hello(own, peer, nonce + bytes.fromhex(reply[0].decode()))
+        if not is_proof(cluster, b"answers", hello, reply[1]):
+            raise GreetingError("it does not know the cluster's secret")
+        await _ask(stream, b"REDRAFT", b"PROOF", proof(cluster, b"dials", hello), purpose)
+        sock = socket.socket(fileno=stream.socket.detach())
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+    except BaseException:
+        stream.socket.close()
+        raise
+
+
+async def _ask(stream: trio.SocketStream, *words: bytes) -> object:
+    """Send a command and read the reply. Raises OSError, GreetingError."""
+    await stream.send_all(pack(words))
+    reader = hiredis.Reader(notEnoughData=None)
+    reader.feed(b"")
+    reply = None
+    try:
+        while reply is None:
+            data = await stream.receive_some()
+            if not data:
+                raise GreetingError("it closes the connection")
+            reader.feed(data)
+            reply = reader.gets()
+    except trio.BrokenResourceError as error:
+        raise GreetingError("the connection broke") from error
+    except hiredis.ProtocolError as error:
+        raise GreetingError("it does not speak the protocol") from error
+    if isinstance(reply, hiredis.ReplyError):
+        raise GreetingError(f"it says: {reply}")
+    return reply
