@@ -168,6 +168,11 @@ _LIVE = (
     _row(RAFT, "initial-cluster", _TEXT, "",
          "The nodes of a new cluster, each as ID=HOST:PORT, with commas between; the same list for each of them. A "
          "node alone when empty. Addresses are taken from here at each start.", mutable=False),
+    _row(RAFT, "join", _TEXT, "",
+         "HOST:PORT of any node of a cluster that this one joins at its first start.", mutable=False),
+    _row(RAFT, "announce-address", _TEXT, "",
+         "HOST:PORT at which the other nodes reach this one; by default the first address of bind and the port.",
+         mutable=False),
     _row(RAFT, "cluster-secret", Secret(), "",
          "What all nodes of a cluster know and nobody else does. It is never sent. Without one, whoever reaches a "
          "node's port can speak as another node.", mutable=False),

@@ -48,6 +48,7 @@ class Settings:
     """
 
     active_expire: bool
+    announce_address: str
     appendfsync: str
     bind: tuple[str, ...]
     busy_reply_threshold: int
@@ -65,6 +66,7 @@ class Settings:
     hll_sparse_max_bytes: int
     hz: int
     initial_cluster: str
+    join: str
     latency_monitor_threshold: int
     lfu_decay_time: int
     lfu_log_factor: int

@@ -33,7 +33,7 @@ FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 ONLY_IN = {
     "trio": {"server"},
     "rocksdict": {"storage"},
-    "socket": {"server"},
+    "socket": {"cli", "server"},
     "select": {"server"},
     "threading": {"server"},
     "hiredis": {"resp", "shard"},
@@ -42,7 +42,7 @@ ONLY_IN = {
 """Libraries, and the only packages that may import them. Packages that are sans-IO know none of the first five."""
 
 CLOCKS_AND_CHANCE = {
-    "time": {"server", "storage", "clock"},
+    "time": {"cli", "server", "storage", "clock"},
     "random": {"commands", "keyspace", "node", "raft", "server", "shard"},
 }
 """`random` is imported for the type of what is handed in; only the server makes one that is not seeded."""

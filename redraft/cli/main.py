@@ -9,13 +9,15 @@ from __future__ import annotations
 import sys
 
 from redraft import __version__
-from redraft.cli import server
+from redraft.cli import cluster, server
 from redraft.errors import RedraftError, UserError
 
 USAGE = """\
 usage: redraft COMMAND [ARGUMENT ...]
 
   redraft server [CONFIG-FILE] [--OPTION VALUE ...]   run a node (redraft server --help lists the options)
+  redraft members | status | leave                    look at a cluster; take a node out of it
+  redraft promote | remove | transfer-leader NODE     change a cluster (each has --help, --json)
   redraft --version
   redraft --help
 """
@@ -33,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if words[0] == "server":
             return server.run(words[1:])
+        if words[0] in cluster.COMMANDS:
+            return cluster.run(words[0], words[1:])
         raise UserError(f"redraft: there is no command '{words[0]}'; see redraft --help", exit_code=2)
     except UserError as error:
         print(error, file=sys.stderr)

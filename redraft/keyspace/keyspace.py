@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from redraft.errors import DamagedDataError
+from redraft.ids import NodeId
 from redraft.keyspace.database import Database
 from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.waiters import Waiter, Waiters
@@ -40,6 +41,8 @@ class KeyspaceMeta(msgspec.Struct, frozen=True, array_like=True):
     """Databases that commands may name."""
     waiters: list[Waiter] = []
     """The blocked commands, in order of arrival."""
+    addresses: dict[NodeId, str] = {}
+    """Where the cluster's nodes are."""
 
 
 class Keyspace:
@@ -49,11 +52,16 @@ class Keyspace:
     (`set_limit`), because MOVE must end the same way when the log is replayed under another configuration.
     """
 
-    __slots__ = ("_next_generation", "_on_change", "_watcher", "changes", "databases", "graveyard", "limit", "waiters")
+    __slots__ = (
+        "_next_generation", "_on_change", "_watcher", "addresses", "changes", "databases", "graveyard", "limit",
+        "waiters",
+    )  # fmt: skip
 
     def __init__(self, database_count: int = FIRST_LIMIT) -> None:
         self.databases = [Database(generation) for generation in range(database_count)]
         self.limit = database_count
+        self.addresses: dict[NodeId, str] = {}
+        """HOST:PORT of the cluster's nodes, as far as they have told."""
         self._next_generation = database_count
         self.changes = 0
         """Write commands applied since the last flush began (INFO's rdb_changes_since_last_save)."""
@@ -172,7 +180,9 @@ class Keyspace:
     def meta(self) -> KeyspaceMeta:
         """What the image must record beside the keys."""
         generations = [database.generation for database in self.databases]
-        return KeyspaceMeta(generations, self._next_generation, self.limit, self.waiters.replicated())
+        return KeyspaceMeta(
+            generations, self._next_generation, self.limit, self.waiters.replicated(), dict(self.addresses)
+        )
 
     @classmethod
     def load(
@@ -191,6 +201,7 @@ class Keyspace:
         keyspace = cls(len(meta.generations))
         keyspace._next_generation = meta.next_generation
         keyspace.limit = meta.limit
+        keyspace.addresses = dict(meta.addresses)
         by_prefix: dict[bytes, Database] = {}
         for number, generation in enumerate(meta.generations):
             database = keyspace.databases[number] = Database(generation)

@@ -36,6 +36,13 @@ if TYPE_CHECKING:
 
 HOLD_MS = 5000
 """How long a client waits for a leader."""
+LEADERS_BUSINESS = frozenset(
+    {
+        "watch", "unwatch",
+        "redraft|join", "redraft|members", "redraft|promote", "redraft|remove", "redraft|transfer",
+    }
+)  # fmt: skip
+"""Session commands that the leader executes."""
 NO_LEADER = "CLUSTERDOWN no leader was found in time: the command was not executed"
 
 
@@ -299,5 +306,5 @@ class Forwarding:
 
 
 def goes_to_leader(command: Command) -> bool:
-    """Whether only the leader can execute it: data, and the watching of it."""
-    return command.kind is not Kind.SESSION or command.name in {"watch", "unwatch"}
+    """Whether only the leader can execute it: data, the watching of it, and who the members are."""
+    return command.kind is not Kind.SESSION or command.name in LEADERS_BUSINESS

@@ -81,6 +81,11 @@ def is_proof(cluster: Cluster, role: bytes, hello: Hello, given: bytes) -> bool:
     return hmac.compare_digest(proof(cluster, role, hello), given)
 
 
+def join_proof(secret: bytes, address: str) -> bytes:
+    """Shows that a node that wants to join knows the secret."""
+    return hmac.new(secret, b"join " + address.encode(), hashlib.sha256).hexdigest().encode()
+
+
 def framed(frame: bytes) -> bytes:
     """A frame as it is sent."""
     return _LENGTH.pack(len(frame)) + frame

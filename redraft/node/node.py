@@ -31,6 +31,7 @@ from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.forwarding import Forwarding
 from redraft.node.links import Cluster, IncomingLink, Link
+from redraft.node.membership import Membership
 from redraft.node.observer import Observer
 from redraft.node.pause import Pause
 from redraft.node.peers import Frame, FrameError, Peers
@@ -118,6 +119,7 @@ class Node:
         self.wanting_snapshot: list[NodeId] = []
         """Nodes that the server shall send a snapshot to."""
         self.forwarding = Forwarding(self)
+        self.membership = Membership(self)
         self.serves = False
         """Whether data may be read and written here: this node leads, and is sure of it."""
         self._lease_until_ns = 0
@@ -287,6 +289,7 @@ class Node:
             if ready.snapshot is not None:
                 self._install(ready.snapshot)
             self._deliver(shard.apply_committed(ready))
+            self.membership.applied()
             self.blocking.served(shard.executor.take_served())
             if ready.reads or not self.serves:
                 self.forwarding.granted(ready.reads)
@@ -330,6 +333,7 @@ class Node:
         if not self.loading:
             self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
             self.shard.raft.tick()
+            self.membership.tick()
             self.follow_raft()
 
     # Other nodes.
@@ -439,6 +443,7 @@ class Node:
             self._deliver(self.shard.fail_in_flight())
             self.blocking.leadership_lost()
             self.forwarding.leadership_lost()
+            self.membership.leadership_lost()
             self.watches.leadership_lost()
         elif before != NO_NODE:
             self.forwarding.lost(before)

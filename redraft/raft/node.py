@@ -77,6 +77,8 @@ class RaftNode:
         if conf is None or not conf.members():
             conf = first_conf
         self._config = config
+        self.first_conf = first_conf if first_conf.members() else ConfState(voters=(config.id,))
+        """The configuration that the log began with, before any change in it."""
         self._random = random or Random(config.id)
         self.term = hard_state.term
         self._vote = hard_state.vote

@@ -37,7 +37,8 @@ from redraft.raft.config import RaftConfig
 from redraft.raft.messages import ConfState, SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.server.connection import Listener
-from redraft.server.links import keep_link, parse_members
+from redraft.server.joining import ask_to_join, own_address
+from redraft.server.links import keep_links, parse_members
 from redraft.server.listeners import bind_listeners
 from redraft.server.persistence import Persistence
 from redraft.server.process import SystemProcess
@@ -46,7 +47,7 @@ from redraft.server.shard_storage import DiskShardStorage, complete_install
 from redraft.server.snapshots import receiver, send_snapshot
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
-from redraft.storage.directory import DataDirectory, NodeIdentity
+from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity
 from redraft.storage.image import Image
 from redraft.storage.log_store import LogStore, measure_fsync_us
 
@@ -71,18 +72,19 @@ class App:
         """Run until told to stop; the exit status. Raises UserError and StorageError from the start-up."""
         settings = self._settings
         members = parse_members(settings.initial_cluster) if settings.initial_cluster else {}
-        with _data_directory(settings, members) as directory:
-            listeners = bind_listeners(settings)
+        listeners = bind_listeners(settings)
+        address = settings.announce_address or own_address(listeners)
+        with _data_directory(settings, members, address) as directory:
             store = LogStore(directory.log_path)
             complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
             image = Image(directory.image_path(FIRST_SHARD_GROUP))
             persistence = Persistence(store, settings, measure_fsync_us(directory.log_path))
             reactor = None
             try:
-                node = self._open_node(directory.identity, members, store, image, persistence)
+                node = self._open_node(directory.identity, members, address, store, image, persistence)
                 reactor = Reactor(node, persistence, listeners)
                 _quiet_garbage_collector()
-                trio.run(self._serve, node, reactor, persistence, listeners, members)
+                trio.run(self._serve, node, reactor, persistence, listeners)
                 if self._failure is None:
                     self._close(node, persistence)
             finally:
@@ -103,6 +105,7 @@ class App:
         self,
         identity: NodeIdentity,
         members: dict[NodeId, str],
+        address: str,
         store: LogStore,
         image: Image,
         persistence: Persistence,
@@ -114,10 +117,14 @@ class App:
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
         group = store.group(FIRST_SHARD_GROUP)
-        if members and not group.last_index() and not group.start.conf.members():
-            store.restore(FIRST_SHARD_GROUP, SnapshotMeta(conf=ConfState(voters=tuple(sorted(members)))))
+        if identity.first_voters and not group.last_index() and not group.start.conf.members():
+            voters = tuple(NodeId(number) for number in sorted(identity.first_voters))
+            store.restore(FIRST_SHARD_GROUP, SnapshotMeta(conf=ConfState(voters=voters)))
         raft = RaftNode(_raft_config(settings, identity), group, applied.index, applied.conf, self._random)
         node.cluster = Cluster(identity.cluster_id, settings.cluster_secret)
+        node.membership.configured = members
+        node.membership.first_known = {NodeId(number): each for number, each in identity.addresses.items()}
+        node.membership.announced = address
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(shard, storage)
         node.reload = lambda: storage.load()[0]
@@ -137,14 +144,7 @@ class App:
 
     # Serving.
 
-    async def _serve(
-        self,
-        node: Node,
-        reactor: Reactor,
-        persistence: Persistence,
-        listeners: list[Listener],
-        members: dict[NodeId, str],
-    ) -> None:
+    async def _serve(self, node: Node, reactor: Reactor, persistence: Persistence, listeners: list[Listener]) -> None:
         async with trio.open_nursery() as nursery:
 
             def start(task: Callable[[], Awaitable[None]], *, ends_all: bool = True) -> None:
@@ -156,11 +156,9 @@ class App:
             start(lambda: self._housekeep(node, reactor, persistence))
             start(lambda: self._tell_time(node, reactor))
             reactor.on_wanting_snapshot = lambda peer: start(
-                lambda: send_snapshot(node, reactor, self._storage, peer, members[peer]), ends_all=False
+                lambda: send_snapshot(node, reactor, self._storage, peer), ends_all=False
             )
-            for peer, address in members.items():
-                if peer != node.id:
-                    start(partial(keep_link, reactor, node.cluster, node.id, peer, address))
+            start(partial(keep_links, node, reactor))
             _announce(listeners)
 
     async def _guarded(self, scope: trio.CancelScope, task: Callable[[], Awaitable[None]], ends_all: bool) -> None:
@@ -187,7 +185,7 @@ class App:
         while True:
             await trio.sleep(self._settings.heartbeat_interval / 1000)
             node.raft_tick()
-            if not node.shard.raft.is_alone:
+            if not node.shard.raft.is_alone or node.shard.raft.has_ready():
                 reactor.wake()
 
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:
@@ -209,14 +207,21 @@ class App:
         persistence.sync_if_needed()
 
 
-def _data_directory(settings: Settings, members: dict[NodeId, str]) -> DataDirectory:
+def _data_directory(settings: Settings, members: dict[NodeId, str], address: str) -> DataDirectory:
     """The directory, with who this node is. Raises UserError, StorageError."""
-    node_id = NodeId(settings.node_id or 1)
-    if members and node_id not in members:
-        raise UserError(f"redraft: initial-cluster has no node {node_id}; say with --node-id which one this is")
-    # All nodes of a new cluster find the same name for it, without asking each other.
-    cluster_id = hashlib.sha1(settings.initial_cluster.encode()).hexdigest() if members else ""
-    directory = DataDirectory(Path(settings.dir), node_id, cluster_id)
+    first: NodeIdentity | None = None
+    if members:
+        node_id = NodeId(settings.node_id or 1)
+        if node_id not in members:
+            raise UserError(f"redraft: initial-cluster has no node {node_id}; say with --node-id which one this is")
+        # All nodes of a new cluster find the same name for it, without asking each other.
+        cluster_id = hashlib.sha1(settings.initial_cluster.encode()).hexdigest()
+        first = NodeIdentity(
+            FORMAT, node_id, cluster_id, sorted(members), {int(node): each for node, each in members.items()}
+        )
+    elif settings.join and not (Path(settings.dir) / "node.json").exists():
+        first = trio.run(ask_to_join, settings, address)
+    directory = DataDirectory(Path(settings.dir), first)
     if settings.node_id and directory.identity.node_id != settings.node_id:
         directory.close()
         raise UserError(f"redraft: {settings.dir} belongs to node {directory.identity.node_id}, not {settings.node_id}")

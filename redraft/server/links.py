@@ -14,15 +14,16 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-import hiredis
 import trio
 
 from redraft.errors import RedraftError, UserError
 from redraft.ids import NodeId
 from redraft.node.links import NONCE_BYTES, VERSION, Cluster, Hello, framed, is_proof, proof
+from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
 from redraft.shard.entry import pack
 
 if TYPE_CHECKING:
+    from redraft.node.node import Node
     from redraft.server.reactor import Reactor
 
 log = logging.getLogger("redraft.peers")
@@ -30,6 +31,8 @@ log = logging.getLogger("redraft.peers")
 FIRST_PAUSE_SECONDS = 0.05
 LAST_PAUSE_SECONDS = 1.0
 GREETING_SECONDS = 5.0
+LOOK_SECONDS = 0.1
+"""Between two looks at who the members are."""
 MOST_UNSENT_BYTES = 256 << 20
 """A link that holds more, beside one frame, is cut: its node does not read."""
 
@@ -101,6 +104,30 @@ def parse_members(text: str) -> dict[NodeId, str]:
     return members
 
 
+async def keep_links(node: Node, reactor: Reactor) -> None:
+    """Keep a link to every other member, as members come and go and move, for ever."""
+    kept: dict[NodeId, tuple[str, trio.CancelScope]] = {}
+    async with trio.open_nursery() as nursery:
+        while True:
+            wanted = node.membership.others()
+            for peer in [peer for peer, (address, _) in kept.items() if wanted.get(peer) != address]:
+                kept.pop(peer)[1].cancel()
+            for peer, address in wanted.items():
+                if peer not in kept:
+                    scope = trio.CancelScope()
+                    kept[peer] = address, scope
+                    nursery.start_soon(_keep_until, scope, reactor, node.cluster, node.id, peer, address)
+            await trio.sleep(LOOK_SECONDS)
+
+
+async def _keep_until(
+    scope: trio.CancelScope, reactor: Reactor, cluster: Cluster, own: NodeId, peer: NodeId, address: str
+) -> None:
+    with scope:
+        await keep_link(reactor, cluster, own, peer, address)
+    reactor.drop_link(peer)
+
+
 async def keep_link(reactor: Reactor, cluster: Cluster, own: NodeId, peer: NodeId, address: str) -> None:
     """Keep a link to a node, for ever."""
     pause = FIRST_PAUSE_SECONDS
@@ -132,13 +159,13 @@ async def dial(cluster: Cluster, own: NodeId, peer: NodeId, address: str, purpos
     try:
         nonce = os.urandom(NONCE_BYTES)
         numbers = (b"%d" % own, b"%d" % peer)
-        reply = await _ask(stream, b"REDRAFT", b"PEER", VERSION, cluster.id.encode(), *numbers, nonce.hex().encode())
+        reply = await ask(stream, b"REDRAFT", b"PEER", VERSION, cluster.id.encode(), *numbers, nonce.hex().encode())
         if not isinstance(reply, list) or len(reply) != 2:
             raise GreetingError("it answers something else than a node does")
         hello = Hello(own, peer, nonce + bytes.fromhex(reply[0].decode()))
         if not is_proof(cluster, b"answers", hello, reply[1]):
             raise GreetingError("it does not know the cluster's secret")
-        await _ask(stream, b"REDRAFT", b"PROOF", proof(cluster, b"dials", hello), purpose)
+        await ask(stream, b"REDRAFT", b"PROOF", proof(cluster, b"dials", hello), purpose)
         sock = socket.socket(fileno=stream.socket.detach())
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -148,23 +175,20 @@ async def dial(cluster: Cluster, own: NodeId, peer: NodeId, address: str, purpos
         raise
 
 
-async def _ask(stream: trio.SocketStream, *words: bytes) -> object:
+async def ask(stream: trio.SocketStream, *words: bytes) -> object:
     """Send a command and read the reply. Raises OSError, GreetingError."""
-    await stream.send_all(pack(words))
-    reader = hiredis.Reader(notEnoughData=None)
-    reader.feed(b"")
-    reply = None
+    reader = ReplyReader()
     try:
-        while reply is None:
+        await stream.send_all(pack(words))
+        while (reply := reader.next()) is NOTHING:
             data = await stream.receive_some()
             if not data:
                 raise GreetingError("it closes the connection")
             reader.feed(data)
-            reply = reader.gets()
     except trio.BrokenResourceError as error:
         raise GreetingError("the connection broke") from error
-    except hiredis.ProtocolError as error:
+    except BadReplyError as error:
         raise GreetingError("it does not speak the protocol") from error
-    if isinstance(reply, hiredis.ReplyError):
+    if isinstance(reply, ErrorReply):
         raise GreetingError(f"it says: {reply}")
     return reply

@@ -255,6 +255,12 @@ class Reactor:
         self._node.link_opened(link.peer)
         self.wake()
 
+    def drop_link(self, peer: NodeId) -> None:
+        """A node is no member any more, or somewhere else."""
+        link = self._links_by_peer.get(peer)
+        if link is not None:
+            self._lose_link(link)
+
     def _look_at_link(self, link: OutgoingLink, event: int) -> None:
         try:
             if event & select.EPOLLOUT:

@@ -61,7 +61,7 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
 # Sending.
 
 
-async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage, peer: NodeId, address: str) -> None:
+async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage, peer: NodeId) -> None:
     """Bring a snapshot to a node and have it installed there; Raft hears of it if that fails."""
     directory = storage.image.path.parent / f"sending-{peer}"
     try:
@@ -69,7 +69,7 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         # The log after it is needed until the other node has caught up; a later flush lets go of it.
         node.flusher.needed_behind[peer] = contents.meta.index
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
-        sock = await dial(node.cluster, node.id, peer, address, b"SNAPSHOT")
+        sock = await dial(node.cluster, node.id, peer, node.membership.address(peer), b"SNAPSHOT")
         with trio.socket.from_stdlib_socket(sock) as stream:
             await _send(stream, directory, contents)
         node.snapshot_brought(peer, contents.meta)

@@ -32,16 +32,20 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     format: int
     node_id: int
     cluster_id: str
+    first_voters: list[int] = []
+    """The voters that the cluster's log begins with; none for a node that began alone."""
+    addresses: dict[int, str] = {}
+    """Where nodes were when this one was made; until the log tells."""
 
 
 class DataDirectory:
     """A locked data directory; a context manager that lets the lock go."""
 
-    def __init__(self, path: Path, node_id: int = 1, cluster_id: str = "") -> None:
-        """Lock the directory, making it when it is not there, for that node then. Raises StorageError in a sentence
-        for people."""
+    def __init__(self, path: Path, first: NodeIdentity | None = None) -> None:
+        """Lock the directory, making it when it is not there, for the node `first` then. Raises StorageError in a
+        sentence for people."""
         self.path = path
-        self._first = NodeIdentity(FORMAT, node_id, cluster_id or secrets.token_hex(20))
+        self._first = first or NodeIdentity(FORMAT, 1, secrets.token_hex(20))
         self._lock: int | None = None
         try:
             make_directory(path)

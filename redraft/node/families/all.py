@@ -6,6 +6,7 @@ from redraft.commands.all import TABLE
 from redraft.node.families import (
     acl,
     client,
+    cluster,
     config,
     connection,
     debug,
@@ -19,7 +20,7 @@ from redraft.node.families import (
 )
 
 FAMILIES = (
-    acl, client, config, connection, debug, info, introspection, observation, peers, scripting, server,
+    acl, client, cluster, config, connection, debug, info, introspection, observation, peers, scripting, server,
     transactions,
 )  # fmt: skip
 

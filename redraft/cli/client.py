@@ -1,0 +1,55 @@
+"""A node as the command line talks to it: one command, one reply."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from redraft.errors import UserError
+from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
+from redraft.shard.entry import pack
+
+TIMEOUT_SECONDS = 30.0
+
+
+class RefusedError(UserError):
+    """The node has answered with an error."""
+
+
+class NodeClient:
+    """A connection to a node; a context manager."""
+
+    def __init__(self, address: str, password: str = "") -> None:
+        """Connect. Raises UserError."""
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise UserError(f"redraft: '{address}' is not HOST:PORT", exit_code=2)
+        self._address = address
+        self._reader = ReplyReader()
+        try:
+            self._socket = socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_SECONDS)
+        except OSError as error:
+            raise UserError(f"redraft: no node answers at {address}: {error.strerror or error}", exit_code=3) from error
+        if password:
+            self("AUTH", password)
+
+    def __call__(self, *words: str) -> Any:
+        """Send a command and read its reply. Raises RefusedError, UserError."""
+        try:
+            self._socket.sendall(pack(tuple(word.encode() for word in words)))
+            while (reply := self._reader.next()) is NOTHING:
+                data = self._socket.recv(1 << 16)
+                if not data:
+                    raise UserError(f"redraft: {self._address} has closed the connection", exit_code=3)
+                self._reader.feed(data)
+        except (OSError, BadReplyError) as error:
+            raise UserError(f"redraft: {self._address} does not answer: {error}", exit_code=3) from error
+        if isinstance(reply, ErrorReply):
+            raise RefusedError(f"redraft: {reply}", exit_code=4)
+        return reply
+
+    def __enter__(self) -> NodeClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()

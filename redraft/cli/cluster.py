@@ -1,0 +1,93 @@
+"""`redraft members`, `status`, `promote`, `remove`, `leave`, `transfer-leader`: looking at a cluster and changing it.
+
+Exit status: 0 it is done; 2 the command line is wrong; 3 no node answers; 4 the cluster refused, and says why; 5 it was
+asked for, and whether it was done is not known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redraft.cli.client import NodeClient, RefusedError
+from redraft.errors import UserError
+
+TRANSFER_SECONDS = 10.0
+
+COMMANDS = {
+    "members": "the nodes of a cluster: where they are, what they lack",
+    "status": "what one node knows: who leads, its term and indexes",
+    "promote": "make a learner a voter",
+    "remove": "take a node out of the cluster, whether it runs or not",
+    "leave": "take the node that is asked out of the cluster",
+    "transfer-leader": "hand leadership over to a node",
+}
+
+
+def run(name: str, words: list[str]) -> int:
+    """Run one of the commands; the exit status. Raises UserError."""
+    parser = argparse.ArgumentParser(prog=f"redraft {name}", description=COMMANDS[name])
+    if name in ("promote", "remove", "transfer-leader"):
+        parser.add_argument("node", type=int, help="the node's id")
+    parser.add_argument("--node-address", "-a", default="127.0.0.1:6379", metavar="HOST:PORT", help="any node")
+    parser.add_argument("--password", default="", help="for AUTH")
+    parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    options = parser.parse_args(words)
+    with NodeClient(options.node_address, options.password) as node:
+        try:
+            answer = _ask(name, node, options)
+        except RefusedError as error:
+            if "UNKNOWN" in str(error):
+                raise UserError(str(error), exit_code=5) from error
+            raise
+    if options.json:
+        print(json.dumps(answer))
+    elif name == "members":
+        _print_table(answer)
+    else:
+        for key, value in answer.items():
+            print(f"{key}: {value}")
+    return 0
+
+
+def _ask(name: str, node: NodeClient, options: argparse.Namespace) -> Any:
+    if name == "members":
+        return [_pairs(member) for member in node("REDRAFT", "MEMBERS")]
+    if name == "status":
+        return _pairs(node("REDRAFT", "STATUS"))
+    if name == "leave":
+        number = _pairs(node("REDRAFT", "STATUS"))["node-id"]
+        node("REDRAFT", "REMOVE", str(number))
+        return {"removed": number}
+    if name == "transfer-leader":
+        node("REDRAFT", "TRANSFER", str(options.node))
+        _wait(lambda: _pairs(node("REDRAFT", "STATUS"))["leader-id"] == options.node)
+        return {"leader-id": options.node}
+    node("REDRAFT", name.upper(), str(options.node))
+    return {"promoted" if name == "promote" else "removed": options.node}
+
+
+def _wait(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TRANSFER_SECONDS
+    while not look():
+        if time.monotonic() > deadline:
+            raise UserError("redraft: leadership was not handed over in time; see redraft members", exit_code=5)
+        time.sleep(0.05)
+
+
+def _pairs(flat: list[Any]) -> dict[str, Any]:
+    """A map as RESP2 sends it."""
+    values = [value.decode() if isinstance(value, bytes) else value for value in flat[1::2]]
+    return dict(zip([key.decode() for key in flat[::2]], values, strict=True))
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    table = [list(rows[0])] + [["-" if value in (None, "") else str(value) for value in row.values()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        print("  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip())

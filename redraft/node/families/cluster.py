@@ -1,0 +1,103 @@
+"""REDRAFT's commands about the cluster's members (see node/membership.py), for redis-cli and for `redraft`."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from redraft.commands import parse
+from redraft.commands.table import command
+from redraft.errors import CommandError
+from redraft.ids import NodeId
+from redraft.node.context import SessionContext
+from redraft.node.links import join_proof
+from redraft.resp.reply import Map
+
+_FLAGS = "noscript no_multi admin"
+
+
+def _node_id(word: bytes) -> NodeId:
+    return NodeId(parse.integer_in(word, 1, (1 << 63) - 1, "ERR a node id is a whole number from 1 on"))
+
+
+@command(
+    "REDRAFT JOIN", 4, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="Admit the node at an address as a learner (a new node does it by itself)",
+)  # fmt: skip
+def join(context: SessionContext, argv: list[bytes]) -> Any:
+    node = context.node
+    address = argv[2].decode("latin-1")
+    if not address.rpartition(":")[2].isdecimal() or not address.rpartition(":")[0]:
+        raise CommandError(f"ERR '{address}' is not HOST:PORT")
+    if not hmac.compare_digest(argv[3], join_proof(node.cluster.secret, address)):
+        raise CommandError("ERR the new node does not know the cluster's secret")
+    return node.membership.join(context.session, address)
+
+
+@command(
+    "REDRAFT REMOVE", 3, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="Take a node out of the cluster, whether it is there or not",
+)  # fmt: skip
+def remove(context: SessionContext, argv: list[bytes]) -> Any:
+    return context.node.membership.remove(context.session, _node_id(argv[2]))
+
+
+@command(
+    "REDRAFT PROMOTE", 3, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="Make a learner a voter that has caught up",
+)  # fmt: skip
+def promote(context: SessionContext, argv: list[bytes]) -> Any:
+    return context.node.membership.promote(context.session, _node_id(argv[2]))
+
+
+@command(
+    "REDRAFT TRANSFER", 3, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="Hand leadership over to another voter",
+)  # fmt: skip
+def transfer(context: SessionContext, argv: list[bytes]) -> Any:
+    return context.node.membership.transfer(_node_id(argv[2]))
+
+
+@command(
+    "REDRAFT MEMBERS", 2, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="The cluster's nodes as the leader knows them",
+)  # fmt: skip
+def members(context: SessionContext, argv: list[bytes]) -> Any:
+    return [
+        Map(
+            [
+                (b"id", member.id),
+                (b"address", member.address.encode()),
+                (b"role", member.role.encode()),
+                (b"match-index", member.match_index),
+                (b"lag", member.lag),
+                (b"state", member.state.encode()),
+                (b"reachable", None if member.reachable is None else int(member.reachable)),
+            ]
+        )
+        for member in context.node.membership.members()
+    ]
+
+
+@command(
+    "REDRAFT STATUS", 2, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="What this node knows of its group: who leads, terms and indexes",
+)  # fmt: skip
+def status(context: SessionContext, argv: list[bytes]) -> Any:
+    node = context.node
+    found = node.shard.raft.status()
+    return Map(
+        [
+            (b"cluster-id", node.cluster.id.encode()),
+            (b"node-id", found.id),
+            (b"address", node.membership.address(found.id).encode()),
+            (b"role", found.role.value.encode()),
+            (b"leader-id", found.leader),
+            (b"term", found.term),
+            (b"commit-index", found.commit_index),
+            (b"applied-index", found.applied_index),
+            (b"last-index", found.last_index),
+            (b"flushed-index", node.shard.flushed),
+            (b"serves", int(node.serves)),
+        ]
+    )

@@ -1,0 +1,66 @@
+"""A new node asks a cluster to take it in, before its directory says who it is."""
+
+from __future__ import annotations
+
+import logging
+
+import trio
+
+from redraft.errors import UserError
+from redraft.node.links import join_proof
+from redraft.server.connection import Listener
+from redraft.server.links import GreetingError, ask
+from redraft.settings import Settings
+from redraft.storage.directory import FORMAT, NodeIdentity
+
+log = logging.getLogger("redraft.cluster")
+
+PATIENCE_SECONDS = 60.0
+PAUSE_SECONDS = 0.5
+
+
+def own_address(listeners: list[Listener]) -> str:
+    """HOST:PORT of the first TCP listener; empty without one."""
+    for listener in listeners:
+        if not listener.unix:
+            host, port = listener.socket.getsockname()[:2]
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return ""
+
+
+async def ask_to_join(settings: Settings, address: str) -> NodeIdentity:
+    """Have the cluster admit a node at `address`; who it is. Raises UserError when it is refused or nobody answers."""
+    host, _, port = settings.join.rpartition(":")
+    if not host or not port.isdecimal():
+        raise UserError(f"redraft: join: '{settings.join}' is not HOST:PORT")
+    if not address or address.startswith(("0.0.0.0:", "[::]:")):
+        raise UserError("redraft: other nodes need an address to reach this one at: say it with --announce-address")
+    with trio.move_on_after(PATIENCE_SECONDS):
+        while True:
+            try:
+                return await _ask_once(settings, host.strip("[]"), int(port), address)
+            except GreetingError as error:
+                text = str(error)
+                if not any(word in text for word in ("CLUSTERDOWN", "under way", "LOADING", "closes")):
+                    raise UserError(
+                        f"redraft: the cluster at {settings.join} does not take this node: {text}"
+                    ) from error
+                log.warning("the cluster at %s does not take this node yet: %s", settings.join, text)
+            except OSError as error:
+                log.warning("%s does not answer yet: %s", settings.join, error)
+            await trio.sleep(PAUSE_SECONDS)
+    raise UserError(f"redraft: the cluster at {settings.join} does not answer")
+
+
+async def _ask_once(settings: Settings, host: str, port: int, address: str) -> NodeIdentity:
+    async with await trio.open_tcp_stream(host, port) as stream:
+        if settings.requirepass:
+            await ask(stream, b"AUTH", settings.requirepass)
+        proof = join_proof(settings.cluster_secret, address)
+        reply = await ask(stream, b"REDRAFT", b"JOIN", address.encode(), proof)
+    if not isinstance(reply, list) or len(reply) != 4:
+        raise GreetingError("it answers something else than a node does")
+    number, cluster_id, first_voters, addresses = reply
+    log.warning("the cluster has taken this node in as node %d", number)
+    known = dict(zip(addresses[::2], [each.decode() for each in addresses[1::2]], strict=True))
+    return NodeIdentity(FORMAT, number, cluster_id.decode(), first_voters, known)
