@@ -1,4 +1,5 @@
-"""`redraft members`, `status`, `promote`, `remove`, `leave`, `transfer-leader`: looking at a cluster and changing it.
+"""`redraft members`, `status`, `table`, `promote`, `remove`, `replace`, `leave`, `transfer-leader`: looking at a
+cluster and changing it.
 
 Exit status: 0 it is done; 2 the command line is wrong; 3 no node answers; 4 the cluster refused, and says why; 5 it was
 asked for, and whether it was done is not known.
@@ -23,6 +24,8 @@ COMMANDS = {
     "promote": "make a learner a voter",
     "remove": "take a node out of the cluster, whether it runs or not",
     "leave": "take the node that is asked out of the cluster",
+    "replace": "have a node that has joined take the place of another, in one change",
+    "table": "the config table as a node has it: nodes and shards",
     "transfer-leader": "hand leadership over to a node",
 }
 
@@ -32,6 +35,11 @@ def run(name: str, words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"redraft {name}", description=COMMANDS[name])
     if name in ("promote", "remove", "transfer-leader"):
         parser.add_argument("node", type=int, help="the node's id")
+    elif name == "replace":
+        parser.add_argument("old", type=int, help="the id of the node that leaves")
+        parser.add_argument("new", type=int, help="the id of the one that takes its place")
+    elif name == "table":
+        parser.add_argument("version", type=int, nargs="?", help="not the newest, but this one")
     parser.add_argument("--node-address", "-a", default="127.0.0.1:6379", metavar="HOST:PORT", help="any node")
     parser.add_argument("--password", default="", help="for AUTH")
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
@@ -58,6 +66,12 @@ def _ask(name: str, node: NodeClient, options: argparse.Namespace) -> Any:
         return [_pairs(member) for member in node("REDRAFT", "MEMBERS")]
     if name == "status":
         return _pairs(node("REDRAFT", "STATUS"))
+    if name == "table":
+        version = [] if options.version is None else [str(options.version)]
+        return _nested(node("REDRAFT", "TABLE", *version))
+    if name == "replace":
+        node("REDRAFT", "REPLACE", str(options.old), str(options.new))
+        return {"removed": options.old}
     if name == "leave":
         number = _pairs(node("REDRAFT", "STATUS"))["node-id"]
         node("REDRAFT", "REMOVE", str(number))
@@ -82,6 +96,16 @@ def _pairs(flat: list[Any]) -> dict[str, Any]:
     """A map as RESP2 sends it."""
     values = [value.decode() if isinstance(value, bytes) else value for value in flat[1::2]]
     return dict(zip([key.decode() for key in flat[::2]], values, strict=True))
+
+
+def _nested(flat: list[Any]) -> dict[str, Any]:
+    """The config table as RESP2 sends it."""
+    table = _pairs(flat)
+    table["nodes"] = [_pairs(node) for node in table["nodes"]]
+    table["shards"] = [_pairs(shard) for shard in table["shards"]]
+    for shard in table["shards"]:
+        shard["slots"] = [slots.decode() for slots in shard["slots"]]
+    return table
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

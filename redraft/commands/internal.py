@@ -9,7 +9,6 @@ from redraft.commands import errors, parse
 from redraft.commands.context import Context
 from redraft.commands.table import command, container
 from redraft.errors import CommandError
-from redraft.ids import NodeId
 from redraft.resp.reply import NIL_ARRAY, OK, Status
 
 MAX_DATABASES = 1 << 20
@@ -32,15 +31,6 @@ def reap(context: Context, argv: list[bytes]) -> int:
 def databases(context: Context, argv: list[bytes]) -> Status:
     limit = parse.integer_in(argv[2], 1, MAX_DATABASES, errors.OUT_OF_RANGE)
     context.keyspace.set_limit(limit)
-    return OK
-
-
-@command(
-    "REDRAFT ADDRESS", 4, "write admin", group="server", since="7.0.0",
-    summary="Let all nodes know at which HOST:PORT a node is (the leader does it when one joins)",
-)  # fmt: skip
-def address(context: Context, argv: list[bytes]) -> Status:
-    context.keyspace.addresses[NodeId(parse.positive(argv[2]))] = argv[3].decode("latin-1")
     return OK
 
 

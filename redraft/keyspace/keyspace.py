@@ -18,7 +18,6 @@ from typing import Any
 import msgspec
 
 from redraft.errors import DamagedDataError
-from redraft.ids import NodeId
 from redraft.keyspace.database import Database
 from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.waiters import Waiter, Waiters
@@ -41,8 +40,6 @@ class KeyspaceMeta(msgspec.Struct, frozen=True, array_like=True):
     """Databases that commands may name."""
     waiters: list[Waiter] = []
     """The blocked commands, in order of arrival."""
-    addresses: dict[NodeId, str] = {}
-    """Where the cluster's nodes are."""
 
 
 class Keyspace:
@@ -53,15 +50,13 @@ class Keyspace:
     """
 
     __slots__ = (
-        "_next_generation", "_on_change", "_watcher", "addresses", "changes", "databases", "graveyard", "limit",
+        "_next_generation", "_on_change", "_watcher", "changes", "databases", "graveyard", "limit",
         "waiters",
     )  # fmt: skip
 
     def __init__(self, database_count: int = FIRST_LIMIT) -> None:
         self.databases = [Database(generation) for generation in range(database_count)]
         self.limit = database_count
-        self.addresses: dict[NodeId, str] = {}
-        """HOST:PORT of the cluster's nodes, as far as they have told."""
         self._next_generation = database_count
         self.changes = 0
         """Write commands applied since the last flush began (INFO's rdb_changes_since_last_save)."""
@@ -180,9 +175,7 @@ class Keyspace:
     def meta(self) -> KeyspaceMeta:
         """What the image must record beside the keys."""
         generations = [database.generation for database in self.databases]
-        return KeyspaceMeta(
-            generations, self._next_generation, self.limit, self.waiters.replicated(), dict(self.addresses)
-        )
+        return KeyspaceMeta(generations, self._next_generation, self.limit, self.waiters.replicated())
 
     @classmethod
     def load(
@@ -201,7 +194,6 @@ class Keyspace:
         keyspace = cls(len(meta.generations))
         keyspace._next_generation = meta.next_generation
         keyspace.limit = meta.limit
-        keyspace.addresses = dict(meta.addresses)
         by_prefix: dict[bytes, Database] = {}
         for number, generation in enumerate(meta.generations):
             database = keyspace.databases[number] = Database(generation)

@@ -39,7 +39,7 @@ HOLD_MS = 5000
 LEADERS_BUSINESS = frozenset(
     {
         "watch", "unwatch",
-        "redraft|join", "redraft|members", "redraft|promote", "redraft|remove", "redraft|transfer",
+        "redraft|members", "redraft|promote", "redraft|transfer",
     }
 )  # fmt: skip
 """Session commands that the leader executes."""

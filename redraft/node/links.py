@@ -6,8 +6,8 @@ that it knows the cluster's secret, and asks the same. The secret itself is neve
 both names), and an answer cannot be used a second time or in the other direction.
 
 ```
-→ REDRAFT PEER version cluster-id node-id to-node-id nonce       ← [nonce, proof of the one that answers]
-→ REDRAFT PROOF proof FRAMES                                     ← OK, and frames from then on:
+→ REDRAFT PEER version cluster-id node-id to-node-id nonce       ← [nonce, incarnation, proof of the one that answers]
+→ REDRAFT PROOF incarnation proof FRAMES                         ← OK, and frames from then on:
 → length (4 bytes, little endian), frame (see `peers`)
 ```
 
@@ -28,12 +28,14 @@ from redraft.node.peers import FrameError, decode_frame
 if TYPE_CHECKING:
     from redraft.node.node import Node
 
-VERSION = b"1"
+VERSION = b"2"
 NONCE_BYTES = 16
 MOST_FRAME_BYTES = 1 << 31
 _LENGTH = struct.Struct("<I")
 
 REFUSED = "ERR this node does not take that peer: "
+OUTCAST = "OUTCAST this node does not take that peer any more: "
+"""Said to who has proved to be what it says, and is of the cluster no more; it shall stop."""
 
 
 class Cluster(NamedTuple):
@@ -52,13 +54,16 @@ class Hello(NamedTuple):
     """Its own and the other's."""
 
 
-def proof(cluster: Cluster, role: bytes, hello: Hello) -> bytes:
-    """Shows that its maker knows the secret; `role` is who makes it, b"dials" or b"answers"."""
-    text = b" ".join([role, cluster.id.encode(), b"%d" % hello.sender, b"%d" % hello.to, hello.nonces.hex().encode()])
+def proof(cluster: Cluster, role: bytes, incarnation: str, hello: Hello) -> bytes:
+    """Shows that its maker, of that incarnation, knows the secret; `role` is who it is, b"dials" or b"answers"."""
+    names = [role, cluster.id.encode(), b"%d" % hello.sender, b"%d" % hello.to, incarnation.encode()]
+    text = b" ".join([*names, hello.nonces.hex().encode()])
     return hmac.new(cluster.secret, text, hashlib.sha256).hexdigest().encode()
 
 
-def answer_hello(cluster: Cluster, own: NodeId, argv: list[bytes], nonce: bytes) -> tuple[Hello, list[bytes]]:
+def answer_hello(
+    cluster: Cluster, own: NodeId, incarnation: str, argv: list[bytes], nonce: bytes
+) -> tuple[Hello, list[bytes]]:
     """Look at what a node that dials has said; what to hold it to, and the reply. Raises CommandError."""
     version, cluster_id, sender, to, their_nonce = argv
     if version != VERSION:
@@ -73,17 +78,17 @@ def answer_hello(cluster: Cluster, own: NodeId, argv: list[bytes], nonce: bytes)
         raise CommandError(f"{REFUSED}it looks for node {hello.to}, and this is node {own}")
     if hello.sender == own:
         raise CommandError(f"{REFUSED}it has this node's id")
-    return hello, [nonce.hex().encode(), proof(cluster, b"answers", hello)]
+    return hello, [nonce.hex().encode(), incarnation.encode(), proof(cluster, b"answers", incarnation, hello)]
 
 
-def is_proof(cluster: Cluster, role: bytes, hello: Hello, given: bytes) -> bool:
+def is_proof(cluster: Cluster, role: bytes, incarnation: str, hello: Hello, given: bytes) -> bool:
     """Whether a proof is right."""
-    return hmac.compare_digest(proof(cluster, role, hello), given)
+    return hmac.compare_digest(proof(cluster, role, incarnation, hello), given)
 
 
-def join_proof(secret: bytes, address: str) -> bytes:
+def join_proof(secret: bytes, address: str, incarnation: str) -> bytes:
     """Shows that a node that wants to join knows the secret."""
-    return hmac.new(secret, b"join " + address.encode(), hashlib.sha256).hexdigest().encode()
+    return hmac.new(secret, f"join {address} {incarnation}".encode(), hashlib.sha256).hexdigest().encode()
 
 
 def framed(frame: bytes) -> bytes:

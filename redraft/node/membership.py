@@ -1,8 +1,8 @@
 """Who is in the cluster: joining, leaving, promotion, hand-over, and what the nodes are doing.
 
-Changes are made by the leader; a command that asks for one is passed on to it like any other, and is answered when the
-change is applied there. A node joins as a learner, is sent what it lacks, and becomes a voter by itself once it lacks
-little. Addresses are part of the replicated state, so that every node can dial every other.
+The config table says who belongs to the cluster (`cluster.table`). A command changes the table, from any node; then the
+leader of each group brings its members in line (`cluster.placement`): a new node joins as a learner, is sent what it
+lacks, and becomes a voter by itself once it lacks little.
 
 Invariant: a session waits here for at most one change, and is blocked meanwhile.
 """
@@ -10,18 +10,20 @@ Invariant: a session waits here for at most one change, and is blocked meanwhile
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from redraft.cluster.placement import HandOver, next_step
+from redraft.cluster.table import Admit, Announce, Change, Drop, Found, NodeRecord, Retire
 from redraft.commands.table import Reply
 from redraft.errors import CommandError
-from redraft.ids import Index, NodeId
+from redraft.ids import NO_NODE, NodeId
 from redraft.node.context import NO_REPLY
 from redraft.node.session import Blocked, Session
 from redraft.raft.errors import NotLeaderError, RaftError
 from redraft.raft.membership import ChangeKind, ConfChange, MemberChange
 from redraft.raft.progress import ProgressState
 from redraft.resp.reply import OK
-from redraft.shard.shard import UNKNOWN_OUTCOME
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("redraft.cluster")
 
-PROMOTION_TICKS = 10
-"""Raft ticks between two looks whether a learner has caught up."""
+LOOK_TICKS = 10
+"""Raft ticks between two looks whether the groups' members are those that the table wants."""
+PATIENCE_MS = 10_000
+"""How long a command waits until its change is carried out."""
 
 
 class MemberStatus(NamedTuple):
@@ -39,7 +43,7 @@ class MemberStatus(NamedTuple):
     id: NodeId
     address: str
     role: str
-    """leader, voter or learner; joining or leaving in a joint configuration."""
+    """leader, voter or learner; joining or leaving while that is under way."""
     match_index: int | None
     """What it has durable; only the leader knows."""
     lag: int | None
@@ -49,41 +53,62 @@ class MemberStatus(NamedTuple):
     reachable: bool | None
 
 
+class _Waiting(NamedTuple):
+    session: Session
+    is_done: Callable[[], bool]
+    reply: Callable[[], Reply]
+    deadline_ns: int
+    doing: str
+
+
 class Membership:
-    """The members of one node's group."""
+    """The members of the cluster, as one node sees them and changes them."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._waiting: list[tuple[Index, Session, Reply]] = []
-        """Sessions that are answered when the entry is applied."""
-        self._ticks = 0
+        self._waiting: list[_Waiting] = []
+        self._ticks_to_look = 0
+        self._gone: list[NodeId] = []
+        """Nodes with a link to here that were seen to be of the cluster no more."""
+        self._announced = False
+        """Whether the table says of this node what is true, or is asked to."""
         self.configured: dict[NodeId, str] = {}
-        """Addresses from the command line."""
+        """Addresses from the command line, which count more than the table's."""
         self.first_known: dict[NodeId, str] = {}
-        """Where nodes were when this one was made; until the log tells."""
-        self.announced = ""
-        """This node's own address."""
+        """Where nodes were when this one was made; until the table tells."""
+        self.address_here = ""
+        """Where this node is to be reached."""
+        self.incarnation = ""
+        """Of this node's directory."""
+        self.met: dict[NodeId, str] = {}
+        """The incarnations of the nodes that this one has met, ever."""
+        self.remember: Callable[[NodeId, str], None] = lambda node, incarnation: None
+        """Makes one of them durable; the server's."""
 
     # Looking.
 
     def address(self, node: NodeId) -> str:
         """Where a node is; empty when that is not known."""
-        known = self._node.shard.keyspace.addresses.get(node, "")
-        if node == self._node.id:
-            return self.announced or known
-        return self.configured.get(node) or known or self.first_known.get(node, "")
+        if node == self._node.id and self.address_here:
+            return self.address_here
+        record = self._node.config.table.nodes.get(node)
+        known = record.address if record is not None else self.first_known.get(node, "")
+        return self.configured.get(node) or known
 
     def others(self) -> dict[NodeId, str]:
-        """The nodes that this one should have links to."""
-        members = self._node.shard.raft.conf.members()
-        return {node: address for node in members if node != self._node.id and (address := self.address(node))}
+        """The nodes that this one should have links to, and where they are."""
+        node = self._node
+        members = {
+            *node.config.table.nodes, *node.config.raft.conf.members(), *node.shard.raft.conf.members(),
+        }  # fmt: skip
+        return {each: address for each in sorted(members) if each != node.id and (address := self.address(each))}
 
     def members(self) -> list[MemberStatus]:
         """All members, in the order of their ids."""
         raft = self._node.shard.raft
         leader = raft.leader
         found = []
-        for node in raft.conf.members():
+        for node in sorted({*raft.conf.members(), *self._node.config.table.nodes}):
             progress = leader.followers.get(node) if leader is not None else None
             match: int | None = None if progress is None else progress.match
             if node == raft.id:
@@ -102,51 +127,108 @@ class Membership:
         return found
 
     def _role(self, node: NodeId) -> str:
-        raft = self._node.shard.raft
+        raft, table = self._node.shard.raft, self._node.config.table
         conf = raft.conf
         if node == raft.leader_id:
             return "leader"
+        if node in table.leaving() or (node in conf.outgoing and node not in conf.voters):
+            return "leaving"
         if node in conf.voters:
             return "joining" if conf.outgoing and node not in conf.outgoing else "voter"
-        return "leaving" if node in conf.outgoing else "learner"
+        return "learner" if node in conf.members() else "joining"
+
+    def refusal(self, peer: NodeId, incarnation: str) -> str:
+        """Why a node that says who it is, and has proved to know the secret, is not listened to; empty if it is.
+
+        The first time that a node is met its incarnation is kept: one that comes back with another has lost its data,
+        and its votes and acknowledgements with it.
+        """
+        record = self._node.config.table.nodes.get(peer)
+        if self._is_gone(peer):
+            return f"node {peer} was removed from the cluster"
+        known = (record.incarnation if record is not None else "") or self.met.get(peer, "")
+        if not known:
+            self.remember(peer, incarnation)
+            self.met[peer] = incarnation
+        elif known != incarnation:
+            return f"node {peer} has other data than it had; remove it, and have it join anew"
+        return ""
+
+    def was_removed(self) -> bool:
+        """Whether this node is of the cluster no more, as far as it has heard."""
+        return self._is_gone(self._node.id)
+
+    def _is_gone(self, node: NodeId) -> bool:
+        table = self._node.config.table
+        return 0 < node <= table.last_node and node not in table.nodes
 
     # Changing.
 
-    def join(self, session: Session, address: str) -> Reply:
-        """Admit a new node as a learner: what it needs to know."""
+    def join(self, session: Session, address: str, incarnation: str) -> Reply:
+        """Admit a new node: what it needs to know."""
+        node = self._node
+
+        def reply() -> Reply:
+            table = node.config.table
+            number = table.find(incarnation)
+            assert number is not None
+            addresses = [word for each in table.nodes for word in (each, self.address(each).encode())]
+            return [
+                number,
+                node.cluster.id.encode(),
+                [*node.config.raft.first_conf.voters],
+                [*node.shard.raft.first_conf.voters],
+                addresses,
+            ]
+
+        return self._change(session, Admit(address, incarnation), lambda: True, reply, "joining")
+
+    def remove(self, session: Session, number: NodeId, successor: NodeId = NO_NODE) -> Reply:
+        """Take a node out of the cluster; it need not be there. With a successor, that one takes its place."""
+        node = self._node
+        record = node.config.table.nodes.get(number)
+        if record is None:
+            raise CommandError(f"ERR node {number} is not a member")
+        if successor == NO_NODE:
+            self._check_majority_without(number)
+        done = lambda: number not in node.config.table.nodes  # noqa: E731
+        doing = f"node {number} at {record.address} is leaving"
+        return self._change(session, Retire(number, successor), done, lambda: OK, doing)
+
+    def _check_majority_without(self, leaving: NodeId) -> None:
+        """A change that would stop the cluster is refused."""
+        node = self._node
+        voters = [each for each in node.shard.raft.conf.voters if each != leaving]
+        there = [each for each in voters if each == node.id or node.peers.linked(each)]
+        if voters and len(there) <= len(voters) // 2:
+            missing = ", ".join(str(each) for each in voters if each not in there)
+            raise CommandError(
+                f"ERR without node {leaving} there would be no majority, since these do not answer: {missing}"
+            )
+
+    def promote(self, session: Session, number: NodeId) -> Reply:
+        """Make a learner of the shard a voter, now."""
         raft = self._leading()
-        taken = [node for node in raft.conf.members() if self.address(node) == address]
-        if taken:
-            raise CommandError(f"ERR {address} is node {taken[0]} already; remove it first if it lost its data")
-        for node in raft.conf.members():
-            self._tell_address(node, self.address(node))
-        number = NodeId(max([*raft.conf.members(), *self._node.shard.keyspace.addresses]) + 1)
-        self._tell_address(number, address)
-        index = self._change(ConfChange((MemberChange(ChangeKind.ADD_LEARNER, number),)))
-        log.warning("node %d at %s joins", number, address)
-        addresses = [word for member in raft.conf.members() for word in (member, self.address(member).encode())]
-        reply = [number, self._node.cluster.id.encode(), [*raft.first_conf.voters], addresses]
-        return self._wait(session, index, reply)
+        if number not in raft.conf.members():
+            raise CommandError(f"ERR node {number} is not a member")
+        if raft.conf.is_voter(number):
+            raise CommandError(f"ERR node {number} is a voter already")
+        try:
+            index = raft.change_members(ConfChange((MemberChange(ChangeKind.ADD_VOTER, number),)))
+        except NotLeaderError as error:
+            raise CommandError(f"CLUSTERDOWN {error}") from error
+        except RaftError as error:
+            raise CommandError(f"ERR {error}") from error
+        shard = self._node.shard
+        return self._wait(session, lambda: shard.applied.index >= index, lambda: OK, "it is being promoted")
 
-    def remove(self, session: Session, node: NodeId) -> Reply:
-        """Take a node out of the cluster; it need not be there."""
-        self._check_known(node)
-        return self._wait(session, self._change(ConfChange((MemberChange(ChangeKind.REMOVE, node),))), OK)
-
-    def promote(self, session: Session, node: NodeId) -> Reply:
-        """Make a learner a voter."""
-        self._check_known(node)
-        if self._leading().conf.is_voter(node):
-            raise CommandError(f"ERR node {node} is a voter already")
-        return self._wait(session, self._change(ConfChange((MemberChange(ChangeKind.ADD_VOTER, node),))), OK)
-
-    def transfer(self, node: NodeId) -> Reply:
-        """Hand leadership over; it is done when the nodes say so."""
+    def transfer(self, number: NodeId) -> Reply:
+        """Hand the shard's leadership over; it is done when the nodes say so."""
         raft = self._leading()
-        if node == raft.id:
+        if number == raft.id:
             return OK
         try:
-            raft.transfer_leader(node)
+            raft.transfer_leader(number)
         except RaftError as error:
             raise CommandError(f"ERR {error}") from error
         return OK
@@ -157,68 +239,137 @@ class Membership:
             raise CommandError("CLUSTERDOWN this node does not lead")
         return raft
 
-    def _check_known(self, node: NodeId) -> None:
-        if node not in self._leading().conf.members():
-            raise CommandError(f"ERR node {node} is not a member")
+    def _change(
+        self, session: Session, change: Change, is_done: Callable[[], bool], reply: Callable[[], Reply], doing: str
+    ) -> Reply:
+        """Have a change made and carried out; the session waits."""
+        made: list[bool] = []
+        answer = self._wait(session, lambda: bool(made) and is_done(), reply, doing)
 
-    def _change(self, change: ConfChange) -> Index:
-        try:
-            return self._leading().change_members(change)
-        except NotLeaderError as error:
-            raise CommandError(f"CLUSTERDOWN {error}") from error
-        except RaftError as error:
-            raise CommandError(f"ERR {error}") from error
+        def decided(error: CommandError | None) -> None:
+            if error is None:
+                log.warning("the cluster changes: %s", change)
+                made.append(True)
+            elif any(each.session is session for each in self._waiting):
+                self._forget(session)
+                self._node.unblock(session, error)
 
-    def _tell_address(self, node: NodeId, address: str) -> None:
-        """Have everybody know a node's address."""
-        keyspace = self._node.shard.keyspace
-        if address and keyspace.addresses.get(node) != address:
-            command = self._node.table.find(b"redraft|address")
-            assert command is not None
-            argv = [b"REDRAFT", b"ADDRESS", b"%d" % node, address.encode()]
-            self._node.shard.add_write(None, command, argv, 0)
+        self._node.changes.ask(change, decided)
+        return answer
 
-    def _wait(self, session: Session, index: Index, reply: Reply) -> Reply:
-        self._waiting.append((index, session, reply))
+    def _wait(self, session: Session, is_done: Callable[[], bool], reply: Callable[[], Reply], doing: str) -> Reply:
+        deadline_ns = self._node.clock.monotonic_ns() + PATIENCE_MS * 1_000_000
+        self._waiting.append(_Waiting(session, is_done, reply, deadline_ns, doing))
         self._node.block(session, Blocked("members", on_cancel=lambda: self._forget(session)))
         return NO_REPLY
 
     def _forget(self, session: Session) -> None:
-        self._waiting = [each for each in self._waiting if each[1] is not session]
+        self._waiting = [each for each in self._waiting if each.session is not session]
 
     # As things happen.
 
-    def applied(self) -> None:
-        """More was applied: answer those whose change is."""
+    def step(self) -> None:
+        """Something was applied or time has passed: answer those who need not wait any more."""
         if not self._waiting:
             return
-        applied = self._node.shard.applied.index
-        done = [each for each in self._waiting if each[0] <= applied]
-        self._waiting = [each for each in self._waiting if each[0] > applied]
-        for _, session, reply in done:
-            self._node.unblock(session, reply)
+        now_ns = self._node.clock.monotonic_ns()
+        for each in list(self._waiting):
+            if each.is_done():
+                self._forget(each.session)
+                self._node.unblock(each.session, each.reply())
+            elif now_ns >= each.deadline_ns:
+                self._forget(each.session)
+                self._node.unblock(each.session, CommandError(f"UNKNOWN it was not done in time: {each.doing}"))
 
-    def leadership_lost(self) -> None:
-        """Whether the changes under way are made is not known here."""
-        waiting, self._waiting = self._waiting, []
-        for _, session, _ in waiting:
-            self._node.unblock(session, CommandError(UNKNOWN_OUTCOME))
+    def table_changed(self) -> None:
+        """There may be a new version of the table."""
+        self._ticks_to_look = 0
+        self.step()
 
     def tick(self) -> None:
-        """A Raft tick: learners that have caught up become voters."""
-        raft = self._node.shard.raft
-        if raft.leader is None or not raft.conf.learners:
+        """A Raft tick: have the table say where this node is, and the groups' members be those of the table."""
+        self.step()
+        leads = self._node.config.leads()
+        if leads and not self._node.config.table.version:
+            self._found()
+        self._ticks_to_look -= 1
+        if self._ticks_to_look > 0:
             return
-        self._ticks += 1
-        if self._ticks % PROMOTION_TICKS:
+        self._ticks_to_look = LOOK_TICKS
+        self._cut_links()
+        if leads:
+            self._strike_out()
+        if self._node.config.table.version:
+            self._announce()
+            self._place()
+
+    def _cut_links(self) -> None:
+        """Listen no more to who is gone since the last look: so they have time to hear of it in the log."""
+        gone = [peer for peer in self._node.linked_from() if self._is_gone(peer)]
+        self._node.cut_links([peer for peer in gone if peer in self._gone])
+        self._gone = gone
+
+    def _announce(self) -> None:
+        node = self._node
+        record = node.config.table.nodes.get(node.id)
+        if record is None or self._announced or not self.address_here:
             return
-        for learner in raft.conf.learners:
-            progress = raft.leader.followers[learner]
-            caught_up = progress.state is ProgressState.REPLICATE and progress.match
-            if caught_up and self._node.peers.linked(learner):
-                try:
-                    raft.change_members(ConfChange((MemberChange(ChangeKind.ADD_VOTER, learner),)))
-                    log.warning("node %d has caught up and becomes a voter", learner)
-                except RaftError as error:
-                    log.debug("node %d is not promoted yet: %s", learner, error)
-                return
+        if (record.address, record.incarnation) != (self.address_here, self.incarnation):
+            self._announced = True
+            node.changes.ask(Announce(node.id, self.address_here, self.incarnation), self._on_announced)
+
+    def _on_announced(self, error: CommandError | None) -> None:
+        self._announced = False
+        if error is not None:
+            log.error("the cluster does not take this node's address: %s", error)
+
+    def _found(self) -> None:
+        node = self._node
+        if not node.changes.pending():
+            members = {*node.config.raft.conf.members(), *node.shard.raft.conf.members()}
+            records = {each: NodeRecord(self.address(each)) for each in sorted(members)}
+            node.changes.ask(Found(records), self._on_kept)
+
+    def _strike_out(self) -> None:
+        """The config group's leader takes those out of the table who have left all shards."""
+        conf = self._node.shard.raft.conf
+        for leaving in self._node.config.table.leaving():
+            if leaving not in conf.members() and not conf.outgoing:
+                self._node.changes.ask(Drop(leaving), self._on_kept)
+
+    @staticmethod
+    def _on_kept(error: CommandError | None) -> None:
+        if error is not None:
+            log.debug("the config table stays as it is: %s", error)
+
+    def _place(self) -> None:
+        """Where this node leads, take the next step towards what the table wants."""
+        node = self._node
+        table = node.config.table
+        shard = table.shards.get(node.shard.group)
+        if shard is not None:
+            self._place_group(node.shard.raft, shard.replicas, table.leaving())
+        # Who leaves the cluster is of the config group until the table has it no more, so that it hears of that; but it
+        # does not lead it, since it does not hear when it has left a shard.
+        self._place_group(
+            node.config.raft, tuple(table.nodes), {node.id: NO_NODE} if node.id in table.leaving() else {}
+        )
+
+    def _place_group(self, raft: RaftNode, wanted: tuple[NodeId, ...], leaving: dict[NodeId, NodeId]) -> None:
+        leader = raft.leader
+        if leader is None:
+            return
+        caught_up = [
+            node
+            for node, progress in leader.followers.items()
+            if progress.state is ProgressState.REPLICATE and progress.match and self._node.peers.linked(node)
+        ]
+        step = next_step(raft.conf, wanted, leaving, caught_up, raft.id)
+        try:
+            if isinstance(step, HandOver):
+                raft.transfer_leader(step.to)
+            elif step is not None:
+                raft.change_members(step)
+                log.warning("group members change: %s", step.changes)
+        except RaftError as error:
+            log.debug("the members stay as they are for now: %s", error)

@@ -22,11 +22,13 @@ from random import Random
 from typing import Any, NamedTuple
 
 from redraft.clock import Clock
+from redraft.cluster.config_group import ConfigGroup
 from redraft.commands.table import CommandTable
 from redraft.errors import CommandError
-from redraft.ids import NO_NODE, Index, NodeId, Term
+from redraft.ids import NO_NODE, GroupId, Index, NodeId, Term
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.blocking import Blocking, Taker
+from redraft.node.config_changes import ConfigChanges
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.forwarding import Forwarding
@@ -41,7 +43,8 @@ from redraft.node.session import Blocked, Session
 from redraft.node.statistics import NodeStatistics
 from redraft.node.timers import Timers
 from redraft.node.watches import Watches
-from redraft.raft.messages import InstallSnapshot, SnapshotMeta
+from redraft.raft.messages import AnyMessage, InstallSnapshot, SnapshotMeta
+from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
 from redraft.resp.encoder import ENCODED_OK, encode_all
 from redraft.resp.parser import Limits as ParserLimits
@@ -72,15 +75,17 @@ class Job(NamedTuple):
 
 
 class Persist(NamedTuple):
-    """A Ready to be made durable before `persisted` is called with it."""
+    """A group's Ready to be made durable before `persisted` is called with it."""
 
-    shard: Shard
+    group: GroupId
+    raft: RaftNode
     ready: Ready
 
 
 class Node:
     """One node. All methods are called from one thread."""
 
+    config: ConfigGroup
     shard: Shard
     blocking: Blocking
     flusher: Flusher
@@ -120,6 +125,7 @@ class Node:
         """Nodes that the server shall send a snapshot to."""
         self.forwarding = Forwarding(self)
         self.membership = Membership(self)
+        self.changes = ConfigChanges(self)
         self.serves = False
         """Whether data may be read and written here: this node leads, and is sure of it."""
         self._lease_until_ns = 0
@@ -140,10 +146,11 @@ class Node:
         self.reload: Callable[[], Keyspace] | None = None
         """Reads the keyspace anew from the image (DEBUG RELOAD)."""
 
-    # The shard.
+    # The groups.
 
-    def start(self, shard: Shard, storage: ShardStorage) -> None:
-        """The shard was read from disk: serve it."""
+    def start(self, config: ConfigGroup, shard: Shard, storage: ShardStorage) -> None:
+        """The groups were read from disk: serve them."""
+        self.config = config
         self.shard = shard
         self.watches = Watches(shard.keyspace, self.table)
         self.blocking = Blocking(self)
@@ -268,7 +275,7 @@ class Node:
         self.timers.fire(self.clock.monotonic_ns())
         if not self.loading:
             self.shard.set_read_time(self.now_ms)
-            self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
+            self._look_at_clock()
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
 
@@ -279,8 +286,31 @@ class Node:
         """
         if self.loading and not hasattr(self, "shard"):
             return []
-        shard = self.shard
-        raft = shard.raft
+        persists = []
+        if self.config.raft.has_ready() and (ready := self._collect_config()) is not None:
+            persists.append(Persist(self.config.group, self.config.raft, ready))
+        if (ready := self._collect_shard()) is not None:
+            persists.append(Persist(self.shard.group, self.shard.raft, ready))
+        elif not persists and (not self.shard.raft.is_alone or not self.serves):
+            self.follow_raft()
+        return persists
+
+    def _collect_config(self) -> Ready | None:
+        config, raft = self.config, self.config.raft
+        while raft.has_ready():
+            ready = raft.ready()
+            self.peers.send_raft(config.group, ready.urgent)
+            for decided in config.apply_committed(ready):
+                self.changes.decided(decided)
+                self.membership.table_changed()
+            if ready.must_sync:
+                return ready
+            self.peers.send_raft(config.group, ready.messages)
+            raft.advance(ready)
+        return None
+
+    def _collect_shard(self) -> Ready | None:
+        shard, raft = self.shard, self.shard.raft
         self._deliver(shard.propose(self.now_ms))
         while raft.has_ready():
             ready = raft.ready()
@@ -289,23 +319,21 @@ class Node:
             if ready.snapshot is not None:
                 self._install(ready.snapshot)
             self._deliver(shard.apply_committed(ready))
-            self.membership.applied()
+            self.membership.step()
             self.blocking.served(shard.executor.take_served())
             if ready.reads or not self.serves:
                 self.forwarding.granted(ready.reads)
             if ready.must_sync:
-                return [Persist(shard, ready)]
+                return ready
             self.peers.send_raft(shard.group, ready.messages)
             raft.advance(ready)
-        if not raft.is_alone or not self.serves:
-            self.follow_raft()
-        return []
+        return None
 
     def persisted(self, persists: list[Persist]) -> None:
         """What `collect` returned is durable."""
-        for persist in persists:
-            self.peers.send_raft(persist.shard.group, persist.ready.messages)
-            persist.shard.raft.advance(persist.ready)
+        for group, raft, ready in persists:
+            self.peers.send_raft(group, ready.messages)
+            raft.advance(ready)
 
     def end_tick(self, *, idle: bool = False) -> None:
         """Do the tick's share of background work: more of it when the tick was `idle`."""
@@ -325,16 +353,24 @@ class Node:
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
         return not self.loading and (
-            bool(self.shard.batch.items) or self.flusher.active() or self.shard.keyspace.has_unsettled()
+            bool(self.shard.batch.items)
+            or self.flusher.active()
+            or self.shard.keyspace.has_unsettled()
+            or self.config.raft.has_ready()
         )
 
     def raft_tick(self) -> None:
         """A Raft clock interval has passed."""
         if not self.loading:
-            self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
+            self._look_at_clock()
+            self.config.raft.tick()
             self.shard.raft.tick()
+            self.changes.tick()
             self.membership.tick()
             self.follow_raft()
+
+    def _look_at_clock(self) -> None:
+        self.config.raft.now_ms = self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
 
     # Other nodes.
 
@@ -345,14 +381,23 @@ class Node:
 
     def link_accepted(self, session: Session, link: IncomingLink) -> None:
         """Another node has proved who it is: frames come from now on. An earlier link of it is of no use any more."""
-        earlier = self._incoming.get(link.peer)
-        if earlier is not None and earlier.link is not None:
-            earlier.link.close()
-            earlier.killed = True
-            self.outgoing[earlier] = None
+        self.cut_links([link.peer])
         session.link = link
         self._incoming[link.peer] = session
         log.info("node %d is here", link.peer)
+
+    def linked_from(self) -> list[NodeId]:
+        """The nodes that have a link to here."""
+        return list(self._incoming)
+
+    def cut_links(self, peers: list[NodeId]) -> None:
+        """Listen to some nodes no more."""
+        for peer in peers:
+            session = self._incoming.get(peer)
+            if session is not None and session.link is not None:
+                session.link.close()
+                session.killed = True
+                self.outgoing[session] = None
 
     def incoming_lost(self, link: IncomingLink) -> None:
         """No more comes over a link."""
@@ -371,15 +416,13 @@ class Node:
 
     def receive_frame(self, sender: NodeId, frame: Frame) -> None:
         """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
-        raft = self.shard.raft
-        raft.now_ms = self.clock.monotonic_ns() // 1_000_000
+        self._look_at_clock()
         for group, message in frame.raft:
-            if group != self.shard.group or message.sender != sender or message.to != self.id:
+            if message.sender != sender or message.to != self.id:
                 raise FrameError("a message that is not from here, or not for this node")
-            if isinstance(message, InstallSnapshot) and self.prepared_snapshot != message.meta.index:
-                # Its files are not here: they were lost with an earlier life of this node.
-                continue
-            raft.step(message)
+            self._step_group(group, message)
+        for proposal in frame.proposals:
+            self.changes.received(proposal)
         self.follow_raft()
         for request in frame.requests:
             self.forwarding.requested(sender, request)
@@ -387,6 +430,17 @@ class Node:
             self.forwarding.answered(sender, answer)
         for session in frame.closed:
             self.forwarding.closed(sender, session)
+
+    def _step_group(self, group: int, message: AnyMessage) -> None:
+        if group == self.shard.group:
+            if isinstance(message, InstallSnapshot) and self.prepared_snapshot != message.meta.index:
+                # Its files are not here: they were lost with an earlier life of this node.
+                return
+            self.shard.raft.step(message)
+        elif group == self.config.group and not isinstance(message, InstallSnapshot):
+            self.config.raft.step(message)
+        else:
+            raise FrameError(f"a message of group {group}, which is not here")
 
     def snapshot_brought(self, peer: NodeId, meta: SnapshotMeta) -> None:
         """A snapshot is with a node that wants it, whole and durable: have it installed."""
@@ -412,6 +466,7 @@ class Node:
         """The link to a node is gone, and with it what was under way."""
         self.peers.close(peer)
         if not self.loading:
+            self.config.raft.lost(peer)
             self.shard.raft.lost(peer)
             self.forwarding.lost(peer)
 
@@ -443,7 +498,6 @@ class Node:
             self._deliver(self.shard.fail_in_flight())
             self.blocking.leadership_lost()
             self.forwarding.leadership_lost()
-            self.membership.leadership_lost()
             self.watches.leadership_lost()
         elif before != NO_NODE:
             self.forwarding.lost(before)
@@ -568,6 +622,7 @@ class Node:
         self.refresh_plain()
         assert plain == self.plain
         if not self.loading:
+            self.config.check()
             self.shard.check()
             self.watches.check()
             self.forwarding.check()

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from redraft.cluster.config_group import Proposal
 from redraft.errors import RedraftError
 from redraft.ids import GroupId, NodeId
 from redraft.raft.messages import AnyMessage
@@ -51,9 +52,11 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     answers: list[Answer] = []
     closed: list[int] = []
     """Sessions of the sender that are gone."""
+    proposals: list[Proposal] = []
+    """Changes of the config table that the sender asks for."""
 
     def __bool__(self) -> bool:
-        return bool(self.raft or self.requests or self.answers or self.closed)
+        return bool(self.raft or self.requests or self.answers or self.closed or self.proposals)
 
 
 class FrameError(RedraftError):
@@ -84,7 +87,7 @@ class Peers:
 
     def open(self, peer: NodeId) -> None:
         """There is a link to a node, and what was queued for an earlier one is gone."""
-        self._queues[peer] = Frame([], [], [], [])
+        self._queues[peer] = Frame([], [], [], [], [])
 
     def close(self, peer: NodeId) -> None:
         """The link has ended."""
@@ -117,11 +120,17 @@ class Peers:
         if queue is not None:
             queue.closed.append(session)
 
+    def send_proposal(self, peer: NodeId, proposal: Proposal) -> None:
+        """Ask the config group's leader for a change; it is lost without a link, and asked for again."""
+        queue = self._queues.get(peer)
+        if queue is not None:
+            queue.proposals.append(proposal)
+
     def take_frames(self) -> list[tuple[NodeId, bytes]]:
         """The frames of this tick, encoded."""
         frames = []
         for peer, frame in self._queues.items():
             if frame:
                 frames.append((peer, _encode(frame)))
-                self._queues[peer] = Frame([], [], [], [])
+                self._queues[peer] = Frame([], [], [], [], [])
         return frames

@@ -28,8 +28,9 @@ import trio
 
 from redraft import __version__
 from redraft.clock import SystemClock
+from redraft.cluster.config_group import ConfigGroup
 from redraft.errors import RedraftError, UserError
-from redraft.ids import FIRST_SHARD_GROUP, NodeId
+from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
 from redraft.node.links import Cluster
 from redraft.node.node import Job, Node, ShutdownRequest
@@ -47,9 +48,9 @@ from redraft.server.shard_storage import DiskShardStorage, complete_install
 from redraft.server.snapshots import receiver, send_snapshot
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
-from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity
+from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity, new_incarnation
 from redraft.storage.image import Image
-from redraft.storage.log_store import LogStore, measure_fsync_us
+from redraft.storage.log_store import GroupLog, LogStore, measure_fsync_us
 
 log = logging.getLogger("redraft.server")
 
@@ -73,7 +74,7 @@ class App:
         settings = self._settings
         members = parse_members(settings.initial_cluster) if settings.initial_cluster else {}
         listeners = bind_listeners(settings)
-        address = settings.announce_address or own_address(listeners)
+        address = settings.announce_address or members.get(NodeId(settings.node_id or 1)) or own_address(listeners)
         with _data_directory(settings, members, address) as directory:
             store = LogStore(directory.log_path)
             complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
@@ -81,7 +82,7 @@ class App:
             persistence = Persistence(store, settings, measure_fsync_us(directory.log_path))
             reactor = None
             try:
-                node = self._open_node(directory.identity, members, address, store, image, persistence)
+                node = self._open_node(directory, members, address, store, image, persistence)
                 reactor = Reactor(node, persistence, listeners)
                 _quiet_garbage_collector()
                 trio.run(self._serve, node, reactor, persistence, listeners)
@@ -103,35 +104,39 @@ class App:
 
     def _open_node(
         self,
-        identity: NodeIdentity,
+        directory: DataDirectory,
         members: dict[NodeId, str],
         address: str,
         store: LogStore,
         image: Image,
         persistence: Persistence,
     ) -> Node:
-        settings = self._settings
+        settings, identity = self._settings, directory.identity
         storage = DiskShardStorage(image, store, FIRST_SHARD_GROUP)
         began = time.monotonic()
         keyspace, applied = storage.load(lambda keys: log.warning("loading: %d keys", keys))
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
-        group = store.group(FIRST_SHARD_GROUP)
-        if identity.first_voters and not group.last_index() and not group.start.conf.members():
-            voters = tuple(NodeId(number) for number in sorted(identity.first_voters))
-            store.restore(FIRST_SHARD_GROUP, SnapshotMeta(conf=ConfState(voters=voters)))
-        raft = RaftNode(_raft_config(settings, identity), group, applied.index, applied.conf, self._random)
+        raft_config = _raft_config(settings, identity)
+        log_of_config = _group_log(store, CONFIG_GROUP, identity.config_voters or identity.first_voters)
+        config = ConfigGroup(RaftNode(raft_config, log_of_config, Index(0), random=self._random))
+        log_of_shard = _group_log(store, FIRST_SHARD_GROUP, identity.first_voters)
+        raft = RaftNode(raft_config, log_of_shard, applied.index, applied.conf, self._random)
         node.cluster = Cluster(identity.cluster_id, settings.cluster_secret)
-        node.membership.configured = members
         node.membership.first_known = {NodeId(number): each for number, each in identity.addresses.items()}
-        node.membership.announced = address
+        node.membership.configured = members
+        node.membership.address_here = address
+        node.membership.incarnation = identity.incarnation
+        node.membership.met = directory.met()
+        node.membership.remember = directory.remember
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
-        node.start(shard, storage)
+        node.start(config, shard, storage)
         node.reload = lambda: storage.load()[0]
         node.receive_snapshot = receiver(node, storage)
         self._storage = storage
-        if raft.is_alone:
-            raft.campaign()
+        for each in (config.raft, raft):
+            if each.is_alone:
+                each.campaign()
         replayed = shard.applied.index
         _settle(node, persistence)
         node.serve()
@@ -155,9 +160,16 @@ class App:
             start(lambda: self._watch_signals(node, reactor), ends_all=False)
             start(lambda: self._housekeep(node, reactor, persistence))
             start(lambda: self._tell_time(node, reactor))
-            reactor.on_wanting_snapshot = lambda peer: start(
-                lambda: send_snapshot(node, reactor, self._storage, peer), ends_all=False
-            )
+            sending: set[NodeId] = set()
+
+            async def send_one_snapshot(peer: NodeId) -> None:
+                # Raft asks again when a link broke, and the snapshot on its way serves it as well.
+                if peer not in sending:
+                    sending.add(peer)
+                    await send_snapshot(node, reactor, self._storage, peer)
+                    sending.discard(peer)
+
+            reactor.on_wanting_snapshot = lambda peer: start(partial(send_one_snapshot, peer), ends_all=False)
             start(partial(keep_links, node, reactor))
             _announce(listeners)
 
@@ -185,7 +197,7 @@ class App:
         while True:
             await trio.sleep(self._settings.heartbeat_interval / 1000)
             node.raft_tick()
-            if not node.shard.raft.is_alone or node.shard.raft.has_ready():
+            if not node.shard.raft.is_alone or node.wants_tick():
                 reactor.wake()
 
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:
@@ -194,6 +206,11 @@ class App:
             await trio.sleep(HOUSEKEEPING_SECONDS)
             rounds += 1
             reactor.close_idle()
+            if node.membership.was_removed() and not reactor.stopping:
+                log.warning("this node was removed from the cluster: it stops")
+                node.shutdown_requested = ShutdownRequest(flush=True, force=False, session=None)
+                reactor.stopping = True
+                reactor.wake()
             if rounds % COLLECT_EVERY == 0:
                 gc.collect(1)
                 self._process.sample(node)
@@ -217,8 +234,9 @@ def _data_directory(settings: Settings, members: dict[NodeId, str], address: str
         # All nodes of a new cluster find the same name for it, without asking each other.
         cluster_id = hashlib.sha1(settings.initial_cluster.encode()).hexdigest()
         first = NodeIdentity(
-            FORMAT, node_id, cluster_id, sorted(members), {int(node): each for node, each in members.items()}
-        )
+            FORMAT, node_id, cluster_id, sorted(members), {int(node): each for node, each in members.items()},
+            incarnation=new_incarnation(),
+        )  # fmt: skip
     elif settings.join and not (Path(settings.dir) / "node.json").exists():
         first = trio.run(ask_to_join, settings, address)
     directory = DataDirectory(Path(settings.dir), first)
@@ -226,6 +244,15 @@ def _data_directory(settings: Settings, members: dict[NodeId, str], address: str
         directory.close()
         raise UserError(f"redraft: {settings.dir} belongs to node {directory.identity.node_id}, not {settings.node_id}")
     return directory
+
+
+def _group_log(store: LogStore, group: GroupId, first_voters: list[int]) -> GroupLog:
+    """A group's log, begun with those voters when it is new."""
+    log_of_group = store.group(group)
+    if first_voters and not log_of_group.last_index() and not log_of_group.start.conf.members():
+        voters = tuple(NodeId(number) for number in sorted(first_voters))
+        store.restore(group, SnapshotMeta(conf=ConfState(voters=voters)))
+    return log_of_group
 
 
 def _raft_config(settings: Settings, identity: NodeIdentity) -> RaftConfig:

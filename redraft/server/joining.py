@@ -11,12 +11,14 @@ from redraft.node.links import join_proof
 from redraft.server.connection import Listener
 from redraft.server.links import GreetingError, ask
 from redraft.settings import Settings
-from redraft.storage.directory import FORMAT, NodeIdentity
+from redraft.storage.directory import FORMAT, NodeIdentity, new_incarnation
 
 log = logging.getLogger("redraft.cluster")
 
 PATIENCE_SECONDS = 60.0
 PAUSE_SECONDS = 0.5
+PASSING = ("CLUSTERDOWN", "founded", "UNKNOWN", "LOADING", "closes")
+"""Words of refusals that may not be the last word."""
 
 
 def own_address(listeners: list[Listener]) -> str:
@@ -35,13 +37,14 @@ async def ask_to_join(settings: Settings, address: str) -> NodeIdentity:
         raise UserError(f"redraft: join: '{settings.join}' is not HOST:PORT")
     if not address or address.startswith(("0.0.0.0:", "[::]:")):
         raise UserError("redraft: other nodes need an address to reach this one at: say it with --announce-address")
+    incarnation = new_incarnation()
     with trio.move_on_after(PATIENCE_SECONDS):
         while True:
             try:
-                return await _ask_once(settings, host.strip("[]"), int(port), address)
+                return await _ask_once(settings, host.strip("[]"), int(port), address, incarnation)
             except GreetingError as error:
                 text = str(error)
-                if not any(word in text for word in ("CLUSTERDOWN", "under way", "LOADING", "closes")):
+                if not any(word in text for word in PASSING):
                     raise UserError(
                         f"redraft: the cluster at {settings.join} does not take this node: {text}"
                     ) from error
@@ -52,15 +55,15 @@ async def ask_to_join(settings: Settings, address: str) -> NodeIdentity:
     raise UserError(f"redraft: the cluster at {settings.join} does not answer")
 
 
-async def _ask_once(settings: Settings, host: str, port: int, address: str) -> NodeIdentity:
+async def _ask_once(settings: Settings, host: str, port: int, address: str, incarnation: str) -> NodeIdentity:
     async with await trio.open_tcp_stream(host, port) as stream:
         if settings.requirepass:
             await ask(stream, b"AUTH", settings.requirepass)
-        proof = join_proof(settings.cluster_secret, address)
-        reply = await ask(stream, b"REDRAFT", b"JOIN", address.encode(), proof)
-    if not isinstance(reply, list) or len(reply) != 4:
+        proof = join_proof(settings.cluster_secret, address, incarnation)
+        reply = await ask(stream, b"REDRAFT", b"JOIN", address.encode(), incarnation.encode(), proof)
+    if not isinstance(reply, list) or len(reply) != 5:
         raise GreetingError("it answers something else than a node does")
-    number, cluster_id, first_voters, addresses = reply
+    number, cluster_id, config_voters, first_voters, addresses = reply
     log.warning("the cluster has taken this node in as node %d", number)
     known = dict(zip(addresses[::2], [each.decode() for each in addresses[1::2]], strict=True))
-    return NodeIdentity(FORMAT, number, cluster_id.decode(), first_voters, known)
+    return NodeIdentity(FORMAT, number, cluster_id.decode(), first_voters, known, config_voters, incarnation)

@@ -18,7 +18,7 @@ import trio
 
 from redraft.errors import RedraftError, UserError
 from redraft.ids import NodeId
-from redraft.node.links import NONCE_BYTES, VERSION, Cluster, Hello, framed, is_proof, proof
+from redraft.node.links import NONCE_BYTES, OUTCAST, VERSION, Hello, framed, is_proof, proof
 from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
 from redraft.shard.entry import pack
 
@@ -39,6 +39,10 @@ MOST_UNSENT_BYTES = 256 << 20
 
 class GreetingError(RedraftError):
     """A node could not be greeted."""
+
+
+class OutcastError(RedraftError):
+    """This node is of the cluster no more, says one that is."""
 
 
 class OutgoingLink:
@@ -116,26 +120,24 @@ async def keep_links(node: Node, reactor: Reactor) -> None:
                 if peer not in kept:
                     scope = trio.CancelScope()
                     kept[peer] = address, scope
-                    nursery.start_soon(_keep_until, scope, reactor, node.cluster, node.id, peer, address)
+                    nursery.start_soon(_keep_until, scope, reactor, node, peer, address)
             await trio.sleep(LOOK_SECONDS)
 
 
-async def _keep_until(
-    scope: trio.CancelScope, reactor: Reactor, cluster: Cluster, own: NodeId, peer: NodeId, address: str
-) -> None:
+async def _keep_until(scope: trio.CancelScope, reactor: Reactor, node: Node, peer: NodeId, address: str) -> None:
     with scope:
-        await keep_link(reactor, cluster, own, peer, address)
+        await keep_link(reactor, node, peer, address)
     reactor.drop_link(peer)
 
 
-async def keep_link(reactor: Reactor, cluster: Cluster, own: NodeId, peer: NodeId, address: str) -> None:
-    """Keep a link to a node, for ever."""
+async def keep_link(reactor: Reactor, node: Node, peer: NodeId, address: str) -> None:
+    """Keep a link to a node, for ever. Raises OutcastError."""
     pause = FIRST_PAUSE_SECONDS
     told = ""
     while True:
         try:
             with trio.fail_after(GREETING_SECONDS):
-                sock = await dial(cluster, own, peer, address, b"FRAMES")
+                sock = await dial(node, peer, address, b"FRAMES")
         except (OSError, GreetingError, trio.TooSlowError) as error:
             reason = str(error) or "it does not answer"
             if reason != told:
@@ -152,20 +154,30 @@ async def keep_link(reactor: Reactor, cluster: Cluster, own: NodeId, peer: NodeI
         log.info("the link to node %d is lost", peer)
 
 
-async def dial(cluster: Cluster, own: NodeId, peer: NodeId, address: str, purpose: bytes) -> socket.socket:
-    """Connect and greet; a socket that does not block. Raises OSError, GreetingError."""
+async def dial(node: Node, peer: NodeId, address: str, purpose: bytes) -> socket.socket:
+    """Connect and greet; a socket that does not block. Raises OSError, GreetingError, OutcastError."""
+    cluster, own, incarnation = node.cluster, node.id, node.membership.incarnation
     host, _, port = address.rpartition(":")
     stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
     try:
         nonce = os.urandom(NONCE_BYTES)
         numbers = (b"%d" % own, b"%d" % peer)
         reply = await ask(stream, b"REDRAFT", b"PEER", VERSION, cluster.id.encode(), *numbers, nonce.hex().encode())
-        if not isinstance(reply, list) or len(reply) != 2:
+        if not isinstance(reply, list) or len(reply) != 3:
             raise GreetingError("it answers something else than a node does")
         hello = Hello(own, peer, nonce + bytes.fromhex(reply[0].decode()))
-        if not is_proof(cluster, b"answers", hello, reply[1]):
+        its_incarnation = reply[1].decode("latin-1")
+        if not is_proof(cluster, b"answers", its_incarnation, hello, reply[2]):
             raise GreetingError("it does not know the cluster's secret")
-        await ask(stream, b"REDRAFT", b"PROOF", proof(cluster, b"dials", hello), purpose)
+        if refusal := node.membership.refusal(peer, its_incarnation):
+            raise GreetingError(refusal)
+        own_proof = proof(cluster, b"dials", incarnation, hello)
+        try:
+            await ask(stream, b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, purpose)
+        except GreetingError as error:
+            if OUTCAST in str(error):
+                raise OutcastError(f"node {peer} says: {str(error).partition(OUTCAST)[2]}") from error
+            raise
         sock = socket.socket(fileno=stream.socket.detach())
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

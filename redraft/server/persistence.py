@@ -52,9 +52,7 @@ class Persistence:
     def write(self, persists: list[Persist], wake: Callable[[], None]) -> bool:
         """Write what must be persisted. True: it is durable now. False: `finished` tells when, after `wake` was
         called from the persister thread. Raises StorageError."""
-        self._store.write(
-            [GroupUpdate(persist.shard.group, persist.ready.hard_state, persist.ready.entries) for persist in persists]
-        )
+        self._store.write([GroupUpdate(group, ready.hard_state, ready.entries) for group, _, ready in persists])
         self._unsynced = True
         if self._settings.appendfsync != "always":
             return True
@@ -72,7 +70,7 @@ class Persistence:
 
     def write_now(self, persists: list[Persist]) -> None:
         """Write and fsync, here (start-up). Raises StorageError."""
-        self._store.write([GroupUpdate(p.shard.group, p.ready.hard_state, p.ready.entries) for p in persists])
+        self._store.write([GroupUpdate(group, ready.hard_state, ready.entries) for group, _, ready in persists])
         self.sync()
 
     def finished(self) -> bool:

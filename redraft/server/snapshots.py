@@ -69,7 +69,7 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         # The log after it is needed until the other node has caught up; a later flush lets go of it.
         node.flusher.needed_behind[peer] = contents.meta.index
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
-        sock = await dial(node.cluster, node.id, peer, node.membership.address(peer), b"SNAPSHOT")
+        sock = await dial(node, peer, node.membership.address(peer), b"SNAPSHOT")
         with trio.socket.from_stdlib_socket(sock) as stream:
             await _send(stream, directory, contents)
         node.snapshot_brought(peer, contents.meta)

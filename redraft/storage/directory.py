@@ -2,7 +2,8 @@
 
 ```
 LOCK              held by the process that uses the directory; holds its process id
-node.json         format version, node id, cluster id
+node.json         format version, node id, cluster id, incarnation
+peers.json        the incarnations of the nodes that this one has met
 log/              the Raft logs of all groups
 shard-1/image/    the image of the shard whose group is 1
 ```
@@ -21,7 +22,7 @@ from typing import Self
 import msgspec
 
 from redraft.errors import DamagedDataError, DirectoryInUseError, StorageError
-from redraft.ids import GroupId
+from redraft.ids import GroupId, NodeId
 
 FORMAT = 1
 
@@ -35,7 +36,11 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     first_voters: list[int] = []
     """The voters that the cluster's log begins with; none for a node that began alone."""
     addresses: dict[int, str] = {}
-    """Where nodes were when this one was made; until the log tells."""
+    """Where nodes were when this one was made; until the config table tells."""
+    config_voters: list[int] = []
+    """As `first_voters`, of the config group."""
+    incarnation: str = ""
+    """Drawn when the directory is made: who comes back without it has lost its data."""
 
 
 class DataDirectory:
@@ -45,7 +50,7 @@ class DataDirectory:
         """Lock the directory, making it when it is not there, for the node `first` then. Raises StorageError in a
         sentence for people."""
         self.path = path
-        self._first = first or NodeIdentity(FORMAT, 1, secrets.token_hex(20))
+        self._first = first or NodeIdentity(FORMAT, 1, secrets.token_hex(20), incarnation=new_incarnation())
         self._lock: int | None = None
         try:
             make_directory(path)
@@ -57,6 +62,23 @@ class DataDirectory:
         except StorageError:
             self.close()
             raise
+
+    def met(self) -> dict[NodeId, str]:
+        """The incarnations of the nodes that this one has met. Raises DamagedDataError."""
+        path = self.path / "peers.json"
+        if not path.exists():
+            return {}
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=dict[NodeId, str])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise DamagedDataError(f"{path} is damaged: {error}") from error
+
+    def remember(self, node: NodeId, incarnation: str) -> None:
+        """Keep the incarnation of a node that was met. Raises StorageError."""
+        try:
+            _write_json(self.path / "peers.json", {**self.met(), node: incarnation})
+        except OSError as error:
+            raise _explained(self.path, error) from error
 
     @property
     def log_path(self) -> Path:
@@ -100,13 +122,7 @@ class DataDirectory:
         if self.log_path.exists():
             raise DamagedDataError(f"the data directory {self.path} has a log but no node.json")
         identity = self._first
-        temporary = path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(identity) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_directory(self.path)
+        _write_json(path, identity)
         return identity
 
     def close(self) -> None:
@@ -122,6 +138,22 @@ class DataDirectory:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def new_incarnation() -> str:
+    """A name for a directory that is being made."""
+    return secrets.token_hex(10)
+
+
+def _write_json(path: Path, content: object) -> None:
+    """Replace a file, durably. Raises OSError."""
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(msgspec.json.encode(content) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)
 
 
 def make_directory(path: Path) -> None:

@@ -14,7 +14,8 @@ from typing import Any
 import hiredis
 import pytest
 
-from redraft.ids import FIRST_SHARD_GROUP, NodeId
+from redraft.cluster.config_group import ConfigGroup
+from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.families.all import TABLE
 from redraft.node.flusher import Phase
@@ -96,7 +97,9 @@ class ShardNode:
         self.node = Node(self.settings, clock, rng, TABLE)
         raft = RaftNode(RaftConfig(id=NodeId(1)), self.store.group(FIRST_SHARD_GROUP), applied.index)
         self.shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, self.node.table, clock.monotonic_ns, rng)
-        self.node.start(self.shard, self.storage)
+        config = ConfigGroup(RaftNode(RaftConfig(id=NodeId(1)), self.store.group(CONFIG_GROUP), Index(0)))
+        self.node.start(config, self.shard, self.storage)
+        config.raft.campaign()
         raft.campaign()
         self._persist()
         self.node.serve()
@@ -154,7 +157,7 @@ class ShardNode:
     def _persist(self) -> None:
         always = self.settings.appendfsync == "always"
         while persists := self.node.collect():
-            self.store.write([GroupUpdate(p.shard.group, p.ready.hard_state, p.ready.entries) for p in persists])
+            self.store.write([GroupUpdate(p.group, p.ready.hard_state, p.ready.entries) for p in persists])
             if always:
                 self.at("log written")
                 self.store.sync()

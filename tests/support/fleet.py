@@ -73,7 +73,8 @@ class Fleet:
             self.settle()
 
     def elect(self, node: int = 1) -> None:
-        """Have a node lead."""
+        """Have a node lead, both groups."""
+        self[node].node.config.raft.campaign()
         self[node].node.shard.raft.campaign()
         self.settle()
         self.pass_time(RAFT_TICK_MS)

@@ -11,7 +11,8 @@ from typing import Any
 
 import hiredis
 
-from redraft.ids import FIRST_SHARD_GROUP, Index, NodeId
+from redraft.cluster.config_group import ConfigGroup
+from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.families.all import TABLE
 from redraft.node.node import Job, Node, Persist
@@ -165,8 +166,8 @@ class World:
         """What the node says to others."""
         self.settings = Settings(**settings)
         self.random = Random(seed)
-        self.log = MemoryStorage()
-        self.log.start = start or SnapshotMeta()
+        self.log, self.config_log = MemoryStorage(), MemoryStorage()
+        self.log.start = self.config_log.start = start or SnapshotMeta()
         self.raft_config = RaftConfig(id=NodeId(node_id), lease_ms=400)
         self.image = DictStorage(self.log)
         self.clients: dict[Session, Client] = {}
@@ -183,12 +184,14 @@ class World:
         keyspace, applied = self.image.load(self.settings.databases)
         self.node = Node(self.settings, self.clock, self.random, TABLE)
         raft = RaftNode(self.raft_config, self.log, applied.index, applied.conf, self.random)
+        config = ConfigGroup(RaftNode(self.raft_config, self.config_log, Index(0), random=self.random))
         group = FIRST_SHARD_GROUP
         shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
-        self.node.start(shard, self.image)
+        self.node.start(config, shard, self.image)
         self.node.reload = lambda: self.image.load(self.settings.databases)[0]
-        if raft.is_alone:
-            raft.campaign()
+        for each in (config.raft, raft):
+            if each.is_alone:
+                each.campaign()
         while persists := self.node.collect():
             self._write(persists)
             self.node.persisted(persists)
@@ -253,8 +256,9 @@ class World:
             node.persisted(persists)
 
     def _write(self, persists: list[Persist]) -> None:
-        for persist in persists:
-            self.log.write(persist.ready.hard_state, persist.ready.entries)
+        for group, _, ready in persists:
+            log = self.config_log if group == CONFIG_GROUP else self.log
+            log.write(ready.hard_state, ready.entries)
 
     def _send_all(self) -> None:
         node = self.node

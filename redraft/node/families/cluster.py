@@ -21,17 +21,17 @@ def _node_id(word: bytes) -> NodeId:
 
 
 @command(
-    "REDRAFT JOIN", 4, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    "REDRAFT JOIN", 5, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
     summary="Admit the node at an address as a learner (a new node does it by itself)",
 )  # fmt: skip
 def join(context: SessionContext, argv: list[bytes]) -> Any:
     node = context.node
-    address = argv[2].decode("latin-1")
+    address, incarnation = argv[2].decode("latin-1"), argv[3].decode("latin-1")
     if not address.rpartition(":")[2].isdecimal() or not address.rpartition(":")[0]:
         raise CommandError(f"ERR '{address}' is not HOST:PORT")
-    if not hmac.compare_digest(argv[3], join_proof(node.cluster.secret, address)):
+    if not hmac.compare_digest(argv[4], join_proof(node.cluster.secret, address, incarnation)):
         raise CommandError("ERR the new node does not know the cluster's secret")
-    return node.membership.join(context.session, address)
+    return node.membership.join(context.session, address, incarnation)
 
 
 @command(
@@ -40,6 +40,49 @@ def join(context: SessionContext, argv: list[bytes]) -> Any:
 )  # fmt: skip
 def remove(context: SessionContext, argv: list[bytes]) -> Any:
     return context.node.membership.remove(context.session, _node_id(argv[2]))
+
+
+@command(
+    "REDRAFT REPLACE", 4, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="Have a node that has joined take the place of another, in one change",
+)  # fmt: skip
+def replace(context: SessionContext, argv: list[bytes]) -> Any:
+    return context.node.membership.remove(context.session, _node_id(argv[2]), _node_id(argv[3]))
+
+
+@command(
+    "REDRAFT TABLE", -2, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="The config table as this node has it, the newest version or the one that is asked for",
+)  # fmt: skip
+def table(context: SessionContext, argv: list[bytes]) -> Any:
+    tables = context.node.config.tables
+    version = len(tables) - 1
+    if len(argv) > 2:
+        version = parse.integer_in(argv[2], 0, version, f"ERR this node knows the versions 0 to {version}")
+    found = tables[version]
+    nodes = [
+        Map(
+            [
+                (b"id", node),
+                (b"address", record.address.encode()),
+                (b"incarnation", record.incarnation.encode()),
+                (b"leaving", int(record.leaving)),
+                (b"successor", record.successor or None),
+            ]
+        )
+        for node, record in found.nodes.items()
+    ]
+    shards = [
+        Map(
+            [
+                (b"id", group),
+                (b"slots", [f"{first}-{last}".encode() for first, last in shard.slots]),
+                (b"replicas", list(shard.replicas)),
+            ]
+        )
+        for group, shard in found.shards.items()
+    ]
+    return Map([(b"version", found.version), (b"nodes", nodes), (b"shards", shards)])
 
 
 @command(

@@ -8,7 +8,7 @@ from typing import Any
 from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.node.context import SessionContext
-from redraft.node.links import NONCE_BYTES, REFUSED, IncomingLink, answer_hello, is_proof
+from redraft.node.links import NONCE_BYTES, OUTCAST, REFUSED, IncomingLink, answer_hello, is_proof
 from redraft.resp.reply import OK
 
 log = logging.getLogger("redraft.peers")
@@ -23,23 +23,28 @@ def peer(context: SessionContext, argv: list[bytes]) -> Any:
     if node.loading:
         raise CommandError(f"{REFUSED}it is loading")
     nonce = node.random.randbytes(NONCE_BYTES)
-    context.session.hello, reply = answer_hello(node.cluster, node.id, argv[2:], nonce)
+    context.session.hello, reply = answer_hello(node.cluster, node.id, node.membership.incarnation, argv[2:], nonce)
     return reply
 
 
 @command(
-    "REDRAFT PROOF", 4, "noscript loading stale no_auth no_multi admin", group="server", since="7.0.0", acl="admin",
+    "REDRAFT PROOF", 5, "noscript loading stale no_auth no_multi admin", group="server", since="7.0.0", acl="admin",
     summary="Prove to know the cluster's secret, after PEER",
 )  # fmt: skip
 def proof(context: SessionContext, argv: list[bytes]) -> Any:
     node, session = context.node, context.session
     hello, session.hello = session.hello, None
-    if hello is None or not is_proof(node.cluster, b"dials", hello, argv[2]):
+    incarnation = argv[2].decode("latin-1")
+    if hello is None or not is_proof(node.cluster, b"dials", incarnation, hello, argv[3]):
         log.warning("%s does not know the cluster's secret", session.address)
         raise CommandError(f"{REFUSED}it does not know the cluster's secret")
-    if argv[3] == b"FRAMES":
+    refusal = node.membership.refusal(hello.sender, incarnation)
+    if refusal:
+        log.warning("the node at %s is refused: %s", session.address, refusal)
+        raise CommandError(OUTCAST + refusal)
+    if argv[4] == b"FRAMES":
         node.link_accepted(session, IncomingLink(node, hello.sender))
-    elif argv[3] == b"SNAPSHOT" and node.receive_snapshot is not None:
+    elif argv[4] == b"SNAPSHOT" and node.receive_snapshot is not None:
         session.link = node.receive_snapshot(session, hello.sender)
     else:
         raise CommandError(f"{REFUSED}it wants to send something unknown")

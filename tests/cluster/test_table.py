@@ -1,0 +1,94 @@
+"""The config table: what each change makes of it, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from redraft.cluster.table import Admit, Announce, Change, Drop, Found, NodeRecord, RefusedError, Retire, Table
+from redraft.ids import FIRST_SHARD_GROUP, NodeId
+
+ONE, TWO, THREE, FOUR = (NodeId(n) for n in range(1, 5))
+
+
+def table_of(*changes: Change) -> Table:
+    table = Table()
+    for change in changes:
+        table = table.after(change)
+        table.check()
+    return table
+
+
+@pytest.fixture
+def three() -> Table:
+    return table_of(
+        Found({ONE: NodeRecord("a:1"), TWO: NodeRecord("b:1"), THREE: NodeRecord("c:1")}),
+        Announce(ONE, "a:1", "i1"),
+        Announce(TWO, "b:1", "i2"),
+        Announce(THREE, "c:1", "i3"),
+    )
+
+
+def test_a_cluster_begins_with_one_shard_on_all_its_nodes(three: Table) -> None:
+    shard = three.shards[FIRST_SHARD_GROUP]
+    assert shard.slots == ((0, 16383),)
+    assert shard.replicas == (1, 2, 3)
+    assert three.version == 4
+
+
+def test_a_change_that_is_made_already_makes_no_version(three: Table) -> None:
+    for change in (Found({FOUR: NodeRecord("d:1")}), Announce(ONE, "a:1", "i1"), Admit("a:1", "i1"), Drop(FOUR)):
+        assert three.after(change) is three
+    leaving = three.after(Retire(TWO))
+    assert leaving.after(Retire(TWO)) is leaving
+
+
+def test_a_node_moves_and_keeps_its_incarnation(three: Table) -> None:
+    moved = three.after(Announce(TWO, "b:2", "i2"))
+    assert moved.nodes[TWO].address == "b:2"
+    with pytest.raises(RefusedError, match="node 2 has other data than it had"):
+        three.after(Announce(TWO, "b:1", "another"))
+    with pytest.raises(RefusedError, match="node 4 is not a member"):
+        three.after(Announce(FOUR, "d:1", "i4"))
+
+
+def test_a_new_node_gets_an_id_that_nobody_had(three: Table) -> None:
+    joined = three.after(Admit("d:1", "i4"))
+    assert joined.find("i4") == 4
+    assert joined.shards[FIRST_SHARD_GROUP].replicas == (1, 2, 3, 4)
+    gone = joined.after(Retire(FOUR)).after(Drop(FOUR))
+    assert gone.shards[FIRST_SHARD_GROUP].replicas == (1, 2, 3)
+    assert gone.after(Admit("e:1", "i5")).find("i5") == 5
+
+
+def test_nobody_joins_at_the_address_of_another_or_before_the_cluster_is_founded(three: Table) -> None:
+    with pytest.raises(RefusedError, match="b:1 is node 2 already; remove it first"):
+        three.after(Admit("b:1", "new"))
+    with pytest.raises(RefusedError, match="not founded"):
+        Table().after(Admit("b:1", "new"))
+
+
+def test_one_node_leaves_at_a_time(three: Table) -> None:
+    leaving = three.after(Retire(THREE))
+    assert leaving.leaving() == {3: 0}
+    with pytest.raises(RefusedError, match="a change is under way: node 3 is leaving"):
+        leaving.after(Retire(TWO))
+    assert set(leaving.after(Drop(THREE)).nodes) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (Retire(FOUR), "node 4 is not a member"),
+        (Retire(ONE, FOUR), "node 4 is not a member"),
+        (Retire(ONE, ONE), "cannot take its own place"),
+        (Drop(ONE), "node 1 is not leaving"),
+    ],
+)
+def test_what_is_refused(three: Table, change: Change, message: str) -> None:
+    with pytest.raises(RefusedError, match=message):
+        three.after(change)
+
+
+def test_the_last_node_stays() -> None:
+    with pytest.raises(RefusedError, match="node 1 is the last one"):
+        table_of(Found({ONE: NodeRecord("a:1")}), Retire(ONE))

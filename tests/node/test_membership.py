@@ -1,0 +1,94 @@
+"""Changes of the config table from any node, in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from redraft.ids import NodeId
+from support.fleet import Fleet
+from support.world import Client
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """Three nodes, the first of which leads both groups; the cluster is founded."""
+    fleet = Fleet()
+    fleet.elect()
+    fleet.pass_time(1000)
+    return fleet
+
+
+def say(fleet: Fleet, client: Client, line: str, *, wait_ms: int = 0) -> object:
+    client.ask(line)
+    fleet.settle()
+    fleet.pass_time(wait_ms)
+    [reply] = client.replies()
+    return reply
+
+
+def nodes_known_to(fleet: Fleet, node: int) -> list[int]:
+    return sorted(fleet[node].node.config.table.nodes)
+
+
+def test_all_nodes_have_the_same_table(fleet: Fleet) -> None:
+    assert [fleet[n].node.config.table.version for n in (1, 2, 3)] == [1, 1, 1]
+    assert nodes_known_to(fleet, 3) == [1, 2, 3]
+
+
+def test_a_follower_changes_the_table_and_the_groups_follow(fleet: Fleet) -> None:
+    assert say(fleet, fleet[2].connect(), "REDRAFT REMOVE 3", wait_ms=2000) == b"OK"
+    for node in (1, 2):
+        assert nodes_known_to(fleet, node) == [1, 2]
+        assert fleet[node].node.shard.raft.conf.voters == (1, 2)
+        assert fleet[node].node.config.raft.conf.voters == (1, 2)
+    assert fleet[3].node.membership.was_removed()
+
+
+def test_a_change_survives_the_loss_of_the_config_leader(fleet: Fleet) -> None:
+    client = fleet[2].connect()
+    client.ask("REDRAFT REMOVE 1")
+    fleet[2].tick()
+    fleet.kill(1)
+    fleet.pass_time(5000)
+    assert client.replies() == [b"OK"]
+    assert nodes_known_to(fleet, 3) == [2, 3]
+
+
+def test_without_a_majority_nothing_changes_and_the_client_is_told(fleet: Fleet) -> None:
+    client = fleet[1].connect()
+    fleet.cut(1)
+    assert str(say(fleet, client, "REDRAFT REMOVE 2")) == (
+        "ERR without node 2 there would be no majority, since these do not answer: 3"
+    )
+    client.ask("REDRAFT REPLACE 2 3")
+    fleet.pass_time(6000)
+    [reply] = client.replies()
+    assert str(reply).startswith("UNKNOWN the config group did not answer in time")
+    assert nodes_known_to(fleet, 2) == [1, 2, 3]
+
+
+def test_two_nodes_do_not_leave_at_once(fleet: Fleet) -> None:
+    one, other = fleet[1].connect(), fleet[2].connect()
+    one.ask("REDRAFT REMOVE 3")
+    other.ask("REDRAFT REMOVE 1")
+    fleet.pass_time(3000)
+    replies = [*one.replies(), *other.replies()]
+    assert sorted(map(str, replies)) == ["ERR a change is under way: node 3 is leaving", "b'OK'"]
+
+
+def test_who_was_met_is_known_again_and_an_impostor_is_not_listened_to(fleet: Fleet) -> None:
+    membership = fleet[1].node.membership
+    kept: list[tuple[int, str]] = []
+    membership.remember = lambda node, incarnation: kept.append((node, incarnation))
+    assert membership.refusal(NodeId(2), "first") == ""
+    assert membership.refusal(NodeId(2), "first") == ""
+    assert kept == [(2, "first")]
+    assert "has other data than it had" in membership.refusal(NodeId(2), "second")
+    # Not met yet, and not in the table yet: it has joined a moment ago.
+    assert membership.refusal(NodeId(4), "fourth") == ""
+
+
+def test_the_table_of_an_earlier_version(fleet: Fleet) -> None:
+    client = fleet[2].connect()
+    assert say(fleet, client, "REDRAFT TABLE 0") == [b"version", 0, b"nodes", [], b"shards", []]
+    assert str(say(fleet, client, "REDRAFT TABLE 7")) == "ERR this node knows the versions 0 to 1"
