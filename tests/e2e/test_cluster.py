@@ -193,7 +193,7 @@ def test_a_follower_that_lacks_what_is_gone_from_the_log_gets_a_snapshot(tmp_pat
 
 
 def insist(client: redis.Redis, *words: object) -> object:
-    """Send a command that may be executed twice until it is known to be executed: a busy machine elects now and then."""
+    """Send a command, again if it is not known whether it was executed: a busy machine elects now and then."""
     while True:
         try:
             return client.execute_command(*words)  # type: ignore[no-untyped-call]
