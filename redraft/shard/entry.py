@@ -46,6 +46,13 @@ class LoggedCommand(NamedTuple):
     argv: list[bytes]
 
 
+class LoggedRun(NamedTuple):
+    """Commands of one name that stand in a row."""
+
+    database: int
+    argvs: list[list[bytes]]
+
+
 def select(database: int) -> bytes:
     """The fragment that makes `database` the one of the commands after it."""
     return pack((b"SELECT", b"%d" % database))
@@ -71,23 +78,38 @@ def commands(data: bytes) -> Iterator[LoggedCommand]:
 
     MULTI and EXEC are among them, around the commands of a transaction.
     """
+    for database, argvs in runs(data):
+        for argv in argvs:
+            yield LoggedCommand(database, argv)
+
+
+def runs(data: bytes) -> Iterator[LoggedRun]:
+    """As `commands`, in runs. Raises DamagedDataError."""
     reader = hiredis.Reader(notEnoughData=_NOTHING)
+    gets = reader.gets
     database = 0
+    last_name, argvs = b"", []
     try:
         reader.feed(data, HEADER_BYTES, len(data) - HEADER_BYTES)
         reader.feed(_END)
-        while (argv := reader.gets()) != _END_MARK:
+        while (argv := gets()) != _END_MARK:
             if argv is _NOTHING:
                 raise DamagedDataError("a log entry ends inside a command")
-            if type(argv) is not list or not argv or any(type(word) is not bytes for word in argv):
+            if type(argv) is not list or set(map(type, argv)) != _BYTES_ONLY:
                 raise DamagedDataError("a log entry holds something that is no command")
-            name = argv[0]
-            if name == b"SELECT":
+            if argv[0] == last_name:
+                argvs.append(argv)
+                continue
+            if argvs:
+                yield LoggedRun(database, argvs)
+            last_name, argvs = argv[0], [argv]
+            if last_name == b"SELECT":
                 database = int(argv[1])
                 if database < 0:
                     raise DamagedDataError(f"a log entry selects the database {database}")
-            else:
-                yield LoggedCommand(database, argv)
+                last_name, argvs = b"", []
+        if argvs:
+            yield LoggedRun(database, argvs)
     except (hiredis.ProtocolError, IndexError, TypeError, ValueError) as error:
         raise DamagedDataError(f"a log entry does not hold commands: {error}") from error
     if reader.has_data():
@@ -95,6 +117,7 @@ def commands(data: bytes) -> Iterator[LoggedCommand]:
 
 
 _NOTHING = object()
+_BYTES_ONLY = {bytes}
 _END, _END_MARK = b":0\r\n", 0
 """Read behind the last command. An entry that was cut swallows it, or makes an error of it; the reader itself does not
 tell that an array was begun and is not complete."""

@@ -27,7 +27,7 @@ from redraft.keyspace.cursors import Cursors
 from redraft.keyspace.keyspace import Keyspace
 from redraft.keyspace.waiters import Place, Waiter
 from redraft.shard.batch import Batch, Takers, Transaction
-from redraft.shard.entry import EntryHeader, LoggedCommand
+from redraft.shard.entry import EntryHeader, LoggedRun
 from redraft.values import codec
 
 log = logging.getLogger("redraft.shard")
@@ -154,24 +154,31 @@ class Executor:
         if not inside and self.keyspace.waiters:
             self._serve()
 
-    def apply_logged(self, header: EntryHeader, commands: list[LoggedCommand]) -> None:
+    def apply_logged(self, header: EntryHeader, runs: list[LoggedRun]) -> None:
         """Execute the writes of an entry for which nobody waits here (a follower, a restart)."""
         self._begin(header)
-        for database, argv in commands:
-            if argv in _MARKS:
-                self._enter_transaction(inside=argv == _MARKS[0])
+        for database, argvs in runs:
+            if argvs[0] in _MARKS:
+                self._enter_transaction(inside=argvs[0] == _MARKS[0])
                 continue
-            try:
-                command = self._table.lookup(argv)
-            except CommandError as error:
-                raise StorageError(
-                    f"the log holds a command that this version does not know ({error.text}): it was written by a newer"
-                    " version; start that one"
-                ) from error
             if database >= len(self.keyspace.databases):
                 raise StorageError(f"the log holds a write to the database {database}, which does not exist")
-            self.write(None, command, [argv], database)
-        self.keyspace.changes += sum([argv not in _MARKS for _, argv in commands])
+            command = self._logged(argvs[0])
+            if "|" not in command.name and all(command.accepts(len(argv)) for argv in argvs):
+                self.write(None, command, argvs, database)
+            else:
+                for argv in argvs:
+                    self.write(None, self._logged(argv), [argv], database)
+            self.keyspace.changes += len(argvs)
+
+    def _logged(self, argv: list[bytes]) -> Command:
+        try:
+            return self._table.lookup(argv)
+        except CommandError as error:
+            raise StorageError(
+                f"the log holds a command that this version does not know ({error.text}): it was written by a newer"
+                " version; start that one"
+            ) from error
 
     def _begin(self, header: EntryHeader) -> None:
         self.write_context.begin(header.time_ms, header.seed)

@@ -222,7 +222,7 @@ class Shard:
                     outcomes.append(self._execute(self._in_flight.popleft(), header))
                 else:
                     self.logged_bytes_since_flush += len(committed.data)
-                    self.executor.apply_logged(header, list(entry.commands(committed.data)))
+                    self.executor.apply_logged(header, list(entry.runs(committed.data)))
                 self._time_ms = max(self._time_ms, header.time_ms)
             elif committed.kind is EntryKind.CHANGE:
                 conf = self.raft.apply_change(committed)

@@ -15,7 +15,7 @@ from redraft.errors import CommandError, DamagedDataError, DiskFullError, Storag
 from redraft.keyspace.keyspace import Keyspace
 from redraft.resp.reply import OK
 from redraft.shard.batch import Batch, Transaction, TransactionStep
-from redraft.shard.entry import EntryHeader, LoggedCommand
+from redraft.shard.entry import EntryHeader, LoggedRun
 from redraft.shard.executor import INTERNAL_ERROR, Executor
 
 HEADER = EntryHeader(1_700_000_000_000, 7)
@@ -137,7 +137,7 @@ def test_what_depends_on_the_machine_is_let_through(bench: Bench, error: BaseExc
         bench.executor.transaction("x", bench.transaction("break"))
     if flags == "write":
         with pytest.raises(type(error)):
-            bench.executor.apply_logged(HEADER, [LoggedCommand(0, [b"break"])])
+            bench.executor.apply_logged(HEADER, [LoggedRun(0, [[b"break"]])])
 
 
 # Time and randomness.
@@ -166,7 +166,7 @@ def test_writes_draw_from_the_entry_s_seed_in_order_whatever_is_read_between(ben
     assert mixed[1::2] == plain
     assert bench.apply("draw", header=EntryHeader(1, 8)) != plain[:1]
     executor = bench.executor
-    logged = [LoggedCommand(0, [b"draw"])] * 3
+    logged = [LoggedRun(0, [[b"draw"]])] * 3
     drawn: list[int] = []
     bench.table.find(b"draw").handler = lambda context, argv: drawn.append(context.random.getrandbits(32))  # type: ignore[union-attr]
     executor.apply_logged(HEADER, logged)
@@ -199,12 +199,12 @@ def test_the_steps_of_a_transaction_work_on_their_own_databases(bench: Bench) ->
 def test_a_logged_command_that_is_not_known_stops_the_node(bench: Bench) -> None:
     for argv in ([b"TOMORROW", b"x"], [b"SET", b"too few"]):
         with pytest.raises(StorageError, match="written by a newer version; start that one"):
-            bench.executor.apply_logged(HEADER, [LoggedCommand(0, argv)])
+            bench.executor.apply_logged(HEADER, [LoggedRun(0, [argv])])
 
 
 def test_a_logged_write_to_a_database_that_is_not_there_stops_the_node(bench: Bench) -> None:
     with pytest.raises(StorageError, match="database 16, which does not exist"):
-        bench.executor.apply_logged(HEADER, [LoggedCommand(16, [b"SET", b"a", b"1"])])
+        bench.executor.apply_logged(HEADER, [LoggedRun(16, [[b"SET", b"a", b"1"]])])
     assert len(bench.keyspace.databases[15]) == 0
 
 
@@ -214,7 +214,7 @@ def test_a_logged_write_to_a_database_that_is_not_there_stops_the_node(bench: Be
 def test_calls_and_their_time_are_counted_wherever_they_come_from(bench: Bench) -> None:
     bench.apply("take 5", "take 6", "take 7")
     bench.executor.transaction("x", bench.transaction("take 10", "take 20"))
-    bench.executor.apply_logged(HEADER, [LoggedCommand(0, [b"take", b"100"])])
+    bench.executor.apply_logged(HEADER, [LoggedRun(0, [[b"take", b"100"]])])
     take = bench.table.find(b"take")
     assert take is not None
     assert (take.calls, take.nanoseconds, take.failed_calls) == (6, 148, 0)
@@ -259,7 +259,7 @@ def test_changes_count_the_writes_of_leaders_and_followers_alike(bench: Bench) -
     batch.add_transaction("x", bench.transaction("SET a 1", "GET a", "SET b 1"), [b"EXEC"], 0)
     bench.executor.apply_batch(batch, HEADER)
     assert bench.keyspace.changes == 4
-    bench.executor.apply_logged(HEADER, [LoggedCommand(0, [b"SET", b"a", b"1"])] * 2)
+    bench.executor.apply_logged(HEADER, [LoggedRun(0, [[b"SET", b"a", b"1"]])] * 2)
     assert bench.keyspace.changes == 6
 
 

@@ -13,7 +13,7 @@ from redraft.commands.all import TABLE
 from redraft.ids import GroupId, Index, Term
 from redraft.keyspace.keyspace import Keyspace
 from redraft.raft.messages import Entry, EntryKind, HardState
-from redraft.shard.entry import EntryHeader, LoggedCommand
+from redraft.shard.entry import EntryHeader, LoggedRun
 from redraft.shard.executor import Executor
 from redraft.storage import log_store
 from redraft.storage.log_store import GroupUpdate, LogStore
@@ -82,7 +82,7 @@ class History:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self.sent: list[LoggedCommand] = []
+        self.sent: list[LoggedRun] = []
         self.acknowledged = 0
 
     def next_commands(self) -> list[list[bytes]]:
@@ -90,10 +90,10 @@ class History:
         out = []
         for _ in range(self._rng.randint(1, 6)):
             database = self._rng.randrange(self.DATABASES)
-            counting = LoggedCommand(self.DATABASES, [b"INCR", self.COUNTER])
-            for command in (counting, LoggedCommand(database, self._random_command())):
+            counting = LoggedRun(self.DATABASES, [[b"INCR", self.COUNTER]])
+            for command in (counting, LoggedRun(database, [self._random_command()])):
                 self.sent.append(command)
-                out += [[b"SELECT", b"%d" % command.database], command.argv]
+                out += [[b"SELECT", b"%d" % command.database], *command.argvs]
         return out
 
     def _random_command(self) -> list[bytes]:
