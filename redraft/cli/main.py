@@ -10,7 +10,7 @@ import os
 import sys
 
 from redraft import __version__
-from redraft.cli import cluster, log_dump, server
+from redraft.cli import cluster, image_dump, log_dump, server
 from redraft.errors import RedraftError, UserError
 
 USAGE = """\
@@ -20,11 +20,12 @@ usage: redraft COMMAND [ARGUMENT ...]
   redraft members | status | leave                    look at a cluster; take a node out of it
   redraft promote | remove | transfer-leader NODE     change a cluster (each has --help, --json)
   redraft log dump DIR                                what is in a stopped node's log
+  redraft image dump DIR                              what is in its data on disk
   redraft --version
   redraft --help
 """
 
-OTHERS = {"server": server.run, "log": log_dump.run}
+OTHERS = {"server": server.run, "log": log_dump.run, "image": image_dump.run}
 
 
 def main(argv: list[str] | None = None) -> int:
