@@ -10,8 +10,6 @@ import argparse
 import time
 from typing import Any
 
-import msgspec
-
 from redraft.cli import contents
 from redraft.cli.offline import json_bytes, json_members, members, moment, opened, print_json, print_node
 from redraft.commands.dump_contents import content_of
@@ -20,13 +18,12 @@ from redraft.ids import GroupId
 from redraft.keyspace import glob
 from redraft.rdb import payload
 from redraft.resp.quoting import quoted
+from redraft.server.shard_storage import point_of
 from redraft.shard.shard import FlushPoint
 from redraft.storage.image_reader import ImageReader
 from redraft.storage.stopped import StoppedDirectory
 from redraft.values import codec
 from redraft.values.value import AnyValue
-
-_decode_point = msgspec.msgpack.Decoder(FlushPoint).decode
 
 
 def run(arguments: list[str]) -> int:
@@ -102,10 +99,7 @@ class _Dump:
             else:
                 print(f"group {group}: the image is empty: nothing was flushed yet, everything is in the log")
             return
-        try:
-            point = _decode_point(meta.state)
-        except msgspec.MsgspecError as error:
-            raise DamagedDataError(f"the image {image.path} has no readable state: {error}") from error
+        point = point_of(image.path, meta)
         self._show_point(group, meta.format, point)
         self._show_keys(group, image, point)
 

@@ -10,7 +10,7 @@ import os
 import sys
 
 from redraft import __version__
-from redraft.cli import cluster, image_dump, log_dump, server
+from redraft.cli import cluster, image_dump, log_dump, recover, server
 from redraft.errors import RedraftError, UserError
 
 USAGE = """\
@@ -21,11 +21,12 @@ usage: redraft COMMAND [ARGUMENT ...]
   redraft promote | remove | transfer-leader NODE     change a cluster (each has --help, --json)
   redraft log dump DIR                                what is in a stopped node's log
   redraft image dump DIR                              what is in its data on disk
+  redraft recover --dir DIR                           go on with one node when the majority is gone for good
   redraft --version
   redraft --help
 """
 
-OTHERS = {"server": server.run, "log": log_dump.run, "image": image_dump.run}
+OTHERS = {"server": server.run, "log": log_dump.run, "image": image_dump.run, "recover": recover.run}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -40,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     except RedraftError as error:
         print(f"redraft: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:
         # Whoever read the output wants no more of it (head, less); the flush at the exit must not complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

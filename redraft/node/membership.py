@@ -120,7 +120,9 @@ class Membership:
             raise CommandError(f"ERR {address} is node {taken[0]} already; remove it first if it lost its data")
         for node in raft.conf.members():
             self._tell_address(node, self.address(node))
-        number = NodeId(max([*raft.conf.members(), *self._node.shard.keyspace.addresses]) + 1)
+        # A number is never given twice: whoever had it may still have votes and entries on its disk.
+        known = [*raft.first_conf.members(), *raft.conf.members(), *self._node.shard.keyspace.addresses]
+        number = NodeId(max(known) + 1)
         self._tell_address(number, address)
         index = self._change(ConfChange((MemberChange(ChangeKind.ADD_LEARNER, number),)))
         log.warning("node %d at %s joins", number, address)
@@ -131,6 +133,7 @@ class Membership:
     def remove(self, session: Session, node: NodeId) -> Reply:
         """Take a node out of the cluster; it need not be there."""
         self._check_known(node)
+        self._tell_address(node, self.address(node))
         return self._wait(session, self._change(ConfChange((MemberChange(ChangeKind.REMOVE, node),))), OK)
 
     def promote(self, session: Session, node: NodeId) -> Reply:

@@ -36,6 +36,8 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     """The voters that the cluster's log begins with; none for a node that began alone."""
     addresses: dict[int, str] = {}
     """Where nodes were when this one was made; until the log tells."""
+    recovering: bool = False
+    """The node is being made a cluster of its own; a start that finds this completes it (see `server.recovery`)."""
 
 
 class DataDirectory:
@@ -90,6 +92,14 @@ class DataDirectory:
             raise DamagedDataError(f"the data directory {self.path} has a log but no node.json")
         write_identity(self.path, self._first)
         return self._first
+
+    def become(self, identity: NodeIdentity) -> None:
+        """Change who writes the directory; durable, and whole or not at all. Raises StorageError."""
+        try:
+            write_identity(self.path, identity)
+        except OSError as error:
+            raise _explained(self.path, error) from error
+        self.identity = identity
 
     def close(self) -> None:
         """Let the lock go."""
