@@ -10,13 +10,14 @@ import os
 import sys
 
 from redraft import __version__
-from redraft.cli import cluster, image_dump, log_dump, recover, server
+from redraft.cli import cluster, image_dump, local, log_dump, recover, server
 from redraft.errors import RedraftError, UserError
 
 USAGE = """\
 usage: redraft COMMAND [ARGUMENT ...]
 
   redraft server [CONFIG-FILE] [--OPTION VALUE ...]   run a node (redraft server --help lists the options)
+  redraft local --dir DIR                             run a cluster on this machine
   redraft members | status | leave                    look at a cluster; take a node out of it
   redraft promote | remove | transfer-leader NODE     change a cluster (each has --help, --json)
   redraft log dump DIR                                what is in a stopped node's log
@@ -26,7 +27,13 @@ usage: redraft COMMAND [ARGUMENT ...]
   redraft --help
 """
 
-OTHERS = {"server": server.run, "log": log_dump.run, "image": image_dump.run, "recover": recover.run}
+OTHERS = {
+    "server": server.run,
+    "local": local.run,
+    "log": log_dump.run,
+    "image": image_dump.run,
+    "recover": recover.run,
+}
 
 
 def main(argv: list[str] | None = None) -> int:
