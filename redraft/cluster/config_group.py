@@ -14,6 +14,7 @@ import logging
 import msgspec
 
 from redraft.cluster.table import Change, RefusedError, Table
+from redraft.errors import DamagedDataError
 from redraft.ids import CONFIG_GROUP, NodeId
 from redraft.raft.errors import RaftError
 from redraft.raft.messages import EntryKind
@@ -40,8 +41,16 @@ class Decided(msgspec.Struct, frozen=True):
     refusal: str = ""
 
 
-_encode = msgspec.msgpack.Encoder().encode
+encode_proposal = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Proposal).decode
+
+
+def decode_proposal(data: bytes) -> Proposal:
+    """The proposal in an entry. Raises DamagedDataError."""
+    try:
+        return _decode(data)
+    except msgspec.MsgspecError as error:
+        raise DamagedDataError(f"a change of the config table that cannot be read: {error}") from error
 
 
 class ConfigGroup:
@@ -64,7 +73,7 @@ class ConfigGroup:
         if self.raft.leader is None:
             return False
         try:
-            self.raft.propose(_encode(proposal))
+            self.raft.propose(encode_proposal(proposal))
         except RaftError as error:
             log.debug("a change of the config table has to wait: %s", error)
             return False
@@ -75,7 +84,7 @@ class ConfigGroup:
         decided = []
         for entry in ready.committed:
             if entry.kind is EntryKind.NORMAL:
-                decided.append(self._apply(_decode(entry.data)))
+                decided.append(self._apply(decode_proposal(entry.data)))
             elif entry.kind is EntryKind.CHANGE:
                 self.raft.apply_change(entry)
         if ready.committed:

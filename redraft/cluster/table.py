@@ -20,6 +20,8 @@ from msgspec import structs
 from redraft.errors import RedraftError
 from redraft.ids import FIRST_SHARD_GROUP, NO_NODE, SLOT_COUNT, GroupId, NodeId
 
+ALL_SLOTS = ((0, SLOT_COUNT - 1),)
+
 
 class RefusedError(RedraftError):
     """A change cannot be made; the message is for people."""
@@ -81,7 +83,13 @@ class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop"):
     node: NodeId
 
 
-Change = Found | Announce | Admit | Retire | Drop
+class Survive(msgspec.Struct, frozen=True, array_like=True, tag="survive"):
+    """All nodes but one are gone for good (`redraft recover`)."""
+
+    node: NodeId
+
+
+Change = Found | Announce | Admit | Retire | Drop | Survive
 
 
 class Table(msgspec.Struct, frozen=True, array_like=True):
@@ -107,6 +115,10 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
                 return self._retire(change)
             case Drop():
                 return self._drop(change)
+            case Survive():
+                record = self.nodes.get(change.node, NodeRecord(""))
+                alone = {change.node: structs.replace(record, leaving=False, successor=NO_NODE)}
+                return self._next(alone, {FIRST_SHARD_GROUP: ShardRecord(ALL_SLOTS, (change.node,))})
 
     def _next(self, nodes: dict[NodeId, NodeRecord], shards: dict[GroupId, ShardRecord] | None = None) -> Table:
         shards = self.shards if shards is None else shards
@@ -121,7 +133,7 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
     def _found(self, change: Found) -> Table:
         if self.version:
             return self
-        whole = ShardRecord(((0, SLOT_COUNT - 1),), tuple(sorted(change.nodes)))
+        whole = ShardRecord(ALL_SLOTS, tuple(sorted(change.nodes)))
         return self._next(change.nodes, {FIRST_SHARD_GROUP: whole})
 
     def _announce(self, change: Announce) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from redraft.resp.quoting import quoted
 from redraft.resp.reply import Status
 
 if TYPE_CHECKING:
@@ -62,27 +63,8 @@ class NodeStatistics:
     @staticmethod
     def monitor_line(now_us: int, session: Session, argv: list[bytes]) -> Status:
         """A command as MONITOR shows it (replication.c, replicationFeedMonitors)."""
-        words = " ".join(_quoted(arg) for arg in argv)
+        words = " ".join(quoted(arg) for arg in argv)
         where = "unix:" + session.address.removesuffix(":0") if session.unix else session.address
         return Status(
             f"{now_us // 1_000_000}.{now_us % 1_000_000:06d} [{session.database} {where}] {words}".encode("latin-1")
         )
-
-
-def _quoted(data: bytes) -> str:
-    out = ['"']
-    for byte in data:
-        char = chr(byte)
-        if char in '\\"':
-            out.append("\\" + char)
-        elif char in _ESCAPES:
-            out.append(_ESCAPES[char])
-        elif 32 <= byte < 127:
-            out.append(char)
-        else:
-            out.append(f"\\x{byte:02x}")
-    out.append('"')
-    return "".join(out)
-
-
-_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\a": "\\a", "\b": "\\b"}

@@ -44,6 +44,7 @@ from redraft.server.listeners import bind_listeners
 from redraft.server.persistence import Persistence
 from redraft.server.process import SystemProcess
 from redraft.server.reactor import Reactor
+from redraft.server.recovery import complete_recovery
 from redraft.server.shard_storage import DiskShardStorage, complete_install
 from redraft.server.snapshots import receiver, send_snapshot
 from redraft.settings import Settings
@@ -79,6 +80,8 @@ class App:
             store = LogStore(directory.log_path)
             complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
             image = Image(directory.image_path(FIRST_SHARD_GROUP))
+            if complete_recovery(directory, store, image):
+                log.warning("the recovery that was begun is complete: this node is a cluster of its own")
             persistence = Persistence(store, settings, measure_fsync_us(directory.log_path))
             reactor = None
             try:

@@ -120,10 +120,7 @@ class DiskShardStorage:
                     f"the log of shard {self._group} begins after entry {log.start.index}, but its image is empty"
                 )
             return Keyspace(), AppliedPoint()
-        try:
-            point = _decode_point(meta.state)
-        except msgspec.MsgspecError as error:
-            raise DamagedDataError(f"the image {self.image.path} has no readable state: {error}") from error
+        point = point_of(self.image.path, meta)
         if point.applied.index < log.start.index:
             raise DamagedDataError(
                 f"the image of shard {self._group} ends at entry {point.applied.index},"
@@ -151,6 +148,14 @@ class DiskShardStorage:
         generations = set(point.keyspace.generations)
         self.image.drop_generations(sorted(self._generations - generations))
         self._generations = generations
+
+
+def point_of(path: Path, meta: ImageMeta) -> FlushPoint:
+    """What the meta record of the image at `path` says. Raises DamagedDataError."""
+    try:
+        return _decode_point(meta.state)
+    except msgspec.MsgspecError as error:
+        raise DamagedDataError(f"the image {path} has no readable state: {error}") from error
 
 
 class _Prepared(NamedTuple):

@@ -41,6 +41,8 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     """As `first_voters`, of the config group."""
     incarnation: str = ""
     """Drawn when the directory is made: who comes back without it has lost its data."""
+    recovering: bool = False
+    """The node is being made a cluster of its own; a start that finds this completes it (see `server.recovery`)."""
 
 
 class DataDirectory:
@@ -94,36 +96,35 @@ class DataDirectory:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+            reason = _holder(lock)
             os.close(lock)
-            raise DirectoryInUseError(
-                f"the data directory {self.path} is in use by another process (pid {holder})"
-            ) from error
+            raise DirectoryInUseError(f"the data directory {self.path} is {reason}") from error
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
         return lock
 
     def _identify(self) -> NodeIdentity:
-        path = self.path / "node.json"
-        if path.exists():
-            try:
-                identity = msgspec.json.decode(path.read_bytes(), type=NodeIdentity)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise DamagedDataError(f"{path} is damaged: {error}") from error
-            if identity.format > FORMAT:
-                raise StorageError(
-                    f"the data directory {self.path} was written by a newer version (format {identity.format};"
-                    f" this one reads up to {FORMAT})"
-                )
+        identity = read_identity(self.path)
+        if identity is not None:
             # The log is made before any image: an image without one is what is left of a node.
             if not self.log_path.exists() and any(self.path.glob("shard-*")):
                 raise DamagedDataError(f"the data directory {self.path} has data but no log: {self.log_path} is gone")
             return identity
         if self.log_path.exists():
             raise DamagedDataError(f"the data directory {self.path} has a log but no node.json")
-        identity = self._first
-        _write_json(path, identity)
-        return identity
+        self._write(self._first)
+        return self._first
+
+    def become(self, identity: NodeIdentity) -> None:
+        """Change who writes the directory; durable, and whole or not at all. Raises StorageError."""
+        try:
+            self._write(identity)
+        except OSError as error:
+            raise _explained(self.path, error) from error
+        self.identity = identity
+
+    def _write(self, identity: NodeIdentity) -> None:
+        _write_json(self.path / "node.json", identity)
 
     def close(self) -> None:
         """Let the lock go."""
@@ -154,6 +155,33 @@ def _write_json(path: Path, content: object) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     sync_directory(path.parent)
+
+
+def read_identity(directory: Path) -> NodeIdentity | None:
+    """Who wrote a directory; None for one that no node has written to. Raises StorageError, DamagedDataError."""
+    path = directory / "node.json"
+    if not path.exists():
+        return None
+    try:
+        identity = msgspec.json.decode(path.read_bytes(), type=NodeIdentity)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedDataError(f"{path} is damaged: {error}") from error
+    if identity.format > FORMAT:
+        raise StorageError(
+            f"the data directory {directory} was written by a newer version (format {identity.format};"
+            f" this one reads up to {FORMAT})"
+        )
+    return identity
+
+
+def _holder(lock: int) -> str:
+    """Who holds a lock that was refused. Only a process that writes holds it alone, and has put its id into it."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+        return f"in use by another process (pid {holder})"
+    return "being looked at by another process; it is free when that ends"
 
 
 def make_directory(path: Path) -> None:

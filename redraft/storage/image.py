@@ -38,7 +38,18 @@ class ImageMeta(msgspec.Struct, frozen=True, array_like=True):
     """What the shard records beside its keys; opaque here."""
 
 
-_decode_meta = msgspec.msgpack.Decoder(ImageMeta).decode
+_decoder = msgspec.msgpack.Decoder(ImageMeta)
+
+
+def decode_meta(path: Path, record: bytes) -> ImageMeta:
+    """The meta record of the image at `path`. Raises DamagedDataError."""
+    try:
+        meta = _decoder.decode(record)
+    except msgspec.MsgspecError as error:
+        raise DamagedDataError(f"the image {path} has no readable meta record: {error}") from error
+    if meta.format != FORMAT:
+        raise DamagedDataError(f"the image {path} has the format {meta.format}; this version reads {FORMAT}")
+    return meta
 
 
 class Image:
@@ -70,15 +81,7 @@ class Image:
         """What the image is of, or None when nothing was ever flushed. Raises DamagedDataError."""
         with translated(f"reading the image {self.path}"):
             record = self._db.get(META_KEY)
-        if record is None:
-            return None
-        try:
-            meta = _decode_meta(record)
-        except msgspec.MsgspecError as error:
-            raise DamagedDataError(f"the image {self.path} has no readable meta record: {error}") from error
-        if meta.format != FORMAT:
-            raise DamagedDataError(f"the image {self.path} has the format {meta.format}; this version reads {FORMAT}")
-        return meta
+        return None if record is None else decode_meta(self.path, record)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """All records in the order of their keys, checksums verified. Raises DamagedDataError."""

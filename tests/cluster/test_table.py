@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redraft.cluster.table import Admit, Announce, Change, Drop, Found, NodeRecord, RefusedError, Retire, Table
+from redraft.cluster.table import Admit, Announce, Change, Drop, Found, NodeRecord, RefusedError, Retire, Survive, Table
 from redraft.ids import FIRST_SHARD_GROUP, NodeId
 
 ONE, TWO, THREE, FOUR = (NodeId(n) for n in range(1, 5))
@@ -92,3 +92,10 @@ def test_what_is_refused(three: Table, change: Change, message: str) -> None:
 def test_the_last_node_stays() -> None:
     with pytest.raises(RefusedError, match="node 1 is the last one"):
         table_of(Found({ONE: NodeRecord("a:1")}), Retire(ONE))
+
+
+def test_a_survivor_is_alone_and_no_id_is_given_again(three: Table) -> None:
+    alone = three.after(Retire(ONE)).after(Survive(ONE))
+    assert alone.nodes == {ONE: NodeRecord("a:1", "i1")}
+    assert alone.shards[FIRST_SHARD_GROUP].replicas == (1,)
+    assert alone.after(Admit("b:1", "new")).find("new") == 4

@@ -15,7 +15,7 @@ from redraft.errors import DamagedDataError, RedraftError, StorageError
 from redraft.ids import FIRST_SHARD_GROUP, GroupId, Index, Term
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState
 from redraft.storage import image as images
-from redraft.storage import log_store
+from redraft.storage import log_records, log_store
 from redraft.storage.image import Image, ImageMeta
 from redraft.storage.log_store import GroupUpdate, LogStore
 
@@ -217,7 +217,7 @@ def test_a_state_record_that_cannot_be_read_is_refused(log: Path, key: bytes, re
 @pytest.mark.parametrize("record", [b"", b"\x00" * 8, b"\x00" * 8 + b"\x63data"])
 def test_an_entry_that_cannot_be_read_is_damage(log: Path, record: bytes) -> None:
     store = LogStore(log)
-    store._db.put(log_store._entry_key(ONE, 150), record)
+    store._db.put(log_records.entry_key(ONE, 150), record)
     with pytest.raises(DamagedDataError, match="reading the log"):
         store.read(ONE, Index(140), Index(160), 1 << 30)
     store.close()

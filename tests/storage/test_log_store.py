@@ -13,7 +13,7 @@ from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import GroupId, Index, NodeId, Term
 from redraft.raft.errors import CompactedError, UnavailableError
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
-from redraft.storage import log_store
+from redraft.storage import log_records, log_store
 from redraft.storage.log_store import GroupUpdate, LogStore, measure_fsync_us
 
 ONE = GroupId(1)
@@ -389,6 +389,6 @@ def test_a_group_log_behaves_as_a_list(
 def test_a_hole_found_at_the_start_is_refused(open_store: Callable[[], LogStore], tmp_path: Path) -> None:
     store = open_store()
     write(store, entries(1, 9))
-    store._db.delete(log_store._entry_key(ONE, 4))
+    store._db.delete(log_records.entry_key(ONE, 4))
     with pytest.raises(DamagedDataError, match="group 1 lacks the entries 4 to 4"):
         open_store()

@@ -1,0 +1,71 @@
+"""A RocksDB directory that is read without a trace.
+
+RocksDB, and rocksdict with it, write to a directory also when they open it for reading only. So they are shown a
+*mirror*, a temporary directory of symbolic links to the files; what they write is gone with it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rocksdict import AccessType, Rdict
+
+from redraft.errors import DamagedDataError, StorageError
+from redraft.storage.rocks import base_options, translated
+
+_CHANGED_BY_READING = "rocksdict-config.json"
+
+
+class Mirror:
+    """A database opened for reading only; a context manager."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        """Open the database at `path`, which is called `what` in errors. Raises StorageError, DamagedDataError."""
+        self.path = path
+        self._doing = f"reading the {what} {path}"
+        self._copy = ""
+        self._stack = ExitStack()
+        try:
+            with self.told():
+                if not (path / "CURRENT").exists():
+                    raise DamagedDataError(f"{self._doing}: it is not there")
+                self._copy = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="redraft-"))
+                for file in path.resolve().iterdir():
+                    if file.name != _CHANGED_BY_READING:
+                        os.symlink(file, Path(self._copy) / file.name)
+                options = base_options()
+                options.create_if_missing(False)
+                self.db = Rdict(self._copy, options, access_type=AccessType.read_only())
+                self._stack.callback(self.db.close)
+        except BaseException:
+            self.close()
+            raise
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Raise what RocksDB raises in the block as a StorageError, with the real names of the files."""
+        try:
+            with translated(self._doing):
+                yield
+        except StorageError as error:
+            if self._copy and self._copy in str(error):
+                raise type(error)(str(error).replace(self._copy, str(self.path))) from error
+            raise
+
+    def close(self) -> None:
+        """Close the files, and remove the mirror."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
