@@ -165,12 +165,14 @@ class Leader:
         if not self._to_send:
             return
         self._to_send = False
+        last_index = self._log.last_index
         for member, progress in self.followers.items():
-            while progress.next <= self._log.last_index and not progress.paused(self._config):
+            while progress.next <= last_index and not progress.paused(self._config):
                 self._send(member, progress)
-            tells_commit = progress.state is ProgressState.REPLICATE and progress.commit_sent < self._log.committed
+            # While entries are on their way, what follows them tells of the commit index soon enough.
+            tells_commit = progress.match == last_index and progress.commit_sent < self._log.committed
             asks = progress.state is ProgressState.PROBE and not progress.awaiting
-            if progress.next > self._log.last_index and (tells_commit or asks):
+            if progress.next > last_index and (tells_commit or asks):
                 self._send(member, progress, empty=True)
 
     def _send(self, member: NodeId, progress: Progress, *, empty: bool = False) -> None:
@@ -244,7 +246,7 @@ class Leader:
         if progress.accepted(message.index):
             self.commit()
             self._hand_over()
-        if was_paused or progress.next <= self._log.last_index:
+        if was_paused or progress.next <= self._log.last_index or progress.commit_sent < self._log.committed:
             self._to_send = True
 
     def on_heartbeat_reply(self, sender: NodeId, round_: int) -> None:
