@@ -41,9 +41,18 @@ def get(context: Context, argv: list[bytes]) -> Any:
     return _immutable(context.string(argv[1]))
 
 
+def set_run(context: Context, argvs: list[list[bytes]]) -> list[Any] | None:
+    """SETs in a row, unless one has options."""
+    for argv in argvs:
+        if len(argv) != 3:
+            return None
+    context.db.replace_all([argv[1] for argv in argvs], [argv[2] for argv in argvs])
+    return [OK] * len(argvs)
+
+
 @command(
     "SET", -3, "write denyoom", group="string", since="1.0.0", summary="Set a key to a string",
-    keys=(1, 1, 1), access="RW access update variable_flags", acl="string",
+    keys=(1, 1, 1), access="RW access update variable_flags", acl="string", run=set_run,
 )  # fmt: skip
 def set_(context: Context, argv: list[bytes]) -> Any:
     if len(argv) == 3:
@@ -159,9 +168,7 @@ def mget(context: Context, argv: list[bytes]) -> Any:
 def mset(context: Context, argv: list[bytes]) -> Any:
     if len(argv) % 2 == 0:
         raise errors.wrong_arity("mset")
-    replace = context.db.replace
-    for position in range(1, len(argv), 2):
-        replace(argv[position], argv[position + 1])
+    context.db.replace_all(argv[1::2], argv[2::2])
     return OK
 
 

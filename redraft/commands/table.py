@@ -22,6 +22,7 @@ from redraft.resp.reply import Status
 Reply = Any
 """A reply value, see `resp.reply`."""
 Handler = Callable[[Any, list[bytes]], Reply]
+RunHandler = Callable[[Any, list[list[bytes]]], "list[Reply] | None"]
 KeyFinder = Callable[[list[bytes]], list[int]]
 
 FLAGS = frozenset(
@@ -109,6 +110,8 @@ class Command:
     """How keys are used, as Redis's key-spec flags: e.g. `RO access`, `RW update`, `OW update`, `RM delete`."""
     categories: frozenset[str] = frozenset()
     tips: tuple[str, ...] = ()
+    run: RunHandler | None = None
+    """Executes several calls in a row at once, for the same replies in less time; None if these are not for it."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     kind: Kind = field(init=False)
     denies_oom: bool = field(init=False)
@@ -144,6 +147,7 @@ class Command:
         twin = Command(
             self.name, self.handler, self.arity, self.flags, self.group, self.since, self.summary, self.complexity,
             self.first_key, self.last_key, self.key_step, self.find_keys, self.key_access, self.categories, self.tips,
+            self.run,
         )  # fmt: skip
         twin.subcommands = {name: sub.copy() for name, sub in self.subcommands.items()}
         return twin
@@ -252,6 +256,7 @@ def command(
     access: str = "",
     acl: str = "",
     tips: Iterable[str] = (),
+    run: RunHandler | None = None,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as a command's handler.
 
@@ -267,7 +272,7 @@ def command(
         full = name.lower().replace(" ", "|")
         declared = Command(
             full, handler, arity, frozenset(flags.split()), group, since, summary, complexity, *keys, find_keys, access,
-            frozenset(acl.split()), tuple(tips),
+            frozenset(acl.split()), tuple(tips), run,
         )  # fmt: skip
         parent, _, sub = full.partition("|")
         if sub:

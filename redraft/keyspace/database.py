@@ -18,7 +18,7 @@ What this leaves out: which database a client selected, key patterns, types' com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,29 @@ class Database:
         segment[key] = value
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
+
+    def replace_all(self, keys: Sequence[bytes], values: Sequence[AnyValue]) -> None:
+        """As `replace` for each key and its value, in order; half the time a key."""
+        if self.flushing is not None:
+            self.flushing.save_all(keys)
+        if self.on_change is not None:
+            for key in keys:
+                self.on_change(self, key)
+        self.dirty.update(keys)
+        segments = self.segments
+        new = []
+        for key, value in zip(keys, values, strict=True):
+            segment = segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
+            before = len(segment)
+            segment[key] = value
+            if len(segment) != before:
+                new.append(key)
+        if new:
+            self.size += len(new)
+            self.order.add_all(new)
+        if self.deadlines:
+            for key in self.deadlines.keys() & set(keys):
+                self.due.remove((self.deadlines.pop(key), key))
 
     def delete(self, key: bytes) -> bool:
         """Remove a key whatever its deadline; whether it was there."""

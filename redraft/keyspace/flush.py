@@ -19,7 +19,7 @@ What this leaves out: files (the writer's), when to flush (the shard's), and mak
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Protocol
 
@@ -63,6 +63,11 @@ class DatabaseFlush:
             value = self._database.peek(key)
             frozen = None if value is None else codec.freeze(value)
             self.saved[key] = (frozen, self._database.deadlines.get(key))
+
+    def save_all(self, keys: Iterable[bytes]) -> None:
+        """As `save` for each key; called just before they change. The order reaches nothing."""
+        for key in self.waiting.intersection(keys):
+            self.save(key)
 
     def work(self, writer: RecordWriter) -> Iterator[int]:
         """Do a little at each step, and say how many units it was; a unit is about a record written."""

@@ -60,6 +60,16 @@ class KeyOrder:
         if len(self._fresh) >= RUN_KEYS:
             self._close_run()
 
+    def add_all(self, keys: list[bytes]) -> None:
+        """Add keys that are not there, each once."""
+        if self._gone:
+            for key in keys:
+                self.add(key)
+            return
+        self._fresh.update(dict.fromkeys(keys))
+        if len(self._fresh) >= RUN_KEYS:
+            self._close_run()
+
     def discard(self, key: bytes) -> None:
         """Remove a key that is there; O(log n)."""
         if self._fresh.pop(key, _ABSENT) is not _ABSENT:

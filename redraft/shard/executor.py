@@ -36,6 +36,8 @@ SlowCallback = Callable[[object, Command, list[bytes], int], None]
 """(owner, command, argv, duration in ns), called for a command that took at least `slow_ns`."""
 
 _MARKS = ([b"MULTI"], [b"EXEC"])
+RUN_NS = 1_000_000
+"""Commands are timed one by one when one that takes less than this is to be reported as slow."""
 
 INTERNAL_ERROR = "ERR internal error: the command failed unexpectedly and was logged; nothing else is affected"
 
@@ -108,6 +110,12 @@ class Executor:
         replies: list[Reply] = []
         add = replies.append
         first = started = monotonic_ns()
+        if command.run is not None and len(argvs) > 1 and slow_ns >= RUN_NS:
+            together = command.run(context, argvs)
+            if together is not None:
+                command.calls += len(argvs)
+                command.nanoseconds += monotonic_ns() - first
+                return together
         for argv in argvs:
             try:
                 add(handler(context, argv))

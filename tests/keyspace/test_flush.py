@@ -60,7 +60,7 @@ def test_a_deleted_key_is_removed_from_the_image(image: Any) -> None:
     assert image.items() == []
 
 
-@pytest.mark.parametrize("change", ["put", "replace", "delete", "set_deadline", "mutable", "reap"])
+@pytest.mark.parametrize("change", ["put", "replace", "replace_all", "delete", "set_deadline", "mutable", "reap"])
 def test_a_change_during_a_flush_is_not_in_it_but_in_the_next(image: Any, contents: Contents, change: str) -> None:
     keyspace = Keyspace(1)
     database = keyspace.databases[0]
@@ -74,6 +74,8 @@ def test_a_change_during_a_flush_is_not_in_it_but_in_the_next(image: Any, conten
             database.put(b"b", b"new")
         case "replace":
             database.replace(b"b", b"new")
+        case "replace_all":
+            database.replace_all([b"b", b"d", b"b"], [b"newer", b"d", b"new"])
         case "delete":
             database.delete(b"b")
         case "set_deadline":

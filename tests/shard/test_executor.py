@@ -270,3 +270,25 @@ def test_another_keyspace_takes_the_place_of_the_first(bench: Bench) -> None:
     assert bench.apply("GET a", "SET a new", "GET a") == [None, OK, b"new"]
     assert fresh.databases[0].get(b"a", 0) == b"new"
     assert bench.keyspace.databases[0].get(b"a", 0) == b"old"
+
+
+@pytest.mark.parametrize("slow_ns", [0, 1 << 62])
+def test_sets_in_a_row_do_what_each_would(slow_ns: int) -> None:
+    bench = Bench()
+    bench.executor.slow_ns = slow_ns
+    changed: list[bytes] = []
+    database = bench.keyspace.databases[0]
+    database.put(b"due", b"")
+    database.set_deadline(b"due", HEADER.time_ms + 1)
+    database.on_change = lambda _, key: changed.append(key)
+    batch = bench.batch("SET a 1", "SET due x", "SET a 2", "SET b 3 EX 10")
+    [*together, with_options] = bench.executor.apply_batch(batch, HEADER)
+    run = [OK, OK, OK, OK]
+    assert [reply for replies in (*together, with_options) for reply in replies] == run
+    assert bench.executor.apply_batch(bench.batch("SET a 4", "SET c 5"), HEADER) == [[OK, OK]]
+    assert [database.get(key, HEADER.time_ms) for key in (b"a", b"b", b"c", b"due")] == [b"4", b"3", b"5", b"x"]
+    assert database.deadline(b"due") is None
+    assert changed[-2:] == [b"a", b"c"]
+    assert bench.table.lookup([b"SET", b"a", b"1"]).calls == 6
+    assert len(bench.slow) == (0 if slow_ns else 6)
+    database.check()
