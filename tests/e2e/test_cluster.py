@@ -126,7 +126,7 @@ def test_a_follower_that_was_away_catches_up(cluster: RealCluster) -> None:
     cluster.servers[away].kill()
     client = cluster.client(cluster.leader())
     for number in range(500):
-        client.set(f"key:{number}", "x")
+        insist(client, "SET", f"key:{number}", "x")
     cluster.start(away)
     eventually(lambda: cluster.raft(away)["raft_applied_index"] == cluster.raft(cluster.leader())["raft_applied_index"])
 
