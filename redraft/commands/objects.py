@@ -18,8 +18,8 @@ from redraft.values.value import AnyValue
 SHARED_INTEGERS = 10_000
 """Redis shares the objects of the integers below this; their REFCOUNT is INT_MAX."""
 INT_MAX = 2**31 - 1
-KEY_OVERHEAD_BYTES = 50
-"""What the map and the order of keys take for each key, besides the two objects."""
+KEY_OVERHEAD_BYTES = 130
+"""What the maps, the order of keys and the set of dirty keys take for each key, besides the two objects."""
 
 FREQUENCY_OF_A_NEW_KEY = 5
 """LFU_INIT_VAL: uses of keys are not counted, so every key is as good as new."""

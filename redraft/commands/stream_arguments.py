@@ -252,7 +252,9 @@ def _read_after(context: Context, key: bytes, word: bytes, group: bytes | None) 
         if group is None:
             raise CommandError(_ONLY_GROUPS)
         return NEW
-    return strict_id(word)
+    after = strict_id(word)
+    # Redis marks `>` by the highest id that there is, so that asks for new entries too.
+    return NEW if group is not None and after == MAX_ID else after
 
 
 def group_of(context: Context, key: bytes, name: bytes) -> tuple[Stream, Group]:
