@@ -35,6 +35,9 @@ log = logging.getLogger("redraft.shard")
 SlowCallback = Callable[[object, Command, list[bytes], int], None]
 """(owner, command, argv, duration in ns), called for a command that took at least `slow_ns`."""
 
+CURSORS_A_NODE = 1 << 20
+"""A node's cursors begin at a random multiple of this, so that another node's are unknown here."""
+
 _MARKS = ([b"MULTI"], [b"EXEC"])
 
 INTERNAL_ERROR = "ERR internal error: the command failed unexpectedly and was logged; nothing else is affected"
@@ -58,7 +61,7 @@ class Executor:
         self.keyspace = keyspace
         self._table = table
         self._monotonic_ns = monotonic_ns
-        cursors = Cursors()
+        cursors = Cursors(first=1 + read_random.getrandbits(32) * CURSORS_A_NODE)
         self.write_context = Context(keyspace, cursors)
         self.read_context = Context(keyspace, cursors, writes=False)
         self.read_context.begin_reads(read_random)
@@ -170,7 +173,11 @@ class Executor:
                 ) from error
             if database >= len(self.keyspace.databases):
                 raise StorageError(f"the log holds a write to the database {database}, which does not exist")
-            self.write(None, command, [argv], database)
+            token = self.write_context.waiter_token
+            [reply] = self.write(None, command, [argv], database)
+            if token is not None and command.blocking and not isinstance(reply, Waiter):
+                # Its client may be at this node, and have lost the one that it asked.
+                self.write_context.served.append((token, reply))
         self.keyspace.changes += sum([argv not in _MARKS for _, argv in commands])
 
     def _begin(self, header: EntryHeader) -> None:
