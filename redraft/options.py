@@ -187,11 +187,12 @@ _LIVE = (
          "A group that has this much proposed and not yet committed takes no more: its clients' sockets are left "
          "unread."),
     _row(RAFT, "read-consistency", Enum(("linearizable", "stale")), "linearizable",
-         "linearizable: a read sees every write acknowledged before it began. stale: any replica answers at once from "
-         "what it has."),
+         "linearizable: a read sees every write acknowledged before it began, on whatever node. stale: any replica "
+         "answers at once from what it has; a connection sees its own writes all the same. READONLY allows it for one "
+         "connection."),
     _row(RAFT, "redirect", Enum(("proxy", "moved")), "proxy",
-         "What a node does with a key of another node's: proxy asks that node itself; moved answers -MOVED as Redis "
-         "Cluster does."),
+         "What a node does with a key of another node's: proxy answers all the same, by way of that one where it must; "
+         "moved answers -MOVED as Redis Cluster does, and the node presents itself as one of a Redis Cluster."),
 
     _row(MEMORY, "maxmemory", _SIZE, "0", "Bytes that the keys may take; 0 is no limit."),
     _row(MEMORY, "maxmemory-policy",

@@ -12,7 +12,7 @@ from support.processes import Connection, RedisServer
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
 THERE = {"supported", "differs"}
-OWN = {"redraft", "client|no-touch", "client|setinfo"}
+OWN = {"redraft", "client|no-touch", "client|setinfo", "waitaof"}
 """Named in the text above the tables."""
 
 

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from redraft.commands import errors, parse
 from redraft.commands.context import Context
-from redraft.commands.table import command, container
+from redraft.commands.table import Reply, command, container
 from redraft.errors import CommandError
 from redraft.resp.reply import NIL_ARRAY, OK, Status
 
 MAX_DATABASES = 1 << 20
+
+ALL_WAITS = 0
+"""Stands among the waits that have ended for: all that began before the term that is its reply."""
+_ENDINGS = {
+    b"TIMEOUT": NIL_ARRAY,
+    b"ERROR": CommandError(errors.UNBLOCKED),
+    b"CHANGE": CommandError(errors.UNBLOCKED_BY_CHANGE),
+}
 
 container("REDRAFT", -2, group="server", since="7.0.0", acl="admin dangerous", summary="What only redraft has")
 
@@ -45,12 +53,19 @@ def waiter(context: Context, argv: list[bytes]) -> Status:
 
 @command(
     "REDRAFT UNBLOCK", -3, "write admin", group="server", since="7.0.0",
-    summary="End a wait, by its name, as if its time were over or with an error; or ALL of them",
+    summary="End a wait, by its name, as if its time were over or with an error; or ALL that began before a term",
 )  # fmt: skip
 def unblock(context: Context, argv: list[bytes]) -> int:
-    reply = CommandError(errors.UNBLOCKED) if argv[3:] == [b"ERROR"] else NIL_ARRAY
-    waiters = context.keyspace.waiters.replicated()
-    tokens = [each.token for each in waiters] if argv[2] == b"ALL" else [parse.positive(argv[2])]
-    ended = [token for token in tokens if context.keyspace.remove_waiter(token) is not None]
-    context.served += [(token, reply) for token in ended]
+    waiters = context.keyspace.waiters
+    before: list[tuple[int, Reply]] = []
+    if argv[2] == b"ALL":
+        before = [(ALL_WAITS, parse.positive(argv[3]) if len(argv) > 3 else 0)]
+        ended = [each.token for each in waiters.replicated()]
+        reply: Reply = CommandError(errors.UNBLOCKED_BY_CHANGE)
+    else:
+        ended = [token] if (token := parse.positive(argv[2])) in waiters.by_token else []
+        reply = _ENDINGS.get(argv[3] if len(argv) > 3 else b"TIMEOUT", NIL_ARRAY)
+    for token in ended:
+        context.keyspace.remove_waiter(token)
+    context.served += [(token, reply) for token in ended] + before
     return len(ended)

@@ -1,10 +1,11 @@
-"""SCAN's cursors: small numbers that stand for "go on after this key".
+"""SCAN's cursors: numbers that stand for "go on after this key".
 
 Theory: Redis encodes a position of its hash table in the cursor. Here keys are ordered, and the only position that
 survives deletes is the last key that was returned; it may be 512 MB long, so it is kept here and the client gets a
 number. What a scan inside a collection remembers (HSCAN, SSCAN, ZSCAN) is that scan's own affair: any object.
-The table is bounded and belongs to one node: a cursor that was forgotten, or comes from another node, starts
-over, which SCAN's contract allows (an element may be returned more than once; none that stays is missed).
+The table is bounded and belongs to one node, whose cursors begin at a number of its own: a cursor that was forgotten,
+or comes from another node, starts over, which SCAN's contract allows (an element may be returned more than once; none
+that stays is missed).
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ class Cursors:
 
     __slots__ = ("_next", "_positions")
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
         self._positions: dict[int, object] = {}
-        self._next = 1
+        self._next = first
 
     def remember(self, position: object) -> int:
         """A cursor that stands for `position` (SCAN: the last key returned); never 0, which means start and end."""

@@ -15,8 +15,10 @@ NO_REPLY: Any = object()
 class SessionContext:
     """The world of one session command. One object a node; `session` is set before each call."""
 
-    __slots__ = ("node", "session")
+    __slots__ = ("in_transaction", "node", "session")
 
     def __init__(self, node: Node) -> None:
         self.node = node
         self.session: Session = None  # type: ignore[assignment]
+        self.in_transaction = False
+        """Whether it is a step of an EXEC, so that it must be answered now."""

@@ -1,34 +1,39 @@
-"""Commands that another node must execute: passing them on, and executing what others pass on.
+"""Commands that another node must execute: passing them on, and what becomes of them when it is lost.
 
 Theory. Any node takes any command (design section 9). A node that does not lead gathers what a client sends in a row,
 sends it to the leader as one request, and looks at nothing more of that client until the answer is there: so replies
 stay in order whatever the client mixes, and one client's pipeline costs one message each way. The session stays where
-the client is (its protocol, MULTI's queue, its name); the leader keeps a *guest* for it, which has what only the leader
-can know: watched keys and a blocked command.
+the client is (its protocol, MULTI's queue, its name); the leader keeps a *guest* for it (see `guests`).
 
 What is lost. A request is sent once. If the link or the leader is lost before the answer, a request with writes is
 answered with an error that says that the outcome is unknown, and is never sent again; one of reads only is. A leader
-that is none any more refuses a request before it executes anything of it, and then it is sent to the next.
+that is none any more refuses a request before it executes anything of it, and then it is sent to the next. A command
+that may wait is a request of its own, under a name that this node draws: what became of it is read in the log (see
+`blocking`).
 
-A node that waits for a leader, or for its own lease, holds requests back, for `HOLD_MS` at most: then CLUSTERDOWN.
+A node that waits for a leader, for its own lease or for its successor holds requests back, for `HOLD_MS` at most: then
+CLUSTERDOWN.
 
-Invariants: a session has at most one request, and is blocked while it has one; a guest has at most one request.
+Invariants: a session has at most one request, and is blocked while it has one.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from redraft.commands import errors
 from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.ids import NO_NODE, NodeId, Term
+from redraft.node.blocking import TOKEN_BITS
 from redraft.node.context import NO_REPLY
-from redraft.node.peers import Answer, Request
+from redraft.node.peers import Answer, Interrupt, Request
 from redraft.node.session import Blocked, ReplyMode, Session
 from redraft.raft.ready import ReadState
 from redraft.resp.encoder import encode
+from redraft.resp.reply import NIL_ARRAY
 from redraft.shard.shard import UNKNOWN_OUTCOME
 
 if TYPE_CHECKING:
@@ -36,13 +41,17 @@ if TYPE_CHECKING:
 
 HOLD_MS = 5000
 """How long a client waits for a leader."""
+LAST_WORD_MS = 500
+"""How long a node that leads no more may take to say what has become of a write."""
 LEADERS_BUSINESS = frozenset(
     {
-        "watch", "unwatch",
+        "watch", "unwatch", "wait", "waitaof",
         "redraft|members", "redraft|promote", "redraft|transfer",
     }
 )  # fmt: skip
 """Session commands that the leader executes."""
+WAITS = frozenset({"wait", "waitaof"})
+"""Those among them that may wait, and take nothing meanwhile."""
 NO_LEADER = "CLUSTERDOWN no leader was found in time: the command was not executed"
 
 
@@ -50,23 +59,24 @@ class Passed:
     """A request of one session here, and where it is."""
 
     __slots__ = (
-        "commands",
-        "deadline_ns",
-        "has_writes",
-        "number",
-        "refused_by",
-        "round",
-        "session",
-        "to",
-        "transaction",
-    )
+        "commands", "deadline_ns", "last_word_ns", "number", "refused_by", "round", "session", "term", "to", "token",
+        "transaction", "waits", "watches", "writes",
+    )  # fmt: skip
 
-    def __init__(self, session: Session, commands: list[list[bytes]], *, has_writes: bool, transaction: bool) -> None:
+    def __init__(self, session: Session, commands: list[list[bytes]]) -> None:
         self.session = session
         self.commands = commands
-        self.has_writes = has_writes
-        self.transaction = transaction
+        self.writes = False
+        self.waits = False
+        """It is one command that may wait for something else than its turn."""
+        self.transaction = False
+        self.watches = False
+        """It is a transaction that relies on what the session's guest has watched."""
+        self.token = 0
+        """The name of the wait, where the log knows it."""
         self.number = 0
+        self.term = Term(0)
+        """In which it was sent."""
         self.to = NO_NODE
         """Who has it; nobody yet: it is held back."""
         self.refused_by = (NO_NODE, Term(0))
@@ -74,10 +84,13 @@ class Passed:
         self.round = 0
         """The read index, asked for here, that allows it to be executed."""
         self.deadline_ns = 0
+        """Until when it may be held back."""
+        self.last_word_ns = 0
+        """Until when one that leads no more may answer; 0 while it leads."""
 
 
 class Forwarding:
-    """Requests to other nodes and from them."""
+    """Requests to other nodes."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -85,62 +98,102 @@ class Forwarding:
         """By the session's id."""
         self._held: dict[int, Passed] = {}
         """Those that nobody has yet."""
-        self._guests: dict[tuple[NodeId, int], Session] = {}
-        self._asked: dict[Session, tuple[NodeId, Request]] = {}
-        """Guests whose request is not answered."""
         self._next_number = 1
-        self._next_round = 1
         self._granted: deque[ReadState] = deque()
         """Read indexes that came back, and are not applied yet."""
         self._known: dict[int, NodeId] = {}
         """Sessions that have a guest, and where."""
 
-    # Sessions here.
-
     def pass_on(
-        self, session: Session, commands: list[list[bytes]], *, has_writes: bool, transaction: bool = False
+        self,
+        session: Session,
+        commands: list[list[bytes]],
+        *,
+        writes: bool,
+        waits: bool = False,
+        transaction: bool = False,
+        watches: bool = False,
     ) -> None:
-        """Have the leader execute commands; the session does nothing else until they are answered."""
-        passed = Passed(session, commands, has_writes=has_writes, transaction=transaction)
+        """Have the leader execute commands; the session does nothing else until they are answered. See `Passed`."""
+        passed = Passed(session, commands)
+        passed.writes, passed.waits, passed.transaction, passed.watches = writes, waits, transaction, watches
         passed.deadline_ns = self._node.clock.monotonic_ns() + HOLD_MS * 1_000_000
+        if waits and writes:
+            passed.token = self._node.random.getrandbits(TOKEN_BITS) | 1
+            self._node.blocking.passed_on(passed.token)
         self._passed[session.id] = passed
-        self._node.block(session, Blocked("leader", on_cancel=lambda: self._forget(session)))
+        blocked = Blocked("leader", on_cancel=lambda: self._forget(session))
+        if waits:
+            blocked.on_timeout = lambda: self._interrupt(passed, by_error=False)
+            blocked.on_error = lambda: self._interrupt(passed, by_error=True)
+        self._node.block(session, blocked)
         self._hold(passed)
         self.step()
 
     def _hold(self, passed: Passed) -> None:
         passed.to = NO_NODE
-        passed.round = 0
+        passed.round = passed.last_word_ns = 0
         self._held[passed.session.id] = passed
-        self._node.timers.at(passed.deadline_ns, lambda: self._give_up(passed))
 
-    def _give_up(self, passed: Passed) -> None:
-        if self._held.get(passed.session.id) is passed:
+    def tick(self) -> None:
+        """A Raft tick: what was held back for too long is given up, and so is what is not answered after all."""
+        now_ns = self._node.clock.monotonic_ns()
+        for passed in [each for each in self._held.values() if each.deadline_ns <= now_ns]:
             self._fail(passed, NO_LEADER)
+        for passed in [each for each in self._passed.values() if 0 < each.last_word_ns <= now_ns]:
+            self._fail(passed, UNKNOWN_OUTCOME)
 
     def step(self) -> None:
         """Send what is held back to whoever leads now, or execute it here."""
         node = self._node
         if not self._held:
             return
-        if node.shard.raft.leader is not None and not node.serves:
-            self._ask_majority()
+        leading = node.shard.raft.leader
+        if leading is not None and not node.serves:
+            if leading.transferee == NO_NODE:
+                self._ask_majority()
             return
         leader, term = node.shard.raft.leader_id, node.shard.raft.term
         for passed in list(self._held.values()):
-            if node.serves:
+            if node.redirect.in_force and self._redirect(passed):
+                continue
+            if passed.watches and self._known.get(passed.session.id) != leader:
+                self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
+            elif node.serves:
                 self._execute_here(passed)
             elif leader not in (NO_NODE, node.id) and node.peers.linked(leader) and passed.refused_by != (leader, term):
-                self._send(passed, leader)
+                self._send(passed, leader, term)
+
+    def _redirect(self, passed: Passed) -> bool:
+        """With `redirect moved`, send a client to a leader that has been found meanwhile; whether so."""
+        node, session = self._node, passed.session
+        moved = [
+            error
+            for argv in passed.commands
+            if (error := node.redirect.maybe_moved(session, node.table.lookup(argv), argv)) is not None
+        ]
+        if not moved:
+            return False
+        if passed.transaction:
+            self._finish(passed, encode(moved[0], session.protocol))
+            return True
+        self._end(passed)
+        session.blocked = None
+        session.refresh_plain()
+        later = list(session.backlog)
+        session.backlog.clear()
+        node.outgoing[session] = None
+        node.router.route(session, passed.commands + later, None)
+        return True
 
     def _ask_majority(self) -> None:
         """This node leads and has no lease: what is held is executed once a majority says that it still leads."""
         asking = [passed for passed in self._held.values() if not passed.round]
         if asking:
+            context = self._node.reads.new_context()
             for passed in asking:
-                passed.round = self._next_round
-            self._node.shard.raft.read_index([self._next_round])
-            self._next_round += 1
+                passed.round = context
+            self._node.shard.raft.read_index([context])
 
     def granted(self, reads: Iterable[ReadState]) -> None:
         """Read indexes have come back, or more was applied: execute what waited for them."""
@@ -159,17 +212,21 @@ class Forwarding:
         for passed in self._held.values():
             passed.round = 0
 
-    def _send(self, passed: Passed, leader: NodeId) -> None:
+    def _send(self, passed: Passed, leader: NodeId, term: Term) -> None:
         session = passed.session
         passed.to = leader
+        passed.term = term
         passed.number = self._next_number
         self._next_number += 1
         del self._held[session.id]
         self._known[session.id] = leader
         self._node.peers.send_request(
             leader,
-            Request(session.id, passed.number, session.database, session.protocol, passed.commands, passed.transaction),
-        )
+            Request(
+                session.id, passed.number, session.database, session.protocol, passed.commands, passed.transaction,
+                session.write_index, passed.token, term if passed.token or passed.watches else 0,
+            ),
+        )  # fmt: skip
 
     def _execute_here(self, passed: Passed) -> None:
         session = passed.session
@@ -187,9 +244,11 @@ class Forwarding:
             node.outgoing[session] = None
             node.router.route(session, passed.commands + later, None)
 
-    def _end(self, passed: Passed) -> None:
+    def _end(self, passed: Passed) -> Any:
+        """A request is over; how its wait has ended by the log, or NO_REPLY."""
         self._passed.pop(passed.session.id, None)
         self._held.pop(passed.session.id, None)
+        return self._node.blocking.not_passed_on(passed.token) if passed.token else NO_REPLY
 
     def _forget(self, session: Session) -> None:
         """A client is gone while it waits."""
@@ -197,11 +256,28 @@ class Forwarding:
         if passed is not None:
             self._end(passed)
 
-    def session_closed(self, session: Session) -> None:
-        """A client is gone: its guest goes too."""
+    def forget_guest(self, session: Session) -> None:
+        """A client is gone, or watches nothing any more: so is what the leader keeps for it."""
         leader = self._known.pop(session.id, NO_NODE)
         if leader != NO_NODE:
-            self._node.peers.send_closed(leader, session.id)
+            self._node.peers.send_request(leader, Request(session.id, 0, 0, 2, []))
+
+    def is_held(self, session: Session) -> bool:
+        """Whether a session's commands wait here for somebody who leads."""
+        return session.id in self._held
+
+    def waits_elsewhere(self, session: Session) -> bool:
+        """Whether the leader has a command of this session that waits, and may bring it something."""
+        passed = self._passed.get(session.id)
+        return passed is not None and passed.waits and passed.to != NO_NODE
+
+    def _interrupt(self, passed: Passed, *, by_error: bool) -> None:
+        """CLIENT UNBLOCK: where nobody has the command yet, it ends here; else the leader ends it, and says how."""
+        if passed.to != NO_NODE:
+            self._node.peers.send_interrupt(passed.to, Interrupt(passed.session.id, passed.number, by_error))
+            return
+        self._end(passed)
+        self._node.unblock(passed.session, CommandError(errors.UNBLOCKED) if by_error else NIL_ARRAY)
 
     def answered(self, sender: NodeId, answer: Answer) -> None:
         """The leader has answered a request."""
@@ -209,16 +285,20 @@ class Forwarding:
         if passed is None or passed.to != sender or passed.number != answer.number:
             return
         if answer.refused:
-            passed.refused_by = (sender, self._node.shard.raft.term)
-            self._hold(passed)
+            passed.refused_by = (sender, passed.term)
+            if passed.watches:
+                self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
+            else:
+                self._hold(passed)
             return
+        passed.session.write_index = max(passed.session.write_index, answer.write_index)
         self._finish(passed, answer.data)
 
     def _finish(self, passed: Passed, data: bytes) -> None:
         session = passed.session
         self._end(passed)
         if session.reply_mode is ReplyMode.ON:
-            session.out.append(data)
+            session.answer_encoded(data)
         elif session.reply_mode is ReplyMode.SKIP_NEXT:
             session.reply_mode = ReplyMode.ON
         self._node.unblock(session, NO_REPLY)
@@ -228,83 +308,56 @@ class Forwarding:
         self._finish(passed, encode(CommandError(text), passed.session.protocol) * count)
 
     def lost(self, peer: NodeId) -> None:
-        """The link to a node is lost, or it leads no more: what it has of ours may or may not have been executed."""
-        for passed in [each for each in self._passed.values() if each.to == peer]:
-            if passed.has_writes:
+        """A link with a node is lost: what it has of ours may or may not have been executed."""
+        self._leave(peer, [each for each in self._passed.values() if each.to == peer])
+
+    def leads_no_more(self, peer: NodeId) -> None:
+        """Another node leads, or none. The one that did can still tell what has become of writes, and may have waited
+        itself for its successor; for a while."""
+        late_ns = self._node.clock.monotonic_ns() + LAST_WORD_MS * 1_000_000
+        passed = [each for each in self._passed.values() if each.to == peer]
+        for each in passed:
+            if each.writes and not each.token:
+                each.last_word_ns = late_ns
+        self._leave(peer, [each for each in passed if not each.last_word_ns])
+
+    def _leave(self, peer: NodeId, lost: list[Passed]) -> None:
+        for passed in lost:
+            if passed.token:
+                self._node.blocking.follow_log(passed.session, passed.token, passed.term, self._end(passed))
+            elif passed.writes:
                 self._fail(passed, UNKNOWN_OUTCOME)
+            elif passed.waits:
+                self._fail(passed, errors.UNBLOCKED_BY_CHANGE)
+            elif passed.watches:
+                self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
             else:
                 self._hold(passed)
-        for session in [session for session, leader in self._known.items() if leader == peer]:
-            del self._known[session]
-            watcher = self._node.sessions.get(session)
-            if watcher is not None and watcher.watches_remotely:
-                watcher.watch_dirty = True
+        for number in [number for number, leader in self._known.items() if leader == peer]:
+            session = self._node.sessions[number]
+            if session.watches_remotely:
+                session.watch_dirty = True
+            if number in self._passed and self._passed[number].to == peer:
+                del self._known[number]
+            else:
+                self.forget_guest(session)
         self.step()
-
-    # Sessions of others.
-
-    def requested(self, sender: NodeId, request: Request) -> None:
-        """A node passes commands on."""
-        node = self._node
-        if node.loading or node.shard.raft.leader is None:
-            node.peers.send_answer(sender, Answer(request.session, request.number, b"", refused=True))
-            return
-        guest = self._guest(sender, request.session)
-        guest.database = request.database
-        guest.protocol = request.protocol
-        self._asked[guest] = (sender, request)
-        if request.transaction:
-            guest.multi = [(node.table.lookup(argv), argv) for argv in request.commands]
-            node.router.answer_with(guest, node.router.execute(guest))
-        else:
-            node.router.route(guest, request.commands, None)
-
-    def _guest(self, sender: NodeId, session: int) -> Session:
-        guest = self._guests.get((sender, session))
-        if guest is None:
-            guest = self._guests[sender, session] = self._node.open_session(f"node-{sender}:{session}", "")
-            guest.authenticated = True
-            guest.refresh_plain()
-        return guest
-
-    def closed(self, sender: NodeId, session: int) -> None:
-        """A session of another node is gone."""
-        guest = self._guests.pop((sender, session), None)
-        if guest is not None:
-            self._asked.pop(guest, None)
-            self._node.close_session(guest)
-
-    def link_lost(self, sender: NodeId) -> None:
-        """No more comes from a node: its sessions are as good as gone."""
-        for node, session in [place for place in self._guests if place[0] == sender]:
-            self.closed(node, session)
-
-    def collect_answers(self) -> None:
-        """Send what the guests were answered. Called before the tick's replies leave."""
-        if not self._guests:
-            return
-        node = self._node
-        for guest in self._guests.values():
-            node.outgoing.pop(guest, None)
-        for guest, (sender, request) in list(self._asked.items()):
-            if guest.blocked is None and not guest.segments and not guest.backlog:
-                del self._asked[guest]
-                data = b"".join(guest.out)
-                guest.out.clear()
-                node.peers.send_answer(sender, Answer(request.session, request.number, data))
-
-    def is_guest(self, session: Session) -> bool:
-        """Whether a session's client is at another node."""
-        return session in self._asked or session in self._guests.values()
 
     def check(self) -> None:
         """Assert the invariants."""
         assert self._held.keys() <= self._passed.keys()
+        assert self._known.keys() <= self._node.sessions.keys()
         for passed in self._passed.values():
             assert passed.session.blocked is not None
             assert passed.session.id not in self._held or passed.to == NO_NODE
+            assert not passed.waits or len(passed.commands) == 1
 
 
 def goes_to_leader(command: Command) -> bool:
     """Whether only the leader can execute it: data, the watching of it, and who the members are."""
     return command.kind is not Kind.SESSION or command.name in LEADERS_BUSINESS
+
+
+def may_wait(command: Command, argv: list[bytes]) -> bool:
+    """Whether this call may wait for something else than its turn."""
+    return command.blocks(argv) or command.name in WAITS

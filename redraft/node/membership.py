@@ -227,10 +227,13 @@ class Membership:
         raft = self._leading()
         if number == raft.id:
             return OK
+        # What came in before is proposed before; what comes in from now on is held for the successor.
+        self._node.propose()
         try:
             raft.transfer_leader(number)
         except RaftError as error:
             raise CommandError(f"ERR {error}") from error
+        self._node.follow_raft()
         return OK
 
     def _leading(self) -> RaftNode:

@@ -27,21 +27,26 @@ from redraft.commands.table import CommandTable
 from redraft.errors import CommandError
 from redraft.ids import NO_NODE, GroupId, Index, NodeId, Term
 from redraft.keyspace.keyspace import Keyspace
+from redraft.node.away import Away
 from redraft.node.blocking import Blocking, Taker
 from redraft.node.config_changes import ConfigChanges
 from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.forwarding import Forwarding
+from redraft.node.guests import Guests
 from redraft.node.links import Cluster, IncomingLink, Link
 from redraft.node.membership import Membership
 from redraft.node.observer import Observer
 from redraft.node.pause import Pause
 from redraft.node.peers import Frame, FrameError, Peers
 from redraft.node.process import NoProcess, ProcessFacts
+from redraft.node.reads import Reads
+from redraft.node.redirect import Redirect
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
 from redraft.node.statistics import NodeStatistics
 from redraft.node.timers import Timers
+from redraft.node.waits import Waits
 from redraft.node.watches import Watches
 from redraft.raft.messages import AnyMessage, InstallSnapshot, SnapshotMeta
 from redraft.raft.node import RaftNode
@@ -123,7 +128,12 @@ class Node:
         """The index of the snapshot that was received, and can be installed."""
         self.wanting_snapshot: list[NodeId] = []
         """Nodes that the server shall send a snapshot to."""
+        self.away = Away(self)
+        self.redirect = Redirect(self)
+        self.reads = Reads(self)
         self.forwarding = Forwarding(self)
+        self.guests = Guests(self)
+        self.waits = Waits(self)
         self.membership = Membership(self)
         self.changes = ConfigChanges(self)
         self.serves = False
@@ -221,11 +231,12 @@ class Node:
             return
         session.closed = True
         session.refresh_plain()
-        del self.sessions[session.id]
+        if not session.is_guest:
+            del self.sessions[session.id]
         self.outgoing.pop(session, None)
         if not self.loading:
             self.watches.unwatch(session)
-        self.forwarding.session_closed(session)
+        self.forwarding.forget_guest(session)
         if session.link is not None:
             session.link.close()
         if session.blocked is not None and session.blocked.on_cancel is not None:
@@ -274,7 +285,8 @@ class Node:
         self.now_ms = self.clock.now_ms()
         self.timers.fire(self.clock.monotonic_ns())
         if not self.loading:
-            self.shard.set_read_time(self.now_ms)
+            if self.shard.raft.leader is not None:
+                self.shard.set_read_time(self.now_ms)
             self._look_at_clock()
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
@@ -311,7 +323,7 @@ class Node:
 
     def _collect_shard(self) -> Ready | None:
         shard, raft = self.shard, self.shard.raft
-        self._deliver(shard.propose(self.now_ms))
+        self.propose()
         while raft.has_ready():
             ready = raft.ready()
             self.peers.send_raft(shard.group, ready.urgent)
@@ -322,12 +334,18 @@ class Node:
             self.membership.step()
             self.blocking.served(shard.executor.take_served())
             if ready.reads or not self.serves:
-                self.forwarding.granted(ready.reads)
+                self.forwarding.granted(self.reads.granted(ready.reads))
+                self.reads.step()
             if ready.must_sync:
                 return ready
             self.peers.send_raft(shard.group, ready.messages)
             raft.advance(ready)
+        self.waits.step()
         return None
+
+    def propose(self) -> None:
+        """Propose what was gathered so far."""
+        self._deliver(self.shard.propose(self.now_ms))
 
     def persisted(self, persists: list[Persist]) -> None:
         """What `collect` returned is durable."""
@@ -353,10 +371,7 @@ class Node:
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
         return not self.loading and (
-            bool(self.shard.batch.items)
-            or self.flusher.active()
-            or self.shard.keyspace.has_unsettled()
-            or self.config.raft.has_ready()
+            bool(self.shard.batch.items) or self.flusher.active() or self.shard.keyspace.has_unsettled()
         )
 
     def raft_tick(self) -> None:
@@ -368,6 +383,8 @@ class Node:
             self.changes.tick()
             self.membership.tick()
             self.follow_raft()
+            self.reads.tick()
+            self.forwarding.tick()
 
     def _look_at_clock(self) -> None:
         self.config.raft.now_ms = self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
@@ -404,7 +421,13 @@ class Node:
         session = self._incoming.get(link.peer)
         if session is not None and session.link is link:
             del self._incoming[link.peer]
-            self.forwarding.link_lost(link.peer)
+            self.hears_no_more(link.peer)
+
+    def hears_no_more(self, peer: NodeId) -> None:
+        """What a node has sent, answers among it, may not arrive."""
+        self.guests.link_lost(peer)
+        self.forwarding.lost(peer)
+        self.reads.lost(peer)
 
     def _receive_frames(self, session: Session, link: Link, data: bytes) -> None:
         try:
@@ -425,11 +448,21 @@ class Node:
             self.changes.received(proposal)
         self.follow_raft()
         for request in frame.requests:
-            self.forwarding.requested(sender, request)
+            self.guests.requested(sender, request)
+        for interrupt in frame.interrupts:
+            self.guests.interrupted(sender, interrupt)
         for answer in frame.answers:
             self.forwarding.answered(sender, answer)
-        for session in frame.closed:
-            self.forwarding.closed(sender, session)
+        for number in frame.asks:
+            self.reads.asked(sender, number)
+        for read_index in frame.read_indexes:
+            self.reads.answered(read_index)
+
+    def take_frames(self) -> list[tuple[NodeId, bytes]]:
+        """What this tick has to say to other nodes: a frame each."""
+        self.guests.collect_answers()
+        self.reads.ask()
+        return self.peers.take_frames()
 
     def _step_group(self, group: int, message: AnyMessage) -> None:
         if group == self.shard.group:
@@ -437,6 +470,7 @@ class Node:
                 # Its files are not here: they were lost with an earlier life of this node.
                 return
             self.shard.raft.step(message)
+            self.reads.heard(message)
         elif group == self.config.group and not isinstance(message, InstallSnapshot):
             self.config.raft.step(message)
         else:
@@ -469,6 +503,7 @@ class Node:
             self.config.raft.lost(peer)
             self.shard.raft.lost(peer)
             self.forwarding.lost(peer)
+            self.reads.lost(peer)
 
     def follow_raft(self) -> None:
         """Look at who leads, and whether this node serves data."""
@@ -480,13 +515,15 @@ class Node:
             before, self._led = self._led, led
             self._leader_changed(*before)
         leader = raft.leader
-        serves = leader is not None and self.shard.applied.index >= leader.first_index
+        serves = leader is not None and leader.transferee == NO_NODE and self.shard.applied.index >= leader.first_index
         self._lease_until_ns = FOREVER_NS if raft.is_alone else raft.lease_until_ms * 1_000_000
         if serves and self._lease_until_ns < FOREVER_NS:
             serves = self.clock.monotonic_ns() < self._lease_until_ns
         if serves != self.serves:
             self.serves = serves
             self.refresh_plain()
+            if serves:
+                self.shard.set_read_time(self.now_ms)
         self.forwarding.step()
 
     def _leader_changed(self, before: NodeId, term: Term) -> None:
@@ -499,8 +536,12 @@ class Node:
             self.blocking.leadership_lost()
             self.forwarding.leadership_lost()
             self.watches.leadership_lost()
+            self.reads.leadership_lost()
+            self.waits.leadership_lost()
+            self.guests.leadership_lost()
         elif before != NO_NODE:
-            self.forwarding.lost(before)
+            self.forwarding.leads_no_more(before)
+            self.reads.lost(before)
         if leader_id == self.id:
             self.blocking.clear()
             self._follow_databases()
@@ -539,6 +580,8 @@ class Node:
             for segment in batch.owners:
                 segment.batch = None
                 session = segment.session
+                if batch.index is not None:
+                    session.write_index = batch.index
                 if session.closed:
                     continue
                 session.drain()
@@ -617,7 +660,7 @@ class Node:
         """Assert the invariants."""
         for session in self.sessions.values():
             session.check()
-            assert not session.out or session in self.outgoing or self.forwarding.is_guest(session)
+            assert not session.out or session in self.outgoing or session.is_guest
         plain = self.plain
         self.refresh_plain()
         assert plain == self.plain
@@ -625,7 +668,11 @@ class Node:
             self.config.check()
             self.shard.check()
             self.watches.check()
+            self.blocking.check()
             self.forwarding.check()
+            self.guests.check()
+            self.reads.check()
+            self.waits.check()
 
 
 class ShutdownRequest(NamedTuple):

@@ -14,7 +14,7 @@ import msgspec
 
 from redraft.cluster.config_group import Proposal
 from redraft.errors import RedraftError
-from redraft.ids import GroupId, NodeId
+from redraft.ids import GroupId, Index, NodeId
 from redraft.raft.messages import AnyMessage
 
 MOST_QUEUED = 64 << 20
@@ -22,7 +22,8 @@ MOST_QUEUED = 64 << 20
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):
-    """Commands that a node passes on to the leader for one of its sessions; it sends the next when it has the reply."""
+    """Commands that a node passes on to the leader for one of its sessions; it sends the next when it has the reply.
+    Without commands: the session is gone, and so is whatever the leader keeps for it."""
 
     session: int
     number: int
@@ -32,6 +33,11 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     commands: list[list[bytes]]
     transaction: bool = False
     """The commands are those of an EXEC, whose reply alone is wanted."""
+    write_index: int = 0
+    """Where the session's last write stands in the log."""
+    token: int = 0
+    """The name of the wait, if this is one command that may wait; and then `term` is the only one to execute it in."""
+    term: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
@@ -42,6 +48,28 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
     data: bytes
     refused: bool = False
     """Nothing was executed: the receiver does not lead."""
+    write_index: int = 0
+    """Where the session's last write stands in the log."""
+
+
+class Interrupt(msgspec.Struct, frozen=True, array_like=True):
+    """End the wait of a request's command early (CLIENT UNBLOCK); the request is answered all the same."""
+
+    session: int
+    number: int
+    by_error: bool
+
+
+class ReadIndex(msgspec.Struct, frozen=True, array_like=True):
+    """The leader's answer to a node that asks what its reads must wait for."""
+
+    number: int
+    """The question's."""
+    index: Index = Index(0)
+    time_ms: int = 0
+    """The leader's time of reading: keys that are due by then are gone."""
+    refused: bool = False
+    """The receiver does not lead."""
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True):
@@ -50,13 +78,17 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     raft: list[tuple[int, AnyMessage]] = []
     requests: list[Request] = []
     answers: list[Answer] = []
-    closed: list[int] = []
-    """Sessions of the sender that are gone."""
+    interrupts: list[Interrupt] = []
+    asks: list[int] = []
+    """Numbers of read indexes that the sender asks for."""
+    read_indexes: list[ReadIndex] = []
     proposals: list[Proposal] = []
     """Changes of the config table that the sender asks for."""
 
     def __bool__(self) -> bool:
-        return bool(self.raft or self.requests or self.answers or self.closed or self.proposals)
+        return any(
+            (self.raft, self.requests, self.answers, self.interrupts, self.asks, self.read_indexes, self.proposals)
+        )
 
 
 class FrameError(RedraftError):
@@ -75,6 +107,10 @@ def decode_frame(data: bytes | memoryview) -> Frame:
         raise FrameError(f"a frame that cannot be read: {error}") from error
 
 
+def _empty() -> Frame:
+    return Frame([], [], [], [], [], [], [])
+
+
 class Peers:
     """The queues to the other nodes, as far as there are links."""
 
@@ -87,7 +123,7 @@ class Peers:
 
     def open(self, peer: NodeId) -> None:
         """There is a link to a node, and what was queued for an earlier one is gone."""
-        self._queues[peer] = Frame([], [], [], [], [])
+        self._queues[peer] = _empty()
 
     def close(self, peer: NodeId) -> None:
         """The link has ended."""
@@ -100,13 +136,11 @@ class Peers:
             if queue is not None:
                 queue.raft.append((group, message))
 
-    def send_request(self, peer: NodeId, request: Request) -> bool:
-        """Pass commands on; False without a link."""
+    def send_request(self, peer: NodeId, request: Request) -> None:
+        """Pass commands on; without a link they are lost, and `forwarding` is told of that."""
         queue = self._queues.get(peer)
-        if queue is None:
-            return False
-        queue.requests.append(request)
-        return True
+        if queue is not None:
+            queue.requests.append(request)
 
     def send_answer(self, peer: NodeId, answer: Answer) -> None:
         """Send replies back; they are lost without a link, and then the other end knows it."""
@@ -114,11 +148,23 @@ class Peers:
         if queue is not None:
             queue.answers.append(answer)
 
-    def send_closed(self, peer: NodeId, session: int) -> None:
-        """A session that has passed commands on is gone."""
+    def send_interrupt(self, peer: NodeId, interrupt: Interrupt) -> None:
+        """Have a wait ended that was passed on."""
         queue = self._queues.get(peer)
         if queue is not None:
-            queue.closed.append(session)
+            queue.interrupts.append(interrupt)
+
+    def ask_read_index(self, peer: NodeId, number: int) -> None:
+        """Ask the leader for a read index."""
+        queue = self._queues.get(peer)
+        if queue is not None:
+            queue.asks.append(number)
+
+    def send_read_index(self, peer: NodeId, answer: ReadIndex) -> None:
+        """Answer a node that has asked for a read index."""
+        queue = self._queues.get(peer)
+        if queue is not None:
+            queue.read_indexes.append(answer)
 
     def send_proposal(self, peer: NodeId, proposal: Proposal) -> None:
         """Ask the config group's leader for a change; it is lost without a link, and asked for again."""
@@ -132,5 +178,5 @@ class Peers:
         for peer, frame in self._queues.items():
             if frame:
                 frames.append((peer, _encode(frame)))
-                self._queues[peer] = Frame([], [], [], [], [])
+                self._queues[peer] = _empty()
         return frames

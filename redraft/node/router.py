@@ -8,7 +8,7 @@ CLIENT REPLY), and any that blocks, waits until the session owes nothing: the co
 backlog.
 
 `route` is the hot path and flat on purpose: a plain session (no MULTI, authenticated, …) on a plain node (no monitor,
-not paused, not loading) pays one table look-up and one arity check before its handler. All else is in `_dispatch`.
+not paused, not loading) pays one table look-up and one arity check before its handler. All else is in `dispatch`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("redraft.node")
 
-BARRIERS = frozenset({"hello", "reset", "client|reply", "monitor", "save", "shutdown", "client|pause", "watch"})
+BARRIERS = frozenset(
+    {
+        "hello", "reset", "client|reply", "monitor", "save", "shutdown", "client|pause", "watch", "wait", "waitaof",
+        "cluster|countkeysinslot", "cluster|getkeysinslot",
+    }
+)  # fmt: skip
 """Session commands that wait until all earlier replies of their session have been encoded (all of DEBUG's do too)."""
 
 IMMEDIATE_IN_MULTI = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 """Commands that MULTI does not queue (server.c, processCommand)."""
+
+Queued = list[tuple[Command, list[bytes]]]
+"""What MULTI has queued."""
 
 READS_PER_LOOK = 64
 """How many replies are made between two looks at how much a client is owed."""
@@ -61,7 +69,7 @@ class Router:
         if session.plain and node.plain and self._route_run(session, commands, packed):
             return
         if not node.serves:
-            self._route_away(session, commands)
+            node.away.route(session, commands)
             return
         shard = node.shard
         by_name = node.table.by_name
@@ -91,7 +99,7 @@ class Router:
                         if node.watches.watchers:
                             node.watches.aimed(command, argv, session.database, batch)
                         continue
-            if not self._dispatch(session, argv):
+            if not self.dispatch(session, argv):
                 session.backlog.extend(commands[position - 1 :])
                 return
             if session.is_blocked():
@@ -152,48 +160,12 @@ class Router:
         session.refresh_plain()
         return True
 
-    def _route_away(self, session: Session, commands: list[list[bytes]]) -> None:
-        """Look at commands while this node does not serve data: what needs data goes to the leader, in a row as far as
-        possible; the rest is executed here."""
-        run: list[list[bytes]] = []
-        has_writes = False
-        for position, argv in enumerate(commands):
-            command = self._for_leader(session, argv)
-            if command is not None:
-                run.append(argv)
-                has_writes = has_writes or command.kind is Kind.DATA_WRITE
-                session.last_command = command
-                if command.name in ("watch", "unwatch"):
-                    session.watches_remotely = command.name == "watch"
-                if session.reply_mode is ReplyMode.ON:
-                    continue
-                position += 1
-            if run:
-                session.backlog.extend(commands[position:])
-                self._node.forwarding.pass_on(session, run, has_writes=has_writes)
-                return
-            if not self._dispatch(session, argv):
-                session.backlog.extend(commands[position:])
-                return
-            if session.is_blocked():
-                session.backlog.extend(commands[position + 1 :])
-                return
-        if run:
-            self._node.forwarding.pass_on(session, run, has_writes=has_writes)
-
-    def _for_leader(self, session: Session, argv: list[bytes]) -> Command | None:
-        """The command, if the leader has to execute it."""
-        node = self._node
-        if session.multi is not None or node.loading or session.close_after_reply or session.closed:
-            return None
-        try:
-            command = node.table.lookup(argv)
-            self._admit(session, command, argv)
-        except CommandError:
-            return None
-        if command.handler is None or not goes_to_leader(command) or node.pause.puts_off(command, session):
-            return None
-        return command
+    def refuse_moved(self, session: Session, command: Command, argv: list[bytes]) -> None:
+        """Tell a client where a command belongs; a transaction that it is queued in is spoiled."""
+        error = self._node.redirect.maybe_moved(session, command, argv)
+        assert error is not None
+        self._node.statistics.count_error(error.text)
+        self.answer(session, self._refused(session, argv, error))
 
     def answer_with(self, session: Session, reply: Any) -> None:
         """Answer a session, unless a batch will."""
@@ -212,14 +184,14 @@ class Router:
 
     # The long road.
 
-    def _dispatch(self, session: Session, argv: list[bytes]) -> bool:
+    def dispatch(self, session: Session, argv: list[bytes]) -> bool:
         """Look at one command; False when it must wait in the backlog."""
         node = self._node
         if session.close_after_reply or session.closed:
             return True
         try:
             command = node.table.lookup(argv)
-            self._admit(session, command, argv)
+            self.admit(session, command, argv)
         except CommandError as error:
             node.statistics.count_error(error.text)
             self.answer(session, self._refused(session, argv, error))
@@ -245,10 +217,10 @@ class Router:
             self._write(session, command, argv)
         else:
             self._read(session, command, argv)
-        self._show(session, command, argv)
+        self.show(session, command, argv)
         return True
 
-    def _show(self, session: Session, command: Command, argv: list[bytes]) -> None:
+    def show(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Show a command to the monitoring sessions, once it was executed or is on its way into the log."""
         if self._node.observer.monitors and "skip_monitor" not in command.flags and "admin" not in command.flags:
             self._node.observer.feed_monitors(session, redacted(command, argv))
@@ -263,7 +235,7 @@ class Router:
             return True
         return session.multi is None and command.blocks(argv)
 
-    def _admit(self, session: Session, command: Command, argv: list[bytes]) -> None:
+    def admit(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Refuse what may not run now. Raises CommandError, in the order of Redis's processCommand."""
         node = self._node
         flags = command.flags
@@ -370,19 +342,40 @@ class Router:
             return CommandError(errors.EXEC_ABORT)
         if spoiled:
             return NIL_ARRAY
-        if not node.serves and (watches_remotely or any(command.kind is not Kind.SESSION for command, _ in queued)):
-            has_writes = any(command.kind is Kind.DATA_WRITE for command, _ in queued)
-            commands = [argv for _, argv in queued]
-            node.forwarding.pass_on(session, commands, has_writes=has_writes, transaction=True)
-            return NO_REPLY
+        if not node.serves and (watches_remotely or any(goes_to_leader(command) for command, _ in queued)):
+            return self._execute_away(session, queued, watches=watches_remotely)
+        return self._execute_here(session, queued)
+
+    def _execute_away(self, session: Session, queued: Queued, *, watches: bool) -> Any:
+        """Execute a transaction that needs data at a node that does not serve them."""
+        node = self._node
+        redirect = node.redirect
+        needy = [(command, argv) for command, argv in queued if goes_to_leader(command)]
+        reads_here = not watches and session.write_index <= node.shard.applied.index
+        if reads_here and all(redirect.may_read_here(session, command, argv) for command, argv in needy):
+            return node.reads.at_own_time(lambda: self._execute_here(session, queued))
+        for command, argv in needy:
+            if (error := redirect.maybe_moved(session, command, argv)) is not None:
+                return error
+        for command, argv in queued:
+            self.show(session, command, argv)
+        commands = [argv for _, argv in queued]
+        writes = any(command.kind is Kind.DATA_WRITE for command, _ in queued)
+        node.forwarding.pass_on(session, commands, writes=writes, transaction=True, watches=watches)
+        return NO_REPLY
+
+    def _execute_here(self, session: Session, queued: Queued) -> Any:
+        node = self._node
         steps: list[TransactionStep] = []
+        self._context.in_transaction = True
         for command, argv in queued:
             if command.kind is Kind.SESSION:
                 reply = self.session_reply(session, command, argv)
                 steps.append(TransactionStep(None, argv, session.database, None if reply is NO_REPLY else reply))
             else:
                 steps.append(TransactionStep(command, argv, session.database))
-            self._show(session, command, argv)
+            self.show(session, command, argv)
+        self._context.in_transaction = False
         transaction = Transaction(steps)
         shard = node.shard
         if any(step.command is not None and step.command.kind is Kind.DATA_WRITE for step in steps):

@@ -88,6 +88,7 @@ class Session:
         "flags",
         "hello",
         "id",
+        "is_guest",
         "killed",
         "last_active_ms",
         "last_command",
@@ -103,15 +104,18 @@ class Session:
         "parser",
         "plain",
         "protocol",
+        "reads_stale",
         "reply_mode",
         "segments",
         "transport",
         "unix",
         "user",
+        "wait_token",
         "watch_dirty",
         "watch_suspect",
         "watched",
         "watches_remotely",
+        "write_index",
     )
 
     def __init__(
@@ -155,6 +159,14 @@ class Session:
         """WATCH was passed on: the keys are watched where the leader is."""
         self.watch_suspect: Batch | None = None
         """The last batch, perhaps not yet applied, with a write aimed at a watched key."""
+        self.reads_stale = False
+        """READONLY: a node that does not lead may answer reads from what it has."""
+        self.write_index = 0
+        """Where the last write that it was answered stands in the log, as far as it was noted."""
+        self.is_guest = False
+        """Its client is at another node (see `guests`)."""
+        self.wait_token = 0
+        """A guest's: the name that its node has given to the wait of its next command; 0 for none."""
         self.hello: Hello | None = None
         """What another node has greeted with, and must prove."""
         self.link: Link | None = None
@@ -199,7 +211,10 @@ class Session:
 
     def answer(self, reply: Any) -> None:
         """Add a reply that is ready, behind all that were promised before it."""
-        data = encode(reply, self.protocol)
+        self.answer_encoded(encode(reply, self.protocol))
+
+    def answer_encoded(self, data: bytes) -> None:
+        """Add encoded replies, behind all that were promised before them."""
         if not self.segments:
             self.out.append(data)
             return

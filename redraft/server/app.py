@@ -200,7 +200,7 @@ class App:
         while True:
             await trio.sleep(self._settings.heartbeat_interval / 1000)
             node.raft_tick()
-            if not node.shard.raft.is_alone or node.wants_tick():
+            if not node.shard.raft.is_alone or node.config.raft.has_ready() or node.shard.raft.has_ready():
                 reactor.wake()
 
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:

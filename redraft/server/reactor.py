@@ -280,9 +280,7 @@ class Reactor:
 
     def _send_frames(self) -> None:
         """Send what the node has to say to others: one frame each."""
-        node = self._node
-        node.forwarding.collect_answers()
-        for peer, frame in node.peers.take_frames():
+        for peer, frame in self._node.take_frames():
             link = self._links_by_peer[peer]
             try:
                 link.send(frame)
@@ -335,7 +333,7 @@ class Reactor:
         """Whether nothing is left to be said to a client that is to be closed."""
         session = connection.session
         return (
-            (connection.ended or session.close_after_reply)
+            (connection.ended or (session.close_after_reply and session.blocked is None))
             and not session.segments
             and not session.out
             and not connection.unsent

@@ -35,6 +35,9 @@ log = logging.getLogger("redraft.shard")
 SlowCallback = Callable[[object, Command, list[bytes], int], None]
 """(owner, command, argv, duration in ns), called for a command that took at least `slow_ns`."""
 
+CURSORS_A_NODE = 1 << 20
+"""A node's cursors begin at a random multiple of this, so that another node's are unknown here."""
+
 _MARKS = ([b"MULTI"], [b"EXEC"])
 RUN_NS = 1_000_000
 """Commands are timed one by one when one that takes less than this is to be reported as slow."""
@@ -60,7 +63,7 @@ class Executor:
         self.keyspace = keyspace
         self._table = table
         self._monotonic_ns = monotonic_ns
-        cursors = Cursors()
+        cursors = Cursors(first=1 + read_random.getrandbits(32) * CURSORS_A_NODE)
         self.write_context = Context(keyspace, cursors)
         self.read_context = Context(keyspace, cursors, writes=False)
         self.read_context.begin_reads(read_random)
@@ -173,7 +176,11 @@ class Executor:
                 raise StorageError(f"the log holds a write to the database {database}, which does not exist")
             command = self._logged(argvs[0])
             if "|" not in command.name and all(command.accepts(len(argv)) for argv in argvs):
-                self.write(None, command, argvs, database)
+                token = self.write_context.waiter_token
+                replies = self.write(None, command, argvs, database)
+                if token is not None and command.blocking and not isinstance(replies[0], Waiter):
+                    # Its client may be at this node, and have lost the one that it asked.
+                    self.write_context.served.append((token, replies[0]))
             else:
                 for argv in argvs:
                     self.write(None, self._logged(argv), [argv], database)

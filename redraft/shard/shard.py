@@ -6,7 +6,7 @@ replies. On a replica where nobody waits (a follower, a restart) an entry is dec
 executed for its effect alone; the state is the same either way, since it depends on the entry only.
 
 Time: the leader stamps each entry with its clock, never going back behind an earlier entry. Reads use the leader's
-present clock, which is at least the last entry's time.
+present clock, which is at least the last entry's time, also where another replica executes them (`read_at`).
 
 Invariants (`check`): batches in flight have ascending indexes above the applied index; `applied_index` never goes back;
 a batch's replies are handed out once, or its owners are told that the outcome is not known.
@@ -29,7 +29,7 @@ from redraft.errors import CommandError
 from redraft.ids import GroupId, Index, Term
 from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.keyspace import Keyspace, KeyspaceMeta
-from redraft.raft.errors import EntryTooBigError, NotLeaderError, UncommittedFullError
+from redraft.raft.errors import EntryTooBigError, NotLeaderError, TransferInProgressError, UncommittedFullError
 from redraft.raft.messages import ConfState, Entry, EntryKind
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
@@ -43,6 +43,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 UNKNOWN_OUTCOME = (
     "UNKNOWN the leader was lost before the outcome of the write was known: it may or may not have been applied"
 )
+
+NOT_PROPOSED = "CLUSTERDOWN the write was refused: this node leads no more"
 
 
 class AppliedPoint(msgspec.Struct, frozen=True, array_like=True):
@@ -171,13 +173,22 @@ class Shard:
         context = self.executor.read_context
         context.now_ms = max(context.now_ms, now_ms)
 
+    @property
+    def read_time_ms(self) -> int:
+        """The time that reads see."""
+        return self.executor.read_context.now_ms
+
+    def read_at(self, time_ms: int) -> None:
+        """Let reads see a time, which another replica has read at, but none before an entry's."""
+        self.executor.read_context.now_ms = max(time_ms, self._time_ms)
+
     def unapplied(self) -> list[Batch]:
         """The batches whose effect is still to come, in order."""
         return [*self._in_flight, *self._closed, self.batch]
 
     @property
     def congested(self) -> bool:
-        """Whether Raft refused the last proposal for want of room: no more writes should be taken for now."""
+        """Whether Raft refused the last proposal for now: no more writes should be taken."""
         return bool(self._closed)
 
     # Raft.
@@ -198,7 +209,7 @@ class Shard:
             batch.term = self.raft.term
             try:
                 batch.index = self.raft.propose(data)
-            except UncommittedFullError:
+            except (UncommittedFullError, TransferInProgressError):
                 self._closed.appendleft(batch)
                 break
             except (NotLeaderError, EntryTooBigError) as error:
@@ -232,14 +243,15 @@ class Shard:
         return outcomes
 
     def fail_in_flight(self) -> list[Outcome]:
-        """Give up on every batch under way (this replica leads no more, or the node stops)."""
-        batches = [*self._in_flight, *self._closed]
+        """Give up on every batch under way (this replica leads no more, or the node stops): of those that were
+        proposed the outcome is not known, the others have none."""
+        outcomes = [self._unknown(batch) for batch in self._in_flight]
         if self.batch.items:
-            batches.append(self.batch)
+            self._close_batch()
+        outcomes += [_refused(batch, CommandError(NOT_PROPOSED)) for batch in self._closed]
         self._in_flight.clear()
         self._closed.clear()
-        self.batch = Batch()
-        return [self._unknown(batch) for batch in batches]
+        return outcomes
 
     def _close_batch(self) -> None:
         self._closed.append(self.batch)

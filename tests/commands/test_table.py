@@ -32,14 +32,15 @@ from support.processes import RedisServer
 from support.shell import RealShell
 
 GROUPS = {
-    "bitmap", "connection", "generic", "geo", "hash", "hyperloglog", "list", "pubsub", "scripting", "server", "set",
-    "sorted-set", "stream", "string", "transactions",
+    "bitmap", "cluster", "connection", "generic", "geo", "hash", "hyperloglog", "list", "pubsub", "scripting", "server",
+    "set", "sorted-set", "stream", "string", "transactions",
 }  # fmt: skip
 
 DIFFERENCES = {
     "redraft": "redraft's own: what nodes log by themselves",
     "client|setinfo": "of Redis 7.2; client libraries send it to every server, and count on an error at the worst",
     "client|no-touch": "of Redis 7.2",
+    "waitaof": "of Redis 7.2",
     "debug|*": "a plain command with a first argument in Redis; the same to whoever calls it",
 }
 """What is meant to differ from Redis 7.0, and why. A name is a command's, or `container|*` for all its sub-commands."""

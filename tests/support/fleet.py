@@ -27,10 +27,17 @@ class Fleet:
         self.down: set[NodeId] = set()
         self.frames: list[tuple[NodeId, NodeId, bytes]] = []
         for sender in self.worlds:
+            self._introduce(sender)
             self._link_all(sender)
 
     def __getitem__(self, node: int) -> World:
         return self.worlds[NodeId(node)]
+
+    def _introduce(self, node: NodeId) -> None:
+        """Tell a node where all are."""
+        membership = self.worlds[node].node.membership
+        membership.configured = {each: f"10.0.0.{each}:7000" for each in self.worlds}
+        membership.announced = membership.configured[node]
 
     def _link_all(self, sender: NodeId) -> None:
         for to in self.worlds:
@@ -93,7 +100,7 @@ class Fleet:
     def _break(self, sender: NodeId, to: NodeId) -> None:
         self.cuts.add((sender, to))
         self.worlds[sender].node.link_lost(to)
-        self.worlds[to].node.forwarding.link_lost(sender)
+        self.worlds[to].node.hears_no_more(sender)
 
     def heal(self) -> None:
         """All links are back."""
@@ -110,13 +117,14 @@ class Fleet:
         for other, world in self.worlds.items():
             if other not in self.down:
                 world.node.link_lost(gone)
-                world.node.forwarding.link_lost(gone)
+                world.node.hears_no_more(gone)
 
     def start(self, node: int) -> None:
         """It is started again, with its disk."""
         back = NodeId(node)
         self.down.discard(back)
         self.worlds[back].restart()
+        self._introduce(back)
         self._link_all(back)
         for other, world in self.worlds.items():
             if other not in self.down and other != back:

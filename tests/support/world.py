@@ -233,8 +233,7 @@ class World:
                 node.receive(client.session, data)
         self._persist()
         node.end_tick(idle=not inbox)
-        node.forwarding.collect_answers()
-        self.frames += node.peers.take_frames()
+        self.frames += node.take_frames()
         self._send_all()
         while (job := node.take_job()) is not None:
             self.jobs.append(job)
@@ -270,7 +269,8 @@ class World:
                     continue
                 out, session.out = session.out, []
                 client.feed(b"".join(out))
-                if session.killed or (session.close_after_reply and not session.segments):
+                ends = session.close_after_reply and session.blocked is None
+                if session.killed or (ends and not session.segments):
                     self.close(client)
 
     # Time, disk, jobs.

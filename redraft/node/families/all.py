@@ -7,6 +7,7 @@ from redraft.node.families import (
     acl,
     client,
     cluster,
+    cluster_compat,
     config,
     connection,
     debug,
@@ -17,11 +18,12 @@ from redraft.node.families import (
     scripting,
     server,
     transactions,
+    waiting,
 )
 
 FAMILIES = (
-    acl, client, cluster, config, connection, debug, info, introspection, observation, peers, scripting, server,
-    transactions,
+    acl, client, cluster, cluster_compat, config, connection, debug, info, introspection, observation, peers, scripting,
+    server, transactions, waiting,
 )  # fmt: skip
 
 __all__ = ["FAMILIES", "TABLE"]

@@ -9,6 +9,7 @@ from typing import Any
 from redraft.commands import errors, parse
 from redraft.commands.table import command, container
 from redraft.errors import CommandError
+from redraft.node.blocking import end_early
 from redraft.node.context import NO_REPLY, SessionContext
 from redraft.node.families.connection import checked_name
 from redraft.node.node import Node
@@ -17,7 +18,6 @@ from redraft.resp.reply import OK, Map, SetReply, Verbatim
 
 CLIENT_TYPES = (b"normal", b"master", b"replica", b"slave", b"pubsub")
 CLIENT_TYPE_NORMAL = b"normal"
-PAUSE_KIND = "pause"
 
 _NO_TRACKING = "ERR Client-side caching is not supported: this server sends no invalidation messages"
 
@@ -41,6 +41,7 @@ def describe(session: Session, now_ms: int) -> str:
             ("d", session.watch_dirty),
             ("c", session.close_after_reply),
             ("U", session.unix),
+            ("r", session.reads_stale),
             ("e", "no-evict" in session.flags),
             ("T", "no-touch" in session.flags),
         )
@@ -89,7 +90,8 @@ def _listing(sessions: list[Session], node: Node) -> Verbatim:
 
 
 def _by_age(node: Node) -> list[Session]:
-    return sorted(node.sessions.values(), key=lambda session: session.id)
+    clients = (session for session in node.sessions.values() if session.link is None)
+    return sorted(clients, key=lambda session: session.id)
 
 
 @_anyone("CLIENT ID", 2, since="5.0.0", summary="Tell the connection's id")
@@ -190,6 +192,10 @@ def _kill(context: SessionContext, victims: list[Session]) -> None:
     """Have sessions closed: the one that asks after its reply, the others at once."""
     for session in victims:
         if session is context.session:
+            session.close_after_reply = True
+        elif context.node.forwarding.waits_elsewhere(session):
+            # Its command ends first: the reply may hold an element that would be lost with the connection.
+            end_early(context.node, session, by_error=True)
             session.close_after_reply = True
         else:
             session.killed = True
@@ -311,13 +317,4 @@ def client_unblock(context: SessionContext, argv: list[bytes]) -> Any:
     elif len(argv) > 3:
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     session = context.node.sessions.get(parse.integer(argv[2]))
-    blocked = session.blocked if session is not None else None
-    if session is None or blocked is None or blocked.on_timeout is None or blocked.kind == PAUSE_KIND:
-        return 0
-    if by_error and blocked.on_error is not None:
-        blocked.on_error()
-    elif by_error:
-        context.node.unblock(session, CommandError(errors.UNBLOCKED))
-    else:
-        blocked.on_timeout()
-    return 1
+    return int(session is not None and end_early(context.node, session, by_error=by_error))

@@ -93,7 +93,7 @@ def _authenticate(context: SessionContext, user: bytes, password: bytes) -> None
     summary="Choose the protocol's version, and tell who both sides are",
 )  # fmt: skip
 def hello(context: SessionContext, argv: list[bytes]) -> Any:
-    session = context.session
+    node, session = context.node, context.session
     protocol = session.protocol
     position = 2
     if len(argv) > 1:
@@ -133,8 +133,8 @@ def hello(context: SessionContext, argv: list[bytes]) -> Any:
             (b"redraft", __version__.encode()),
             (b"proto", protocol),
             (b"id", session.id),
-            (b"mode", b"standalone"),
-            (b"role", b"master"),
+            (b"mode", node.redirect.mode.encode()),
+            (b"role", node.redirect.role.encode().replace(b"slave", b"replica")),
             (b"modules", []),
         ]
     )
@@ -163,6 +163,7 @@ def reset(context: SessionContext, argv: list[bytes]) -> Any:
         node.refresh_plain()
     session.database = 0
     session.protocol = 2
+    session.reads_stale = False
     session.name = b""
     session.flags.clear()
     session.reply_mode = ReplyMode.ON

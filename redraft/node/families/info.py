@@ -16,6 +16,7 @@ from redraft.node.context import SessionContext
 from redraft.node.families.connection import REDIS_VERSION
 from redraft.node.flusher import Phase
 from redraft.node.node import Node
+from redraft.node.redirect import host_and_port
 from redraft.node.statistics import TICK_BUCKETS
 from redraft.resp.reply import Verbatim
 
@@ -61,7 +62,7 @@ def _server(node: Node) -> Lines:
     return {
         "redis_version": REDIS_VERSION,
         "redraft_version": __version__,
-        "redis_mode": "standalone",
+        "redis_mode": node.redirect.mode,
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "arch_bits": 64,
         "multiplexing_api": "epoll",
@@ -80,8 +81,8 @@ def _server(node: Node) -> Lines:
 
 def _clients(node: Node) -> Lines:
     return {
-        "connected_clients": len(node.sessions),
-        "cluster_connections": 0,
+        "connected_clients": sum(session.link is None for session in node.sessions.values()),
+        "cluster_connections": sum(session.link is not None for session in node.sessions.values()),
         "maxclients": node.settings.maxclients,
         "blocked_clients": sum(session.blocked is not None for session in node.sessions.values()),
         "tracking_clients": 0,
@@ -155,11 +156,18 @@ def _stats(node: Node) -> Lines:
 
 
 def _replication(node: Node) -> Lines:
-    return {
-        "role": "master",
-        "connected_slaves": 0,
+    leader = node.shard.raft.leader
+    lines: Lines = {"role": node.redirect.role}
+    if node.redirect.role != "master":
+        known = node.redirect.leader()
+        host, port = host_and_port(node.membership.address(known) if known else "")
+        lines |= {"master_host": host, "master_port": port, "master_link_status": "up" if known else "down"}
+    return lines | {
+        "connected_slaves": 0 if leader is None else sum(map(node.peers.linked, leader.followers)),
         "master_replid": node.run_id,
         "master_repl_offset": node.shard.applied.index,
+        "replica_lag_entries": node.reads.lag_entries(),
+        "replica_lag_ms": node.reads.lag_ms(),
     }
 
 
@@ -235,7 +243,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Node], Lines]]] = {
     "modules": ("Modules", lambda node: {}),
     "commandstats": ("Commandstats", _commandstats),
     "errorstats": ("Errorstats", _errorstats),
-    "cluster": ("Cluster", lambda node: {"cluster_enabled": 0}),
+    "cluster": ("Cluster", lambda node: {"cluster_enabled": int(node.redirect.in_force)}),
     "keyspace": ("Keyspace", _keyspace),
     "raft": ("Raft", _raft),
     "shards": ("Shards", _shards),

@@ -14,6 +14,7 @@ from redraft.errors import CommandError
 from redraft.node.context import NO_REPLY, SessionContext
 from redraft.node.flusher import Phase
 from redraft.node.node import ShutdownRequest
+from redraft.node.redirect import host_and_port
 from redraft.node.session import Blocked
 from redraft.resp.reply import OK, Status, Verbatim
 
@@ -92,10 +93,26 @@ def shutdown(context: SessionContext, argv: list[bytes]) -> Any:
 
 @command(
     "ROLE", 1, "noscript loading stale fast", group="server", since="2.8.12", acl="admin dangerous",
-    summary="Tell the node's role in Redis's terms: a leader is a master",
+    summary="Tell the node's role in Redis's terms",
 )  # fmt: skip
 def role(context: SessionContext, argv: list[bytes]) -> Any:
-    return [b"master", 0, []]
+    node = context.node
+    if node.redirect.role == "master":
+        leader = node.shard.raft.leader
+        if leader is None or not leader.followers:
+            return [b"master", 0, []]
+        replicas = [
+            [*map(_text, host_and_port(node.membership.address(member))), _text(progress.match)]
+            for member, progress in sorted(leader.followers.items())
+        ]
+        return [b"master", node.shard.applied.index, replicas]
+    known = node.redirect.leader()
+    host, port = host_and_port(node.membership.address(known) if known else "")
+    return [b"slave", host.encode(), port, b"connected" if known else b"connect", node.shard.applied.index]
+
+
+def _text(value: object) -> bytes:
+    return str(value).encode()
 
 
 @command(

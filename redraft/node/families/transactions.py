@@ -51,7 +51,7 @@ def discard(context: SessionContext, argv: list[bytes]) -> Any:
     session.multi = None
     session.multi_failed = False
     if session.watches_remotely:
-        context.node.forwarding.session_closed(session)
+        context.node.forwarding.forget_guest(session)
     context.node.watches.unwatch(session)
     session.refresh_plain()
     return OK

@@ -1,0 +1,129 @@
+"""Sessions of other nodes: this node leads, and executes what they pass on (see `forwarding`).
+
+Theory. The session stays where its client is; here is a *guest* for it, which has what only the leader can know: its
+watched keys, its blocked command, its place in a batch. A guest is no client: no list of clients shows it and none
+counts it. It lives until its session is gone, its node's link is lost, or this node leads no more.
+
+A command that may wait is executed only in the term that its node knows, since in a later one the waits of the earlier
+have been ended (see `blocking`).
+
+Invariants: a guest has at most one request; nothing is executed that could not be answered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redraft.ids import NodeId
+from redraft.node.blocking import end_early
+from redraft.node.peers import Answer, Interrupt, Request
+from redraft.node.session import Session
+from redraft.resp.parser import Limits, RequestParser
+
+if TYPE_CHECKING:
+    from redraft.node.node import Node
+
+
+class Guests:
+    """The guests of one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._guests: dict[tuple[NodeId, int], Session] = {}
+        self._asked: dict[Session, tuple[NodeId, Request]] = {}
+        """Guests whose request is not answered."""
+        self._last_id = 0
+        """Guests have negative ids, since clients never have."""
+
+    def __len__(self) -> int:
+        return len(self._guests)
+
+    def requested(self, sender: NodeId, request: Request) -> None:
+        """A node passes commands on."""
+        node = self._node
+        if not request.commands:
+            self._close(sender, request.session)
+            return
+        if not node.peers.linked(sender):
+            return
+        raft = node.shard.raft
+        if raft.leader is None or (request.term and request.term != raft.term):
+            node.peers.send_answer(sender, Answer(request.session, request.number, b"", refused=True))
+            return
+        guest = self._guest(sender, request.session)
+        guest.database = request.database
+        guest.protocol = request.protocol
+        guest.write_index = max(guest.write_index, request.write_index)
+        guest.wait_token = request.token
+        self._asked[guest] = (sender, request)
+        node.outgoing[guest] = None
+        if request.transaction:
+            guest.multi = [(node.table.lookup(argv), argv) for argv in request.commands]
+            node.router.answer_with(guest, node.router.execute(guest))
+        else:
+            node.router.route(guest, request.commands, None)
+
+    def _guest(self, sender: NodeId, number: int) -> Session:
+        guest = self._guests.get((sender, number))
+        if guest is None:
+            self._last_id -= 1
+            guest = Session(self._last_id, f"node-{sender}:{number}", "", RequestParser(Limits()), self._node.now_ms)
+            guest.is_guest = True
+            self._guests[sender, number] = guest
+        return guest
+
+    def interrupted(self, sender: NodeId, interrupt: Interrupt) -> None:
+        """The wait of a guest's command shall end early, if it has not ended."""
+        guest = self._guests.get((sender, interrupt.session))
+        if guest is not None and guest in self._asked and self._asked[guest][1].number == interrupt.number:
+            end_early(self._node, guest, by_error=interrupt.by_error)
+
+    def _close(self, sender: NodeId, number: int) -> None:
+        """A session of another node is gone."""
+        guest = self._guests.pop((sender, number), None)
+        if guest is not None:
+            self._asked.pop(guest, None)
+            self._node.close_session(guest)
+
+    def link_lost(self, sender: NodeId) -> None:
+        """No more comes from a node: its sessions are as good as gone."""
+        for node, number in [place for place in self._guests if place[0] == sender]:
+            self._close(node, number)
+
+    def leadership_lost(self) -> None:
+        """This node leads no more. What is answered is sent yet; of the rest the other nodes hear that it has not
+        begun, or find out by themselves that they must not wait."""
+        for sender, number in list(self._guests):
+            guest = self._guests[sender, number]
+            asked = self._asked.get(guest)
+            if asked is not None and self._is_done(guest):
+                continue
+            if asked is not None and self._node.forwarding.is_held(guest) and not guest.out:
+                self._node.peers.send_answer(sender, Answer(number, asked[1].number, b"", refused=True))
+            self._close(sender, number)
+
+    @staticmethod
+    def _is_done(guest: Session) -> bool:
+        return guest.blocked is None and not guest.segments and not guest.backlog
+
+    def collect_answers(self) -> None:
+        """Send what the guests were answered. Called before the tick's replies leave."""
+        if not self._guests:
+            return
+        node = self._node
+        for guest in [session for session in node.outgoing if session.is_guest]:
+            del node.outgoing[guest]
+            if guest in self._asked and self._is_done(guest):
+                sender, request = self._asked.pop(guest)
+                data = b"".join(guest.out)
+                guest.out.clear()
+                answer = Answer(request.session, request.number, data, write_index=guest.write_index)
+                node.peers.send_answer(sender, answer)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        for guest in self._guests.values():
+            guest.check()
+            assert guest.is_guest
+            assert guest in self._asked or not guest.out
+        assert all(guest in self._guests.values() for guest in self._asked)
