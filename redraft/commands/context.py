@@ -165,10 +165,6 @@ class Context:
 
     def delete(self, key: bytes) -> bool:
         """Remove a key; whether it existed. A key that was due is removed too but did not exist."""
-        db = self.db
-        existed = db.exists(key, self.now_ms)
-        value = db.peek(key)
-        if value is not None:
-            db.delete(key)
-            self.keyspace.retire(value)
+        existed = self.db.exists(key, self.now_ms)
+        self.db.delete(key)
         return existed

@@ -101,7 +101,7 @@ def _rename(context: Context, source: bytes, target: bytes, *, overwrite: bool) 
             return False
         context.delete(target)
     deadline_ms = context.db.deadline(source)
-    context.db.delete(source)
+    context.db.take(source)
     _set(context.db, target, value, deadline_ms)
     return True
 
@@ -172,7 +172,7 @@ def move(context: Context, argv: list[bytes]) -> Any:
     if value is None or target.exists(key, context.now_ms):
         return 0
     deadline_ms = context.db.deadline(key)
-    context.db.delete(key)
+    context.db.take(key)
     _set(target, key, value, deadline_ms)
     return 1
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedSet
 
+from redraft.keyspace.graveyard import Graveyard
 from redraft.keyspace.key_order import KeyOrder
 from redraft.values.value import AnyValue
 
@@ -56,14 +57,17 @@ class Database:
         "expired",
         "flushing",
         "generation",
+        "graveyard",
         "on_change",
         "order",
         "segments",
         "size",
     )
 
-    def __init__(self, generation: int) -> None:
+    def __init__(self, generation: int, graveyard: Graveyard | None = None) -> None:
         self.generation = generation
+        self.graveyard = Graveyard() if graveyard is None else graveyard
+        """Where large values go that keys have lost."""
         self.segments: list[dict[bytes, AnyValue]] = [{} for _ in range(SEGMENTS)]
         """The value of each key, in the segment that `segment` names. Only the methods below change them."""
         self.size = 0
@@ -120,9 +124,12 @@ class Database:
             self._before_change(key)
         self.dirty.add(key)
         segment = self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
-        if key not in segment:
+        old = segment.get(key)
+        if old is None:
             self.order.add(key)
             self.size += 1
+        elif type(old) is not bytes and old is not value:
+            self.graveyard.retire(old)
         segment[key] = value
 
     def replace(self, key: bytes, value: AnyValue) -> None:
@@ -131,9 +138,12 @@ class Database:
             self._before_change(key)
         self.dirty.add(key)
         segment = self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
-        if key not in segment:
+        old = segment.get(key)
+        if old is None:
             self.order.add(key)
             self.size += 1
+        elif type(old) is not bytes and old is not value:
+            self.graveyard.retire(old)
         segment[key] = value
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
@@ -150,10 +160,12 @@ class Database:
         new = []
         for key, value in zip(keys, values, strict=True):
             segment = segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
-            before = len(segment)
+            old = segment.get(key)
             segment[key] = value
-            if len(segment) != before:
+            if old is None:
                 new.append(key)
+            elif type(old) is not bytes and old is not value:
+                self.graveyard.retire(old)
         if new:
             self.size += len(new)
             self.order.add_all(new)
@@ -163,18 +175,27 @@ class Database:
 
     def delete(self, key: bytes) -> bool:
         """Remove a key whatever its deadline; whether it was there."""
+        value = self.take(key)
+        if value is None:
+            return False
+        if type(value) is not bytes:
+            self.graveyard.retire(value)
+        return True
+
+    def take(self, key: bytes) -> AnyValue | None:
+        """Remove a key whatever its deadline; its value, which lives on elsewhere, or None when it was not there."""
         segment = self.segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK]
         if key not in segment:
-            return False
+            return None
         if self.flushing is not None or self.on_change is not None:
             self._before_change(key)
         self.dirty.add(key)
-        del segment[key]
+        value = segment.pop(key)
         self.size -= 1
         self.order.discard(key)
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
-        return True
+        return value
 
     def set_deadline(self, key: bytes, deadline_ms: int | None) -> None:
         """Give a live key a deadline (Unix ms), or none."""
@@ -233,6 +254,10 @@ class Database:
         self.size = len(keys)
         self.order = KeyOrder(keys)
         self.due.update((deadline_ms, key) for key, deadline_ms in self.deadlines.items())
+
+    def abandon(self) -> None:
+        """Free all that is here in slices: nobody needs this database any more."""
+        self.graveyard.take_in(*self.segments, self.order, self.deadlines, self.due, self.dirty)
 
     def _before_change(self, key: bytes) -> None:
         if self.flushing is not None:

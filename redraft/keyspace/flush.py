@@ -7,8 +7,9 @@ from the live map when its turn comes, which is still its state as of N. So ther
 anything that is not changed meanwhile.
 
 The work is cut into units (a run of keys sorted, one record, one piece of a large collection), so that a tick does as
-many as its time allows. Sorting a million keys at once would take half a second: keys are sorted in runs of
-`RUN_KEYS`, and the runs are merged lazily.
+many as its time allows. Sorting a million keys at once would take half a second: a sample of the keys, sorted, tells
+into which of many runs each key belongs, and a run of about `RUN_KEYS` is sorted when its turn comes. As a set is
+walked in the order of hashes, its first keys are a fair sample.
 
 Invariants: a key is in `waiting` or written, never both; a key in `saved` is in `waiting`; `saved` never holds a state
 later than N.
@@ -18,9 +19,9 @@ What this leaves out: files (the writer's), when to flush (the shard's), and mak
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from bisect import bisect
+from collections.abc import Generator, Iterable, Iterator
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
 from redraft.values import codec
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
     from redraft.keyspace.database import Database
 
 RUN_KEYS = 1024
-"""Keys sorted at once: about half a millisecond."""
+"""Keys sorted at once, on average: about half a millisecond."""
 RUN_UNITS = 256
-"""What sorting a run costs, counted in records written."""
+"""What sorting a run costs, and what it costs to find the runs of as many keys, counted in records written."""
+SAMPLES = 8
+"""Keys of the sample for each run: the more, the closer runs are to the same length."""
 
 
 class RecordWriter(Protocol):
@@ -75,35 +78,47 @@ class DatabaseFlush:
         waiting = self.waiting
         saved = self.saved
         prefix = self.prefix
-        keys = iter(waiting.copy())
-        runs: list[list[bytes]] = []
-        while run := list(islice(keys, RUN_KEYS)):
+        peek, put = database.peek, writer.put
+        deadlines = database.deadlines
+        for run in (yield from self._cut()):
             run.sort()
-            runs.append(run)
             yield RUN_UNITS
-        for key in runs[0] if len(runs) == 1 else heapq.merge(*runs):
-            if key in saved:
-                frozen, deadline_ms = saved.pop(key)
+            for key in run:
                 waiting.remove(key)
-            else:
-                value = database.peek(key)
-                deadline_ms = database.deadlines.get(key)
-                waiting.remove(key)
-                if type(value) is bytes:
-                    writer.put(prefix + key, codec.encode(value, deadline_ms))
-                    yield 1
-                    continue
-                frozen = None if value is None else codec.freeze(value)
-            if frozen is None:
-                writer.delete(prefix + key)
-            else:
-                pieces = []
-                for piece in codec.frozen_pieces(frozen, deadline_ms):
-                    pieces.append(piece)
-                    yield 1
-                writer.put(prefix + key, b"".join(pieces))
-            yield 1
+                if saved and key in saved:
+                    frozen, deadline_ms = saved.pop(key)
+                else:
+                    value = peek(key)
+                    deadline_ms = deadlines.get(key)
+                    if type(value) is bytes:
+                        put(prefix + key, codec.encode(value, deadline_ms))
+                        yield 1
+                        continue
+                    frozen = None if value is None else codec.freeze(value)
+                if frozen is None:
+                    writer.delete(prefix + key)
+                else:
+                    pieces = []
+                    for piece in codec.frozen_pieces(frozen, deadline_ms):
+                        pieces.append(piece)
+                        yield 1
+                    put(prefix + key, b"".join(pieces))
+                yield 1
+            run.clear()
         database.flushing = None
+
+    def _cut(self) -> Generator[int, None, list[list[bytes]]]:
+        """The waiting keys in runs: all keys of one come before all of the next; in a run they are not sorted yet."""
+        waiting = self.waiting
+        count = len(waiting) // RUN_KEYS + 1
+        pivots = sorted(islice(waiting, count * SAMPLES))[SAMPLES::SAMPLES]
+        runs: list[list[bytes]] = [[] for _ in range(len(pivots) + 1)]
+        keys = iter(waiting)
+        while part := list(islice(keys, RUN_KEYS)):
+            for key in part:
+                runs[bisect(pivots, key)].append(key)
+            yield RUN_UNITS
+        return runs
 
     def check(self) -> None:
         """Assert the invariants."""
@@ -123,7 +138,7 @@ class Flush:
         self.parts = [DatabaseFlush(database) for database in dirty]
         self.keys = sum(len(part.waiting) for part in self.parts)
         """Keys to write, in all."""
-        self._work = (unit for part in self.parts for unit in part.work(writer))
+        self._work = chain.from_iterable(part.work(writer) for part in self.parts)
 
     def step(self, units: int) -> bool:
         """Do about `units` units of work (a record, or a piece of a large one); whether all is written."""

@@ -13,21 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import Any
 
 import msgspec
 
 from redraft.errors import DamagedDataError
 from redraft.keyspace.database import Database
 from redraft.keyspace.flush import Flush, RecordWriter
+from redraft.keyspace.graveyard import Graveyard
 from redraft.keyspace.waiters import Waiter, Waiters
 from redraft.values import codec
 from redraft.values.value import AnyValue
 
 FIRST_LIMIT = 16
 """Databases of a keyspace to which no log entry has been applied; part of what every replica must agree on."""
-LARGE_MEMBERS = 10_000
-"""A collection with more members than this is freed in slices."""
 
 
 class KeyspaceMeta(msgspec.Struct, frozen=True, array_like=True):
@@ -50,18 +48,20 @@ class Keyspace:
     """
 
     __slots__ = (
-        "_next_generation", "_on_change", "_watcher", "changes", "databases", "graveyard", "limit",
+        "_abandoned", "_next_generation", "_on_change", "_watcher", "changes", "databases", "graveyard", "limit",
         "waiters",
     )  # fmt: skip
 
     def __init__(self, database_count: int = FIRST_LIMIT) -> None:
-        self.databases = [Database(generation) for generation in range(database_count)]
+        self.graveyard = Graveyard()
+        """Large things that nothing refers to any more, to be freed by `bury`."""
+        self._abandoned: list[Database] = []
+        """Databases to be freed once their flush has written them."""
+        self.databases = [Database(generation, self.graveyard) for generation in range(database_count)]
         self.limit = database_count
         self._next_generation = database_count
         self.changes = 0
         """Write commands applied since the last flush began (INFO's rdb_changes_since_last_save)."""
-        self.graveyard: list[Any] = []
-        """Large things that nothing refers to any more, to be freed by `bury`."""
         self.waiters = Waiters()
         self._watcher: Callable[[Database, bytes], None] | None = None
         self._on_change: Callable[[Database, bytes], None] | None = None
@@ -122,7 +122,7 @@ class Keyspace:
     def set_limit(self, limit: int) -> None:
         """Let commands name `limit` databases. Those beyond keep what they hold, for the day when they may be named."""
         while len(self.databases) < limit:
-            database = Database(self._next_generation)
+            database = Database(self._next_generation, self.graveyard)
             database.on_change = self._on_change
             self._next_generation += 1
             self.databases.append(database)
@@ -134,13 +134,15 @@ class Keyspace:
         if not old.size and not old.dirty:
             return
         self._tell_all_keys(number)
-        fresh = Database(self._next_generation)
+        fresh = Database(self._next_generation, self.graveyard)
         fresh.on_change = self._on_change
         fresh.expired = old.expired
         self._next_generation += 1
         self.databases[number] = fresh
         if old.flushing is None:
-            self.graveyard += (*old.segments, old.order)
+            old.abandon()
+        else:
+            self._abandoned.append(old)
 
     def flush_all(self) -> None:
         """Empty every database (FLUSHALL)."""
@@ -196,7 +198,7 @@ class Keyspace:
         keyspace.limit = meta.limit
         by_prefix: dict[bytes, Database] = {}
         for number, generation in enumerate(meta.generations):
-            database = keyspace.databases[number] = Database(generation)
+            database = keyspace.databases[number] = Database(generation, keyspace.graveyard)
             by_prefix[generation.to_bytes(4, "big")] = database
         if len(by_prefix) != len(meta.generations):
             raise DamagedDataError("two databases of the image have one generation")
@@ -226,38 +228,25 @@ class Keyspace:
 
     # Freeing.
 
-    def retire(self, value: AnyValue) -> None:
-        """Let go of a value that nothing refers to any more; a large one is freed in slices by `bury`."""
-        if not isinstance(value, (bytes, bytearray)) and len(value) > LARGE_MEMBERS:
-            self.graveyard.append(value)
-
     def end_flush(self) -> None:
         """The flush under way is not wanted any more."""
-        for database in self.databases:
+        for database in (*self.databases, *self._abandoned):
             database.flushing = None
 
     def inherit_dead(self, old: Keyspace) -> None:
         """Free the keyspace that this one has replaced, in slices."""
-        self.graveyard += old.graveyard
-        for database in old.databases:
-            self.graveyard += (*database.segments, database.order)
+        for database in (*old.databases, *old._abandoned):
+            database.abandon()
+        self.graveyard.inherit(old.graveyard)
 
     def bury(self, members: int) -> None:
-        """Free about `members` members of what was retired."""
-        while self.graveyard and members > 0:
-            dead = self.graveyard[-1]
-            if isinstance(dead, dict):
-                if not dead:
-                    self.graveyard.pop()
-                    continue
-                taken = min(members, len(dead))
-                for _ in range(taken):
-                    dead.popitem()
-                members -= taken
-            elif hasattr(dead, "release") and len(dead):
-                members -= dead.release(members)
-            else:
-                self.graveyard.pop()
+        """Free about `members` members of what nobody needs any more."""
+        if self._abandoned:
+            for database in self._abandoned:
+                if database.flushing is None:
+                    database.abandon()
+            self._abandoned = [database for database in self._abandoned if database.flushing is not None]
+        self.graveyard.bury(members)
 
     # Order.
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from redraft.errors import CommandError
 from redraft.keyspace.cursors import CURSOR_LIMIT
+from redraft.keyspace.graveyard import LARGE_MEMBERS
 from redraft.resp.reply import OK, Status
+from redraft.values.set import Set
 from support.shell import AnyShell, Shell, words
 
 FAR_MS = 33_000_000_000_000
@@ -151,12 +154,55 @@ def test_any_bytes_are_a_key(either: AnyShell) -> None:
     assert either("DBSIZE") == 0
 
 
-def test_a_large_collection_is_freed_in_slices(shell: Shell) -> None:
-    shell.put_collection(b"c")
-    crowd = shell.context.get(b"c")
-    crowd.members *= 10_000  # type: ignore[union-attr]
-    shell("DEL", "c")
-    assert shell.keyspace.graveyard == [crowd]
+LOSSES = [
+    "DEL large", "UNLINK large", "SET large x", "MSET large x", "SETEX large 10 x", "PEXPIRE large -1",
+    "RENAME small large", "COPY small large REPLACE", "SUNIONSTORE large small", "ZUNIONSTORE large 1 small",
+    "SORT small STORE large", "BITOP AND large none", "FLUSHDB", "FLUSHALL",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LOSSES)
+def test_a_large_collection_that_its_key_loses_is_freed_in_slices(shell: Shell, line: str) -> None:
+    large = crowded(shell)
+    shell("SADD", "small", "1")
+    assert not isinstance(shell.run(line), CommandError)
+    assert len(large) == LARGE_MEMBERS + 1
+    assert bury(shell) >= 10
+    assert len(large) == 0
+
+
+def test_a_large_collection_that_is_due_is_freed_in_slices(shell: Shell) -> None:
+    large = crowded(shell)
+    shell("PEXPIRE", "large", 100)
+    shell.now_ms += 100
+    assert shell("INCR", "large") == 1
+    assert bury(shell) >= 10
+    assert len(large) == 0
+
+
+@pytest.mark.parametrize("line", ["RENAME large other", "MOVE large 1", "SORT large BY nosort", "COPY large other"])
+def test_a_large_collection_that_a_key_keeps_is_whole(shell: Shell, line: str) -> None:
+    large = crowded(shell)
+    shell.run(line)
+    bury(shell)
+    assert len(large) == LARGE_MEMBERS + 1
+
+
+def crowded(shell: Shell) -> Set:
+    """What `large` holds."""
+    shell("SADD", "large", *range(LARGE_MEMBERS + 1))
+    large = shell.context.get(b"large")
+    assert isinstance(large, Set)
+    return large
+
+
+def bury(shell: Shell) -> int:
+    """Free all that nobody needs, a thousand members at a time; how many times."""
+    rounds = 0
+    while shell.keyspace.graveyard:
+        shell.keyspace.bury(1000)
+        rounds += 1
+    return rounds
 
 
 # Renaming, copying, moving.

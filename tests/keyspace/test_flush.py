@@ -145,7 +145,7 @@ def test_databases_are_written_in_the_order_of_their_generations_after_a_swap(im
     assert contents(Keyspace.load(keyspace.meta(), image.items())) == contents(keyspace)
 
 
-def test_more_keys_than_a_run_are_merged_in_order(image: Any, contents: Contents) -> None:
+def test_more_keys_than_a_run_are_written_in_order(image: Any, contents: Contents) -> None:
     rng = random.Random(1)
     keyspace = Keyspace(1)
     for number in rng.sample(range(10 * RUN_KEYS), 3 * RUN_KEYS + 1):
