@@ -32,7 +32,7 @@ _HUGE_HEADER = re.compile(rb"\*[0-9]{6}")
 _HUGE_REPLY_HEADER = re.compile(rb"[~>%][0-9]{6}")
 """RESP3's sets, pushes and maps. This search is slow, so three fast ones (memchr) ask first whether there is any."""
 SINGLE_BYTES = 1024
-SINGLE_ARGUMENTS = 15
+SINGLE_ARGUMENTS = 31
 """A chunk up to this size may be one command: cutting it at line ends and packing it again takes half of what hiredis
 and the checks behind it take, and is right whenever the same bytes come out."""
 _COUNTS = [b"*%d" % count for count in range(SINGLE_ARGUMENTS + 1)]

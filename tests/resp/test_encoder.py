@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from redraft.errors import CommandError
-from redraft.resp.encoder import encode, encode_into, format_double
+from redraft.resp.encoder import MANY_STRINGS, encode, encode_into, format_double
 from redraft.resp.reply import (
     EMPTY_ARRAY,
     NIL_ARRAY,
@@ -92,6 +92,18 @@ def test_a_reply_is_encoded_as_the_protocol_has_it(value: Any, resp2: bytes, res
 def test_a_reply_reads_the_same_alone_and_inside_an_array(value: Any, resp2: bytes, resp3: bytes) -> None:
     assert encode([b"k", value], 2) == b"*2\r\n$1\r\nk\r\n" + resp2
     assert encode([b"k", value], 3) == b"*2\r\n$1\r\nk\r\n" + resp3
+
+
+@pytest.mark.parametrize("count", [1, MANY_STRINGS - 1, MANY_STRINGS, 600])
+@pytest.mark.parametrize(
+    "pattern",
+    [[b"abc"], [b""], [b"x" * 1023], [b"x" * 1024], [b"a", b"ab"], [b"\r\n$", b"\r\n*"], [b"abc", 5], [b"abc", None]],
+)
+def test_many_elements_read_as_few_do(pattern: list[Any], count: int) -> None:
+    elements = (pattern * count)[:count]
+    for reply, sign in ((elements, b"*"), (SetReply(elements), b"~")):
+        expected = sign + b"%d\r\n" % count + b"".join(encode(element, 3) for element in elements)
+        assert encode(reply, 3) == expected
 
 
 def test_replies_appended_to_one_list_follow_each_other() -> None:
