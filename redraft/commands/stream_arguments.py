@@ -25,6 +25,7 @@ _MEANINGLESS = (
     "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by "
     "specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
 )
+_UNBALANCED = "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
 _ONLY_GROUPS = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
 
 
@@ -221,10 +222,7 @@ def reading(context: Context, argv: list[bytes], *, in_group: bool) -> Reading:
         else:
             raise CommandError(errors.SYNTAX)
     if first and (len(argv) - first) % 2:
-        name, symbol = ("xreadgroup", ">") if in_group else ("xread", "$")
-        raise CommandError(
-            f"ERR Unbalanced '{name}' list of streams: for each stream key an ID or '{symbol}' must be specified."
-        )
+        raise CommandError(_UNBALANCED)
     if not first:
         raise CommandError(errors.SYNTAX)
     if in_group and group is None:

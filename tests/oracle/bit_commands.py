@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import INTEGERS, Command, cased, extended, words
+from oracle.commands import INTEGERS, Command, cased, extended, sequences, words
 
 KEYS = [b"b1", b"b2", b"b\xff\x00", b"none", b"list"]
 OFFSETS = [b"0", b"1", b"7", b"8", b"9", b"63", b"100", b"-1", b"4294967296", b"4294967295x", b"x", b"", b"1.5",
@@ -71,5 +71,5 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=1, max_size=most)
+    """Sequences of them."""
+    return sequences(command, most)

@@ -73,6 +73,27 @@ def extended(
     return st.builds(lambda first, rest: first + tuple(word for group in rest for word in group), head, tail)
 
 
+def joined(*parts: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
+    """Parts of a command, one after the other."""
+    return st.tuples(*parts).map(lambda drawn: tuple(word for part in drawn for word in part))
+
+
+def slipping(command: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
+    """Now and then a command has a word too few or one too many. SPOP has not: what it draws would differ."""
+
+    def slip(whole: Command, change: int) -> Command:
+        if whole[0].upper() == b"SPOP" or not change:
+            return whole
+        return whole[:-1] if change < 0 and len(whole) > 1 else (*whole, b"x")
+
+    return st.builds(slip, command, st.sampled_from([0] * 30 + [-1, 1]))
+
+
+def sequences(command: st.SearchStrategy[Command], most: int) -> st.SearchStrategy[list[Command]]:
+    """From half of `most` commands to `most`."""
+    return st.lists(slipping(command), min_size=most // 2, max_size=most)
+
+
 expiry = st.one_of(
     words("EX", time), words("PX", time), words("EXAT", st.just(FUTURE_S) | time),
     words("PXAT", st.just(FUTURE_MS) | time), words("EX"),
@@ -123,10 +144,10 @@ others = [
 ]  # fmt: skip
 
 command: st.SearchStrategy[Command] = st.one_of(
-    st.one_of(strings), st.one_of(strings), st.one_of(generic), st.one_of(transactions), st.one_of(others)
+    *[slipping(st.one_of(each)) for each in (strings, strings, generic)], st.one_of(transactions), st.one_of(others)
 )
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=1, max_size=most)
+    """From half of `most` commands to `most`."""
+    return st.lists(command, min_size=most // 2, max_size=most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import Command, cased, extended, with_options, words
+from oracle.commands import Command, cased, extended, joined, sequences, with_options, words
 
 KEYS = [b"g1", b"g2", b"text", b"none"]
 MEMBERS = [b"Palermo", b"Catania", b"a", b"b", b"c", b"d", b"e", b"\x00\xff"]
@@ -37,10 +37,6 @@ asked = st.tuples(st.one_of(frommember, fromlonlat), st.one_of(byradius, bybox))
 badly = st.lists(st.one_of(frommember, fromlonlat, byradius, bybox), max_size=4).map(lambda rows: sum(rows, ()))
 
 
-def joined(head: st.SearchStrategy[Command], tail: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
-    return st.builds(lambda first, second: first + second, head, tail)
-
-
 added = extended(words("GEOADD", key), st.tuples(longitude, latitude, member), 5)
 
 command: st.SearchStrategy[Command] = st.one_of(
@@ -66,5 +62,5 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=most // 2, max_size=most)
+    """Sequences of them."""
+    return sequences(command, most)

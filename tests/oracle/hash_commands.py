@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import FLOATS, INTEGERS, PATTERNS, Command, extended, small, with_options, words
+from oracle.commands import FLOATS, INTEGERS, PATTERNS, Command, extended, joined, sequences, small, with_options, words
 
 KEYS = [b"h1", b"h2", b"h\xff\x00", b"text", b"none"]
 FIELDS = [b"a", b"b", b"c", b"1", b"", b"\x00\xff\r\n", "ключ".encode(), b"f" * 64, b"f" * 65]
@@ -27,6 +27,8 @@ scan_options = (
     words("COUNT"), words("TYPE", st.just(b"hash")),
 )  # fmt: skip
 
+many = st.integers(0, 3).map(lambda part: tuple(b"%d" % number for number in range(400 * part, 400 * part + 400)))
+
 command: st.SearchStrategy[Command] = st.one_of(
     extended(words("HSET", key), st.tuples(field, value)), extended(words("HMSET", key), st.tuples(field, value)),
     words("HSET", key, field, value), words("HSET", key, field, value), words("HSET", key, field),
@@ -42,9 +44,10 @@ command: st.SearchStrategy[Command] = st.one_of(
     words("OBJECT", st.just(b"ENCODING"), key), words("TYPE", key), words("DEL", key), words("EXISTS", key),
     words("SET", st.just(b"text"), value), words("RENAME", key, key), words("COPY", key, key),
     words("PEXPIREAT", key, st.sampled_from([b"1", b"33177117420000"])), words("PERSIST", key), words("GET", key),
+    joined(words("HSET", key), many), joined(words("HDEL", key), many),
 )  # fmt: skip
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=most // 2, max_size=most)
+    """Sequences of them."""
+    return sequences(command, most)

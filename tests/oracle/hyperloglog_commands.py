@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import Command, extended, words
+from oracle.commands import Command, extended, sequences, words
 
 KEYS = [b"h1", b"h2", b"h\xff\x00", b"other", b"none"]
 HEADER = b"HYLL\x01\x00\x00\x00" + bytes(7) + b"\x80"
@@ -42,5 +42,5 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=1, max_size=most)
+    """Sequences of them."""
+    return sequences(command, most)

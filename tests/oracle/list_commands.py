@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import Command, extended, with_options, words
+from oracle.commands import Command, extended, joined, sequences, with_options, words
 
 KEYS = [b"l1", b"l2", b"l\xff\x00", b"text", b"none"]
 ELEMENTS = [b"a", b"b", b"c", b"1", b"", b"\x00\xff\r\n", "ключ".encode(), b"e" * 5000]
@@ -22,7 +22,10 @@ side = st.sampled_from([b"LEFT", b"RIGHT", b"left", b"x"])
 timeout = st.sampled_from(TIMEOUTS)
 numkeys = st.sampled_from([b"1", b"2", b"0", b"-1", b"x", b"3"])
 
+many = st.integers(0, 9).map(lambda first: tuple(b"%d" % (number % 10) for number in range(first, first + 700)))
+
 command: st.SearchStrategy[Command] = st.one_of(
+    joined(words("RPUSH", key), many), joined(words("LPUSH", key), many),
     *[extended(words(name, key), st.tuples(element), 5) for name in ("LPUSH", "RPUSH") * 3],
     extended(words("LPUSHX", key), st.tuples(element)), extended(words("RPUSHX", key), st.tuples(element)),
     words("LPOP", key), words("RPOP", key), words("LPOP", key, index), words("RPOP", key, index),
@@ -47,5 +50,5 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=most // 2, max_size=most)
+    """Sequences of them."""
+    return sequences(command, most)

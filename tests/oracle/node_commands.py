@@ -118,6 +118,6 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands, and three more."""
-    drawn = st.lists(command, min_size=1, max_size=most)
+    """From half of `most` commands to `most`, and three more."""
+    drawn = st.lists(command, min_size=most // 2, max_size=most)
     return drawn.map(lambda commands: [AS_THEY_WERE, *commands, (b"RESET",), AS_THEY_WERE])

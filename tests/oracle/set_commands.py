@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import PATTERNS, Command, extended, several, with_options, words
+from oracle.commands import PATTERNS, Command, extended, several, slipping, with_options, words
 from oracle.hash_commands import count, cursor
 
 KEYS = [b"s1", b"s2", b"s3", b"s\xff\x00", b"text", b"none"]
@@ -53,5 +53,5 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
     """So many commands at most, or a few more."""
-    steps = st.lists(command.map(lambda each: [each]) | drawing, min_size=most // 2, max_size=most)
+    steps = st.lists(slipping(command).map(lambda each: [each]) | drawing, min_size=most // 2, max_size=most)
     return steps.map(lambda taken: [command for step in taken for command in step])

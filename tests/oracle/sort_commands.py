@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import Command, extended, with_options, words
+from oracle.commands import Command, extended, sequences, with_options, words
 
 KEYS = [b"l", b"s", b"z", b"out", b"none", b"text"]
 ELEMENTS = [b"1", b"2", b"10", b"-3", b"2.5", b"a", b"b", b"A", b"", b"1e3", b" 7", b"inf", b"x y"]
@@ -53,5 +53,5 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands. What SORT makes of a sorted set's encoding in Redis is not compared."""
-    return st.lists(command, min_size=most // 2, max_size=most).map(lambda commands: [*commands, (b"DEL", b"z")])
+    """Sequences of them. What SORT makes of a sorted set's encoding in Redis is not compared."""
+    return sequences(command, most).map(lambda commands: [*commands, (b"DEL", b"z")])

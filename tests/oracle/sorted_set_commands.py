@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import INTEGERS, PATTERNS, Command, extended, several, with_options, words
+from oracle.commands import INTEGERS, PATTERNS, Command, extended, joined, sequences, several, with_options, words
 
 SMALL = [b"z1", b"z2", b"z3", b"z\xff\x00"]
 LARGE = [b"large1", b"large2"]
@@ -39,10 +39,6 @@ NO_COUNTS = [b"0", b"-1", b"x", b"", b"9223372036854775808"]
 def mostly(usual: list[bytes], unusual: list[bytes]) -> st.SearchStrategy[bytes]:
     """One of `unusual` in about eight."""
     return st.sampled_from(usual * (1 + 7 * len(unusual) // len(usual)) + unusual)
-
-
-def joined(*parts: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
-    return st.tuples(*parts).map(lambda drawn: tuple(word for part in drawn for word in part))
 
 
 def perhaps(option: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
@@ -164,5 +160,5 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=1, max_size=most)
+    """Sequences of them."""
+    return sequences(command, most)

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import Command, extended, with_options, words
+from oracle.commands import Command, extended, joined, slipping, with_options, words
 
 KEYS = [b"s1", b"s1", b"s2", b"text", b"none"]
 IDS = [b"1-1", b"1-2", b"1", b"2-0", b"3-5", b"5", b"7-7", b"9-1", b"10"]
 ODD_IDS = [
+    b"150",
+    b"1060-1",
+    b"10050",
     b"0-0",
     b"0",
     b"0-1",
@@ -66,16 +69,16 @@ trims = st.one_of(
 limit = words("LIMIT", count)
 
 
-def joined(*parts: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
-    """Parts of a command, one after the other."""
-    return st.tuples(*parts).map(lambda found: sum(found, ()))
-
-
 block = words("BLOCK", st.sampled_from([b"1", b"2", b"x", b"-1"]))
 reading = (words("COUNT", count), words("NOACK"), block)
 one_stream, two_streams = words("STREAMS", key, number), words("STREAMS", key, key, number, number)
 new_of_one = words("STREAMS", key, st.just(b">"))
 of_group = words("GROUP", group, consumer)
+crowd = st.builds(
+    lambda name, first, text: [(b"XADD", name, b"%d-1" % number, b"f", text) for number in range(first, first + 120)],
+    st.sampled_from([b"s1", b"s2"]), st.sampled_from([100, 1000, 10000]), st.sampled_from([b"", b"x" * 100]),
+)  # fmt: skip
+"""More entries than a node of Redis's takes, by count or by bytes."""
 added = extended(words("XADD", key, new, field, field), st.tuples(field, field), 2)
 
 command: st.SearchStrategy[Command] = st.one_of(
@@ -160,5 +163,8 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
-    """Up to `most` commands."""
-    return st.lists(command, min_size=most // 2, max_size=most)
+    """From half of `most` steps to `most`: commands, and entries by the dozen."""
+    step = st.one_of(*[slipping(command).map(lambda each: [each])] * 30, crowd)
+    return st.lists(step, min_size=most // 2, max_size=most).map(
+        lambda taken: [each for step in taken for each in step]
+    )
