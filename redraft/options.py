@@ -191,8 +191,8 @@ _LIVE = (
          "answers at once from what it has; a connection sees its own writes all the same. READONLY allows it for one "
          "connection."),
     _row(RAFT, "redirect", Enum(("proxy", "moved")), "proxy",
-         "What a node does with a key of another node's: proxy answers all the same, by way of that one where it must; "
-         "moved answers -MOVED as Redis Cluster does, and the node presents itself as one of a Redis Cluster."),
+         "What a node does with a key of another node's: proxy answers all the same, by way of that node where it "
+         "must; moved answers -MOVED as Redis Cluster does, and the node presents itself as one of a Redis Cluster."),
 
     _row(MEMORY, "maxmemory", _SIZE, "0", "Bytes that the keys may take; 0 is no limit."),
     _row(MEMORY, "maxmemory-policy",

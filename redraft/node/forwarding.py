@@ -155,14 +155,19 @@ class Forwarding:
             return
         leader, term = node.shard.raft.leader_id, node.shard.raft.term
         for passed in list(self._held.values()):
+            if self._held.get(passed.session.id) is not passed:
+                continue
             if node.redirect.in_force and self._redirect(passed):
                 continue
             if passed.watches and self._known.get(passed.session.id) != leader:
                 self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
             elif node.serves:
                 self._execute_here(passed)
-            elif leader not in (NO_NODE, node.id) and node.peers.linked(leader) and passed.refused_by != (leader, term):
+            elif passed.refused_by != (leader, term) and not passed.session.is_guest and self._is_reached(leader):
                 self._send(passed, leader, term)
+
+    def _is_reached(self, leader: NodeId) -> bool:
+        return leader not in (NO_NODE, self._node.id) and self._node.peers.linked(leader)
 
     def _redirect(self, passed: Passed) -> bool:
         """With `redirect moved`, send a client to a leader that has been found meanwhile; whether so."""

@@ -50,6 +50,10 @@ class Guests:
         if raft.leader is None or (request.term and request.term != raft.term):
             node.peers.send_answer(sender, Answer(request.session, request.number, b"", refused=True))
             return
+        guest = self._guests.get((sender, request.session))
+        if guest in self._asked:
+            # Its node gave up on what it asked before (a broken network had held that back): so its answer is nobody's.
+            self._close(sender, request.session)
         guest = self._guest(sender, request.session)
         guest.database = request.database
         guest.protocol = request.protocol

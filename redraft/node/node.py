@@ -45,6 +45,7 @@ from redraft.node.redirect import Redirect
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
 from redraft.node.statistics import NodeStatistics
+from redraft.node.stopping import Stopping
 from redraft.node.timers import Timers
 from redraft.node.waits import Waits
 from redraft.node.watches import Watches
@@ -136,6 +137,7 @@ class Node:
         self.waits = Waits(self)
         self.membership = Membership(self)
         self.changes = ConfigChanges(self)
+        self.stopping = Stopping(self)
         self.serves = False
         """Whether data may be read and written here: this node leads, and is sure of it."""
         self._lease_until_ns = 0
@@ -245,6 +247,12 @@ class Node:
             self.refresh_plain()
         session.segments.clear()
         session.backlog.clear()
+
+    def unwatch(self, session: Session) -> None:
+        """A session watches nothing any more, here or at the leader."""
+        if session.watches_remotely:
+            self.forwarding.forget_guest(session)
+        self.watches.unwatch(session)
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes have come from a client."""

@@ -262,7 +262,7 @@ class Router:
         if argv[0].lower() != b"exec":
             session.multi_failed = True
             return error
-        self._node.watches.unwatch(session)
+        self._node.unwatch(session)
         session.multi = None
         session.multi_failed = False
         session.refresh_plain()
@@ -334,14 +334,13 @@ class Router:
         failed = session.multi_failed
         spoiled = node.watches.spoiled(session, node.now_ms)
         watches_remotely = session.watches_remotely
-        node.watches.unwatch(session)
         session.multi = None
         session.multi_failed = False
         session.refresh_plain()
-        if failed:
-            return CommandError(errors.EXEC_ABORT)
-        if spoiled:
-            return NIL_ARRAY
+        if failed or spoiled:
+            node.unwatch(session)
+            return CommandError(errors.EXEC_ABORT) if failed else NIL_ARRAY
+        node.watches.unwatch(session)
         if not node.serves and (watches_remotely or any(goes_to_leader(command) for command, _ in queued)):
             return self._execute_away(session, queued, watches=watches_remotely)
         return self._execute_here(session, queued)

@@ -199,6 +199,10 @@ class Session:
         """Whether nothing more of the session is executed for now."""
         return self.blocked is not None
 
+    def waits(self) -> bool:
+        """Whether its command waits for something else than another node's answer."""
+        return self.blocked is not None and (self.blocked.kind != "leader" or self.blocked.on_timeout is not None)
+
     def segment_for(self, batch: Batch) -> Segment:
         """The segment for replies that wait for `batch`, behind all others."""
         segments = self.segments

@@ -191,7 +191,6 @@ class App:
             async for number in signals:
                 log.warning("%s received, shutting down", signal.Signals(number).name)
                 node.shutdown_requested = ShutdownRequest(flush=True, force=False, session=None)
-                reactor.stopping = True
                 reactor.wake()
                 return
 

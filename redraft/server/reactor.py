@@ -144,7 +144,7 @@ class Reactor:
             self.on_job(job)
         while node.wanting_snapshot:
             self.on_wanting_snapshot(node.wanting_snapshot.pop())
-        if node.shutdown_requested is not None:
+        if node.shutdown_requested is not None and node.stopping.may_stop():
             self.stopping = True
         took_ns = time.monotonic_ns() - started_ns
         node.statistics.tick_took(took_ns // 1000)

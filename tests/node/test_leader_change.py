@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from redraft.node.peers import Request, decode_frame
 from support.fleet import Fleet
 from support.processes import ReplyError
 from support.world import Client
@@ -103,6 +104,14 @@ def test_a_queued_transaction_is_executed_by_the_next_leader(fleet: Fleet) -> No
 def test_discard_and_what_follows_in_one_pipeline(fleet: Fleet) -> None:
     client = fleet[2].connect()
     assert say(fleet, client, "WATCH k", "MULTI", "DISCARD", "SET k v", "GET k") == [b"OK", b"OK", b"OK", b"OK", b"v"]
+
+
+@pytest.mark.parametrize("end", ["DISCARD", "RESET", "EXEC"])
+def test_a_watch_at_the_leader_ends_with_its_transaction(fleet: Fleet, end: str) -> None:
+    client, other = fleet[2].connect(), fleet[3].connect()
+    say(fleet, client, "WATCH k", "MULTI", "NOPE", end)
+    say(fleet, other, "SET k other")
+    assert say(fleet, client, "WATCH j", "MULTI", "SET j v", "EXEC")[-1] == [b"OK"]
 
 
 # A planned change.
@@ -230,14 +239,16 @@ def test_a_wait_of_which_nothing_is_heard_is_of_unknown_outcome(fleet: Fleet) ->
     assert str(reply).startswith("UNKNOWN ")
 
 
-def test_a_wait_under_way_to_a_new_leader_of_which_its_node_has_not_heard_begins_there(fleet: Fleet) -> None:
-    """A leader takes a wait only in the term that the client's node knows."""
-    client = fleet[3].connect()
-    hand_over(fleet, 2)
-    hand_over(fleet, 1)
-    assert say(fleet, client, "BLPOP l 0") == []
-    assert say(fleet, fleet[2].connect(), "RPUSH l x") == [1]
-    assert client.replies() == [[b"l", b"x"]]
+def test_a_leader_takes_a_wait_only_in_the_term_that_the_clients_node_knows(fleet: Fleet) -> None:
+    """Later the waits of that term are over, says the log, and the client's node would not look for this one."""
+    node = fleet[1].node
+    for term, refused in ((node.shard.raft.term + 1, True), (node.shard.raft.term, False)):
+        commands = [[b"BLPOP", b"l", b"0"]]
+        node.guests.requested(fleet[3].node.id, Request(7, term, 0, 2, commands, token=9, term=term))
+        fleet[1].tick()
+        answers = [answer for _, data in fleet[1].frames for answer in decode_frame(data).answers]
+        assert [answer.refused for answer in answers] == [True] * refused
+        fleet[1].frames.clear()
 
 
 @pytest.mark.parametrize("node", [1, 2])
@@ -370,3 +381,25 @@ def test_an_answer_that_is_lost_with_its_link_alone_does_not_leave_a_client_wait
     assert reader.replies() == [b"v"]
     assert str(writer.replies()[0]).startswith("UNKNOWN ")
     assert fleet.leader() == 1
+
+
+# A node that is of the cluster no more.
+
+
+def test_a_node_that_was_removed_while_it_was_cut_off_disturbs_nobody(fleet: Fleet) -> None:
+    """It stands for election again and again, and nobody would vote for it."""
+    fleet.pass_time(1000)
+    inside, outside = fleet[3].connect(), fleet[1].connect()
+    fleet.cut(3)
+    outside.ask("REDRAFT REMOVE 3")
+    fleet.pass_time(3000)
+    assert outside.replies() == [b"OK"]
+    terms = [fleet[node].node.shard.raft.term for node in (1, 2)]
+    fleet.heal()
+    fleet.pass_time(5000)
+    assert [fleet[node].node.shard.raft.term for node in (1, 2)] == terms
+    assert fleet.leader() == 1
+    assert say(fleet, outside, "SET k v") == [b"OK"]
+    inside.ask("GET k")
+    fleet.pass_time(6000)
+    assert str(inside.replies()[0]).startswith("CLUSTERDOWN ")

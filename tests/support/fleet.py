@@ -37,7 +37,7 @@ class Fleet:
         """Tell a node where all are."""
         membership = self.worlds[node].node.membership
         membership.configured = {each: f"10.0.0.{each}:7000" for each in self.worlds}
-        membership.announced = membership.configured[node]
+        membership.address_here = membership.configured[node]
 
     def _link_all(self, sender: NodeId) -> None:
         for to in self.worlds:
@@ -65,7 +65,7 @@ class Fleet:
         for _ in range(1000):
             self.tick_all()
             if not self.frames and not any(
-                world.inbox or world.node.wants_tick() for node, world in self.worlds.items() if node not in self.down
+                world.wants_tick() for node, world in self.worlds.items() if node not in self.down
             ):
                 return
         raise AssertionError("the nodes never come to rest")

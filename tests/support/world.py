@@ -293,11 +293,15 @@ class World:
             self.node.job_done(job)
         self.tick()
 
+    def wants_tick(self) -> bool:
+        """Whether another tick would do something, before time passes or a disk that is held lets go."""
+        return bool(self.inbox) or (not self._persisting and self.node.wants_tick())
+
     def settle(self) -> None:
         """Tick until nothing is left to be done before time passes, a disk that is held lets go, or a job runs."""
         for _ in range(MOST_TICKS):
             self.tick()
-            if not self.inbox and (self._persisting or not self.node.wants_tick()):
+            if not self.wants_tick():
                 return
         raise AssertionError("the node never comes to rest")
 

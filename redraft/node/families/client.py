@@ -37,7 +37,7 @@ def describe(session: Session, now_ms: int) -> str:
         for letter, holds in (
             ("O", session.monitor),
             ("x", session.multi is not None),
-            ("b", session.blocked is not None),
+            ("b", session.waits()),
             ("d", session.watch_dirty),
             ("c", session.close_after_reply),
             ("U", session.unix),

@@ -157,7 +157,7 @@ def reset(context: SessionContext, argv: list[bytes]) -> Any:
     session.multi = None
     session.multi_failed = False
     if not node.loading:
-        node.watches.unwatch(session)
+        node.unwatch(session)
     if node.observer.monitors.pop(session.id, None) is not None:
         session.monitor = False
         node.refresh_plain()

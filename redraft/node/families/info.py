@@ -84,7 +84,7 @@ def _clients(node: Node) -> Lines:
         "connected_clients": sum(session.link is None for session in node.sessions.values()),
         "cluster_connections": sum(session.link is not None for session in node.sessions.values()),
         "maxclients": node.settings.maxclients,
-        "blocked_clients": sum(session.blocked is not None for session in node.sessions.values()),
+        "blocked_clients": sum(session.waits() for session in node.sessions.values()),
         "tracking_clients": 0,
         "watching_clients": sum(bool(session.watched) for session in node.sessions.values()),
         "monitors": len(node.observer.monitors),

@@ -50,9 +50,7 @@ def discard(context: SessionContext, argv: list[bytes]) -> Any:
         raise CommandError(errors.DISCARD_WITHOUT_MULTI)
     session.multi = None
     session.multi_failed = False
-    if session.watches_remotely:
-        context.node.forwarding.forget_guest(session)
-    context.node.watches.unwatch(session)
+    context.node.unwatch(session)
     session.refresh_plain()
     return OK
 
