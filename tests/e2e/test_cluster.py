@@ -9,58 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from support.processes import Connection, ReplyError, Server, free_port
-
-SECRET = "only the nodes know"
-PATIENCE_SECONDS = 30
-
-
-class RealCluster:
-    """Nodes 1 to `size`, each a process with a directory of its own."""
-
-    def __init__(self, directory: Path, size: int = 3) -> None:
-        self.directory = directory
-        self.ports = {node: free_port() for node in range(1, size + 1)}
-        self.servers: dict[int, Server] = {}
-
-    def start(self, node: int, *arguments: str, secret: str = SECRET) -> Server:
-        """Start a node, the first time or again."""
-        members = ",".join(f"{n}=127.0.0.1:{port}" for n, port in self.ports.items())
-        server = self.servers[node] = Server(
-            self.directory / f"n{node}", "--port", str(self.ports[node]), "--node-id", str(node),
-            "--initial-cluster", members, "--cluster-secret", secret, "--loglevel", "verbose", *arguments,
-        )  # fmt: skip
-        return server.wait_ready()
-
-    def client(self, node: int) -> redis.Redis:
-        """A client of a node."""
-        return self.servers[node].client(socket_timeout=PATIENCE_SECONDS)
-
-    def raft(self, node: int) -> dict[str, object]:
-        """What a node says of its group."""
-        found: dict[str, object] = self.client(node).info("raft")  # type: ignore[assignment]
-        return found
-
-    def leader(self) -> int:
-        """The node that leads, once there is one."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            running = [node for node, server in self.servers.items() if server.process.poll() is None]
-            leaders = [node for node in running if self.raft(node)["raft_role"] == "leader"]
-            if len(leaders) == 1:
-                return leaders[0]
-            assert time.monotonic() < deadline, "no leader"
-            time.sleep(0.02)
-
-    def others(self, node: int) -> list[int]:
-        """All nodes but one."""
-        return [each for each in self.ports if each != node]
-
-    def stop(self) -> None:
-        """End all processes."""
-        for server in self.servers.values():
-            if server.process.poll() is None:
-                server.kill()
+from support.processes import Connection, ReplyError, Server
+from support.real_cluster import PATIENCE_SECONDS, RealCluster
 
 
 @pytest.fixture

@@ -126,8 +126,8 @@ def free_port() -> int:
 class Connection:
     """A bare RESP connection: replies as hiredis reads them, errors as `ReplyError` values."""
 
-    def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=START_SECONDS)
+    def __init__(self, port: int, host: str = "127.0.0.1", timeout: float = START_SECONDS) -> None:
+        self._socket = socket.create_connection((host, port), timeout=timeout)
         self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=NOTHING)
 
     def send(self, data: bytes) -> None:

@@ -1,0 +1,119 @@
+"""What Redis's commands do to one key, for the checker: values as small immutable states.
+
+Results are as redis-py gives them. `UNKNOWN` fits in every state. Transactions work on several counters at once, which
+are then one key for the checker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from linearizability.history import UNKNOWN, Operation
+
+
+def _fits(result: Any, expected: Any) -> bool:
+    return result is UNKNOWN or result == expected
+
+
+class Register:
+    """SET, SET NX, SET XX, GET, DEL, GETSET; a value is a string, and None where there is none."""
+
+    def initial(self) -> Hashable:
+        return None
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        match operation.action:
+            case ("set", value):
+                return _fits(operation.result, True), value
+            case ("setnx", value):
+                return _fits(operation.result, state is None), value if state is None else state
+            case ("setxx", value):
+                return _fits(operation.result, state is not None), state if state is None else value
+            case ("getset", value):
+                return _fits(operation.result, state), value
+            case ("get",):
+                return _fits(operation.result, state), state
+            case ("del",):
+                return _fits(operation.result, int(state is not None)), None
+        raise ValueError(operation.action)
+
+
+class Counter:
+    """INCRBY, and GET as a number ("count")."""
+
+    def initial(self) -> Hashable:
+        return 0
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        assert isinstance(state, int)
+        match operation.action:
+            case ("incrby", number):
+                return _fits(operation.result, state + number), state + number
+            case ("count",):
+                return _fits(operation.result, state), state
+        raise ValueError(operation.action)
+
+
+class Queue:
+    """RPUSH, LPOP and LRANGE 0 -1: each element is there exactly once."""
+
+    def initial(self) -> Hashable:
+        return ()
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        assert isinstance(state, tuple)
+        match operation.action:
+            case ("rpush", element):
+                return _fits(operation.result, len(state) + 1), (*state, element)
+            case ("lpop",):
+                return _fits(operation.result, state[0] if state else None), state[1:]
+            case ("lrange",):
+                return _fits(operation.result, list(state)), state
+        raise ValueError(operation.action)
+
+
+class Hash:
+    """HSET, HGET, HINCRBY and HDEL of one hash; numbers only."""
+
+    def initial(self) -> Hashable:
+        return frozenset()
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        assert isinstance(state, frozenset)
+        fields: dict[str, int] = dict(state)
+        match operation.action:
+            case ("hset", name, value):
+                expected: int | None = int(name not in fields)
+                fields[name] = value
+            case ("hincrby", name, number):
+                expected = fields[name] = fields.get(name, 0) + number
+            case ("hget", name):
+                expected = fields.get(name)
+            case ("hdel", name):
+                expected = int(fields.pop(name, None) is not None)
+            case _:
+                raise ValueError(operation.action)
+        return _fits(operation.result, expected), frozenset(fields.items())
+
+
+class Transfers:
+    """MULTI of INCRBYs of several counters, ("move", ((name, number), …)), and MGET of all of them, ("read", names)."""
+
+    def initial(self) -> Hashable:
+        return frozenset()
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        assert isinstance(state, frozenset)
+        counters: dict[str, int] = dict(state)
+        match operation.action:
+            case ("move", parts):
+                expected = []
+                for name, number in parts:
+                    counters[name] = counters.get(name, 0) + number
+                    expected.append(counters[name])
+            case ("read", names):
+                expected = [counters.get(name, 0) for name in names]
+            case _:
+                raise ValueError(operation.action)
+        return _fits(operation.result, expected), frozenset(counters.items())

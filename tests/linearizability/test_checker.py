@@ -1,0 +1,150 @@
+"""The checker against histories whose verdict is known, and against trying all orders."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+
+from linearizability.checker import Model, check, check_key
+from linearizability.history import NEVER_NS, UNKNOWN, Operation
+from linearizability.models import Counter, Hash, Queue, Register, Transfers
+
+Row = tuple[int, int, tuple[Any, ...], Any]
+"""Call, return (0: never), action, result."""
+
+
+def history(*rows: Row) -> list[Operation]:
+    return [
+        Operation(client, call, end or NEVER_NS, "k", action, result)
+        for client, (call, end, action, result) in enumerate(rows)
+    ]
+
+
+GOOD: list[tuple[str, Model, list[Row]]] = [
+    ("nothing", Register(), []),
+    ("one after the other", Register(), [(1, 2, ("set", "a"), True), (3, 4, ("get",), "a")]),
+    ("a read beside a write sees either", Register(), [(1, 9, ("set", "a"), True), (2, 3, ("get",), None)]),
+    (
+        "a lost answer that happened late",
+        Register(),
+        [(1, 0, ("set", "a"), UNKNOWN), (2, 3, ("get",), None), (9, 10, ("get",), "a")],
+    ),
+    ("a lost answer that never happened", Counter(), [(1, 0, ("incrby", 1), UNKNOWN), (5, 6, ("count",), 0)]),
+    ("set if there is none", Register(), [(1, 9, ("setnx", "a"), True), (2, 8, ("setnx", "b"), False)]),
+    ("two increments at once", Counter(), [(1, 9, ("incrby", 1), 2), (1, 9, ("incrby", 1), 1)]),
+    ("a queue", Queue(), [(1, 9, ("rpush", "a"), 1), (2, 8, ("lpop",), None), (10, 11, ("lpop",), "a")]),
+    ("a hash", Hash(), [(1, 2, ("hset", "f", 1), 1), (3, 4, ("hincrby", "f", 2), 3), (5, 6, ("hdel", "f"), 1)]),
+    (
+        "a transaction",
+        Transfers(),
+        [(1, 9, ("move", (("a", -1), ("b", 1))), [-1, 1]), (2, 8, ("read", ("a", "b")), [0, 0])],
+    ),
+]
+BAD: list[tuple[str, Model, list[Row]]] = [
+    ("a stale read", Register(), [(1, 2, ("set", "a"), True), (3, 4, ("get",), None)]),
+    (
+        "a read that goes back",
+        Register(),
+        [(1, 20, ("set", "a"), True), (2, 3, ("get",), "a"), (4, 5, ("get",), None)],
+    ),
+    ("a lost write", Counter(), [(1, 2, ("incrby", 1), 1), (3, 4, ("incrby", 1), 1)]),
+    ("applied twice", Counter(), [(1, 2, ("incrby", 1), 1), (3, 4, ("count",), 2)]),
+    (
+        "a lost answer applied twice",
+        Counter(),
+        [(1, 0, ("incrby", 1), UNKNOWN), (5, 6, ("count",), 1), (7, 8, ("count",), 2)],
+    ),
+    (
+        "a lost answer that happened and then did not",
+        Register(),
+        [(1, 0, ("set", "a"), UNKNOWN), (2, 3, ("get",), "a"), (4, 5, ("get",), None)],
+    ),
+    ("popped twice", Queue(), [(1, 2, ("rpush", "a"), 1), (3, 9, ("lpop",), "a"), (4, 8, ("lpop",), "a")]),
+    ("both set what there is once only", Register(), [(1, 9, ("setnx", "a"), True), (2, 8, ("setnx", "b"), True)]),
+    (
+        "half a transaction",
+        Transfers(),
+        [(1, 9, ("move", (("a", -1), ("b", 1))), [-1, 1]), (2, 8, ("read", ("a", "b")), [-1, 0])],
+    ),
+]
+
+
+@pytest.mark.parametrize(("model", "rows"), [row[1:] for row in GOOD], ids=[row[0] for row in GOOD])
+def test_what_can_be_explained(model: Model, rows: list[Row]) -> None:
+    assert check(lambda key: model, history(*rows)) == []
+
+
+@pytest.mark.parametrize(("model", "rows"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])
+def test_what_cannot_be_explained_is_shown(model: Model, rows: list[Row]) -> None:
+    [violation] = check(lambda key: model, history(*rows))
+    assert "no order of the operations explains their results" in violation.show()
+    assert violation.stuck
+
+
+def test_keys_are_independent() -> None:
+    good = history((1, 2, ("set", "a"), True))
+    bad = [operation._replace(key="other") for operation in history((1, 2, ("get",), "x"))]
+    assert [violation.key for violation in check(lambda key: Register(), good + bad)] == ["other"]
+
+
+def explained_by_trying(model: Model, operations: list[Operation]) -> bool:
+    """Every order of every choice of the operations whose outcome is not known."""
+    known = [each for each in operations if each.return_ns != NEVER_NS]
+    unknown = [each for each in operations if each.return_ns == NEVER_NS]
+    for count in range(len(unknown) + 1):
+        for chosen in itertools.combinations(unknown, count):
+            for order in itertools.permutations([*known, *chosen]):
+                in_time = all(
+                    not later.return_ns < earlier.call_ns for earlier, later in itertools.combinations(order, 2)
+                )
+                if in_time and _runs(model, order):
+                    return True
+    return False
+
+
+def _runs(model: Model, order: tuple[Operation, ...]) -> bool:
+    state = model.initial()
+    for operation in order:
+        fits, state = model.step(state, operation)
+        if not fits:
+            return False
+    return True
+
+
+def test_it_says_the_same_as_trying_all_orders() -> None:
+    random_ = random.Random(20)
+    verdicts = []
+    for _ in range(1500):
+        operations = []
+        for client in range(random_.randint(1, 5)):
+            call = random_.randint(0, 12)
+            end = call + random_.randint(1, 6) if random_.random() < 0.8 else NEVER_NS
+            action: tuple[Any, ...] = random_.choice([("incrby", 1), ("count",)])
+            result = UNKNOWN if end == NEVER_NS else random_.randint(0, 3)
+            operations.append(Operation(client, call * 2, end if end == NEVER_NS else end * 2 + 1, "k", action, result))
+        verdict = check_key(Counter(), operations) is None
+        assert verdict == explained_by_trying(Counter(), operations), operations
+        verdicts.append(verdict)
+    assert 100 < sum(verdicts) < 1400
+
+
+def test_a_long_history_is_decided_soon() -> None:
+    """Ten clients at once, all the time, some of whose answers are lost."""
+    random_ = random.Random(5)
+    operations = []
+    value = 0
+    for moment in range(0, 20_000, 10):
+        for client in range(10):
+            start = moment + client
+            lost = random_.random() < 0.01
+            value += 1
+            operations.append(
+                Operation(
+                    client, start * 10, NEVER_NS if lost else start * 10 + 80, "k", ("incrby", 1),
+                    UNKNOWN if lost else value,
+                )
+            )  # fmt: skip
+    assert check_key(Counter(), operations[:5000]) is None
