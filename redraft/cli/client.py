@@ -19,7 +19,7 @@ class RefusedError(UserError):
 class NodeClient:
     """A connection to a node; a context manager."""
 
-    def __init__(self, address: str, password: str = "") -> None:
+    def __init__(self, address: str, password: str = "", timeout: float = TIMEOUT_SECONDS) -> None:
         """Connect. Raises UserError."""
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal():
@@ -27,7 +27,7 @@ class NodeClient:
         self._address = address
         self._reader = ReplyReader()
         try:
-            self._socket = socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_SECONDS)
+            self._socket = socket.create_connection((host.strip("[]"), int(port)), timeout)
         except OSError as error:
             raise UserError(f"redraft: no node answers at {address}: {error.strerror or error}", exit_code=3) from error
         if password:

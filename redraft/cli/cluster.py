@@ -11,16 +11,19 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from redraft.cli.client import NodeClient, RefusedError
 from redraft.errors import UserError
 
 TRANSFER_SECONDS = 10.0
+LOOK_SECONDS = 2.0
+"""How long `status` waits for each node."""
 
 COMMANDS = {
     "members": "the nodes of a cluster: where they are, what they lack",
-    "status": "what one node knows: who leads, its term and indexes",
+    "status": "who leads, and how far each node is: its term and indexes, what it lacks, a snapshot on its way to it",
     "promote": "make a learner a voter",
     "remove": "take a node out of the cluster, whether it runs or not",
     "leave": "take the node that is asked out of the cluster",
@@ -55,6 +58,10 @@ def run(name: str, words: list[str]) -> int:
         print(json.dumps(answer))
     elif name == "members":
         _print_table(answer)
+    elif name == "status":
+        rows = answer.pop("nodes")
+        print(", ".join(f"{key} {value}" for key, value in answer.items()))
+        _print_table(rows)
     else:
         for key, value in answer.items():
             print(f"{key}: {value}")
@@ -65,7 +72,7 @@ def _ask(name: str, node: NodeClient, options: argparse.Namespace) -> Any:
     if name == "members":
         return [_pairs(member) for member in node("REDRAFT", "MEMBERS")]
     if name == "status":
-        return _pairs(node("REDRAFT", "STATUS"))
+        return _status(node, options)
     if name == "table":
         version = [] if options.version is None else [str(options.version)]
         return _nested(node("REDRAFT", "TABLE", *version))
@@ -74,7 +81,7 @@ def _ask(name: str, node: NodeClient, options: argparse.Namespace) -> Any:
         return {"removed": options.old}
     if name == "leave":
         number = _pairs(node("REDRAFT", "STATUS"))["node-id"]
-        node("REDRAFT", "REMOVE", str(number))
+        node("REDRAFT", "LEAVE")
         return {"removed": number}
     if name == "transfer-leader":
         node("REDRAFT", "TRANSFER", str(options.node))
@@ -82,6 +89,28 @@ def _ask(name: str, node: NodeClient, options: argparse.Namespace) -> Any:
         return {"leader-id": options.node}
     node("REDRAFT", name.upper(), str(options.node))
     return {"promoted" if name == "promote" else "removed": options.node}
+
+
+def _status(node: NodeClient, options: argparse.Namespace) -> dict[str, Any]:
+    """What the nodes say of themselves, each asked, and what the leader says of those that do not answer."""
+    here = _pairs(node("REDRAFT", "STATUS"))
+    rows = []
+    for member in (_pairs(each) for each in node("REDRAFT", "MEMBERS")):
+        own: dict[str, Any] = {}
+        if member["id"] == here["node-id"]:
+            own = here
+        elif member["address"]:
+            with suppress(UserError), NodeClient(member["address"], options.password, LOOK_SECONDS) as other:
+                own = _pairs(other("REDRAFT", "STATUS"))
+        indexes = {name: own.get(name) for name in ("term", "commit-index", "applied-index", "last-index")}
+        rows.append(
+            {
+                "id": member["id"], "address": member["address"], "role": member["role"], "answers": int(bool(own)),
+                **indexes, "lag": member["lag"], "state": member["state"], "snapshot": member["snapshot"],
+            }
+        )  # fmt: skip
+    kept = ("cluster-id", "node-id", "leader-id", "term", "commit-index", "applied-index", "last-index")
+    return {**{name: here[name] for name in kept}, "nodes": rows}
 
 
 def _wait(look: Callable[[], bool]) -> None:

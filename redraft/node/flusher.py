@@ -8,7 +8,8 @@ SHUTDOWN, DEBUG RELOAD). It goes through three phases:
          → finishing (the file is fsynced and ingested, which takes a disk's time: a background job)
          → idle      (the log up to the image's index, less a margin for slow followers, is let go)
 
-Invariants: one flush at a time; the log is compacted only up to an index whose image is durable.
+Invariants: one flush at a time; the log is compacted only up to an index whose image is durable; a snapshot takes the
+image's place only while no other thread works on it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from redraft.ids import Index, NodeId
 from redraft.keyspace.flush import RecordWriter
@@ -45,6 +46,15 @@ class ImageWriter(RecordWriter, Protocol):
         """Forget what was written."""
 
 
+class ImageDigest(NamedTuple):
+    """What an image holds, in a few bytes."""
+
+    point: FlushPoint
+    keys: int
+    sha256: str
+    """Of all keys and records in the order of the keys, with their lengths, and of what is recorded beside them."""
+
+
 class ShardStorage(Protocol):
     """What a node needs of the disk beside Raft's log; implemented by the storage floor."""
 
@@ -53,6 +63,9 @@ class ShardStorage(Protocol):
 
     def compact_log(self, index: Index) -> None:
         """Let go of the log up to and including `index`."""
+
+    def digest(self) -> Callable[[], ImageDigest]:
+        """A digest of the image as it is now; what is returned computes it. Slow; in any thread."""
 
     def install(self, meta: SnapshotMeta) -> tuple[Keyspace, AppliedPoint]:
         """Make the snapshot of `meta`, which was prepared, the image, and begin the log anew after it: durable, and
@@ -87,6 +100,8 @@ class Flusher:
         self._started_ns = 0
         self.flushes = 0
         self._seen_logged_bytes = 0
+        self._digests = 0
+        """Digests that are being computed."""
 
     def request(self, on_done: Callable[[], None] | None = None) -> None:
         """Flush all that is applied by now; `on_done` is called when it is durable."""
@@ -94,8 +109,30 @@ class Flusher:
             (self._waiting if self.phase is Phase.IDLE else self._waiting_for_next).append(on_done)
         self._wanted = True
 
+    def digest(self, on_done: Callable[[ImageDigest], None]) -> None:
+        """Flush all that is applied by now, and compute a digest of the image."""
+        self.request(lambda: self._digest(on_done))
+
+    def _digest(self, on_done: Callable[[ImageDigest], None]) -> None:
+        compute = self._storage.digest()
+        found: list[ImageDigest] = []
+        self._digests += 1
+
+        def computed() -> None:
+            self._digests -= 1
+            on_done(found[0])
+
+        self._node.run_in_background(lambda: found.append(compute()), computed)
+
+    def uses_image(self) -> bool:
+        """Whether something in another thread works on the image."""
+        return self.phase is Phase.FINISHING or self._digests > 0
+
     def step(self) -> None:
         """A tick's share of the work."""
+        if self._shard.raft.installs:
+            # The image is about to be replaced: nothing may begin to use it.
+            return
         if self.phase is Phase.IDLE and (self._wanted or self._due()):
             self._begin()
         if self.phase is Phase.WRITING:
@@ -116,12 +153,13 @@ class Flusher:
 
     def install(self, meta: SnapshotMeta) -> None:
         """A snapshot takes the place of the image and of the keyspace; a flush of the old one is broken off."""
-        self._node.finish_jobs()
-        if self.phase is not Phase.IDLE:
+        assert not self.uses_image()
+        if self.phase is Phase.WRITING:
             assert self.writer is not None
             self.writer.abort()
             self.phase = Phase.IDLE
             self.writer = self._point = None
+            self._wanted = bool(self._waiting)
         keyspace, applied = self._storage.install(meta)
         self._shard.install(keyspace, applied)
 

@@ -51,6 +51,8 @@ class MemberStatus(NamedTuple):
     state: str
     """probe, replicate or snapshot; empty where that is not known."""
     reachable: bool | None
+    snapshot: str
+    """SENT/ALL bytes while it is sent a snapshot; else empty. Only the leader knows."""
 
 
 class _Waiting(NamedTuple):
@@ -122,6 +124,7 @@ class Membership:
                     None if match is None else max(0, raft.last_index - match),
                     "" if progress is None else progress.state.value,
                     None if progress is None and node != raft.id else self._node.peers.linked(node) or node == raft.id,
+                    "" if (sending := self._node.sending_snapshots.get(node)) is None else f"{sending[0]}/{sending[1]}",
                 )
             )
         return found

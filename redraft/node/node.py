@@ -129,6 +129,8 @@ class Node:
         """The index of the snapshot that was received, and can be installed."""
         self.wanting_snapshot: list[NodeId] = []
         """Nodes that the server shall send a snapshot to."""
+        self.sending_snapshots: dict[NodeId, tuple[int, int]] = {}
+        """Of each snapshot on its way: bytes that have left, and all."""
         self.away = Away(self)
         self.redirect = Redirect(self)
         self.reads = Reads(self)
@@ -474,8 +476,7 @@ class Node:
 
     def _step_group(self, group: int, message: AnyMessage) -> None:
         if group == self.shard.group:
-            if isinstance(message, InstallSnapshot) and self.prepared_snapshot != message.meta.index:
-                # Its files are not here: they were lost with an earlier life of this node.
+            if isinstance(message, InstallSnapshot) and not self._can_install(message.meta):
                 return
             self.shard.raft.step(message)
             self.reads.heard(message)
@@ -483,6 +484,11 @@ class Node:
             self.config.raft.step(message)
         else:
             raise FrameError(f"a message of group {group}, which is not here")
+
+    def _can_install(self, meta: SnapshotMeta) -> bool:
+        """Whether a snapshot is here (else it was lost with an earlier life of this node), and nobody uses the image
+        that it will replace. The leader says again what it is not told to have arrived."""
+        return self.prepared_snapshot == meta.index and not self.flusher.uses_image()
 
     def snapshot_brought(self, peer: NodeId, meta: SnapshotMeta) -> None:
         """A snapshot is with a node that wants it, whole and durable: have it installed."""

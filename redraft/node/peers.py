@@ -3,7 +3,8 @@
 A frame is msgpack. It is decoded strictly: whatever is not a frame is a broken peer, and its link is cut. Nothing waits
 for a peer that is not there: Raft sends again what matters, and what clients are owed is answered by `forwarding`.
 
-Invariant: a peer without a link has nothing queued.
+Invariant: a peer without a link has nothing queued. What a queue holds leaves with the tick; what the link then does
+not take is bounded there (`server.links`).
 """
 
 from __future__ import annotations
@@ -16,9 +17,6 @@ from redraft.cluster.config_group import Proposal
 from redraft.errors import RedraftError
 from redraft.ids import GroupId, Index, NodeId
 from redraft.raft.messages import AnyMessage
-
-MOST_QUEUED = 64 << 20
-"""Bytes of commands and replies queued for one peer; a link that holds more is cut, and begins anew."""
 
 
 class Request(msgspec.Struct, frozen=True, array_like=True):

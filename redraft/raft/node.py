@@ -191,6 +191,11 @@ class RaftNode:
         """This member's."""
         return self._config.id
 
+    @property
+    def installs(self) -> bool:
+        """Whether a snapshot was accepted that no Ready has handed out yet."""
+        return self._snapshot is not None
+
     def has_lease(self) -> bool:
         """Whether a read may be served here and now from what is applied once that is everything committed."""
         return self.leader is not None and self.leader.has_lease(self.now_ms)

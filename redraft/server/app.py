@@ -46,7 +46,7 @@ from redraft.server.process import SystemProcess
 from redraft.server.reactor import Reactor
 from redraft.server.recovery import complete_recovery
 from redraft.server.shard_storage import DiskShardStorage, complete_install
-from redraft.server.snapshots import receiver, send_snapshot
+from redraft.server.snapshots import Receivers, send_snapshot
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
 from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity, new_incarnation
@@ -135,7 +135,7 @@ class App:
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(config, shard, storage)
         node.reload = lambda: storage.load()[0]
-        node.receive_snapshot = receiver(node, storage)
+        node.receive_snapshot = Receivers(node, storage)
         self._storage = storage
         for each in (config.raft, raft):
             if each.is_alone:

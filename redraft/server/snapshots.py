@@ -17,6 +17,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,7 +72,7 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
         sock = await dial(node, peer, node.membership.address(peer), b"SNAPSHOT")
         with trio.socket.from_stdlib_socket(sock) as stream:
-            await _send(stream, directory, contents)
+            await _send(stream, directory, contents, partial(node.sending_snapshots.__setitem__, peer))
         node.snapshot_brought(peer, contents.meta)
         await trio.sleep(1.0)
     except (OSError, GreetingError, RedraftError, trio.TooSlowError) as error:
@@ -80,6 +81,7 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         node.snapshot_failed(peer)
     finally:
         node.flusher.needed_behind.pop(peer, None)
+        node.sending_snapshots.pop(peer, None)
         shutil.rmtree(directory, ignore_errors=True)
         reactor.wake()
 
@@ -101,13 +103,20 @@ def _crc(path: Path) -> int:
     return crc
 
 
-async def _send(stream: trio.socket.SocketType, directory: Path, contents: Contents) -> None:
+async def _send(
+    stream: trio.socket.SocketType, directory: Path, contents: Contents, progress: Callable[[tuple[int, int]], None]
+) -> None:
+    """`progress` is told how many bytes of the files have left, and how many there are."""
+    whole, sent = sum(file.size for file in contents.files), 0
     head = msgspec.msgpack.encode(contents)
     await _send_all(stream, _LENGTH.pack(len(head)) + head)
     for file in contents.files:
         with (directory / file.name).open("rb") as source:
             while chunk := source.read(CHUNK_BYTES):
+                progress((sent, whole))
                 await _send_all(stream, chunk)
+                sent += len(chunk)
+    progress((whole, whole))
     with trio.fail_after(ANSWER_SECONDS):
         reply = await stream.recv(4096)
     if reply != b"+OK\r\n":
@@ -126,8 +135,19 @@ async def _send_all(stream: trio.socket.SocketType, data: bytes) -> None:
 class SnapshotReceiver:
     """Takes a snapshot that another node sends; implements `node.links.Link`."""
 
-    def __init__(self, node: Node, storage: DiskShardStorage, session: Session, peer: NodeId) -> None:
+    def __init__(
+        self,
+        node: Node,
+        storage: DiskShardStorage,
+        session: Session,
+        peer: NodeId,
+        take_place: Callable[[SnapshotReceiver], None],
+    ) -> None:
         self.peer = peer
+        self.is_being_read = False
+        """Whether all has come, and a thread works on it."""
+        self._take_place = take_place
+        self._gave_way = False
         self._node = node
         self._storage = storage
         self._session = session
@@ -141,6 +161,8 @@ class SnapshotReceiver:
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
+        if self._gave_way:
+            raise FrameError("another snapshot has taken its place")
         rest = memoryview(data)
         try:
             if self._contents is None:
@@ -170,6 +192,7 @@ class SnapshotReceiver:
             if "/" in file.name or file.name in ("", ".", ".."):
                 raise FrameError(f"a file of the name {file.name!r}")
         log.warning("node %d sends a snapshot of entry %d", self.peer, contents.meta.index)
+        self._take_place(self)
         self._storage.begin_receiving()
         self._node.prepared_snapshot = None
         self._contents = contents
@@ -208,6 +231,7 @@ class SnapshotReceiver:
             (self._storage.incoming / contents.files[self._number].name).touch()
             self._number += 1
         if self._number == len(contents.files):
+            self.is_being_read = True
             self._node.run_in_background(self._prepare, self._prepared)
 
     def _prepare(self) -> None:
@@ -222,6 +246,7 @@ class SnapshotReceiver:
 
     def _prepared(self) -> None:
         assert self._contents is not None
+        self.is_being_read = False
         session = self._session
         if self._error:
             log.error("the snapshot of node %d cannot be used: %s", self.peer, self._error)
@@ -232,6 +257,11 @@ class SnapshotReceiver:
         if not session.closed:
             self._node.outgoing[session] = None
 
+    def give_way(self) -> None:
+        """Another snapshot takes this one's place."""
+        self._gave_way = True
+        self.close()
+
     def close(self) -> None:
         """The connection has ended."""
         if self._file is not None:
@@ -239,6 +269,23 @@ class SnapshotReceiver:
             self._file = None
 
 
-def receiver(node: Node, storage: DiskShardStorage) -> Callable[[Session, NodeId], SnapshotReceiver]:
-    """What a node calls when another wants to send a snapshot."""
-    return lambda session, peer: SnapshotReceiver(node, storage, session, peer)
+class Receivers:
+    """What a node calls when another wants to send a snapshot. One at a time has the place beside the image: the newest
+    that comes, since an earlier one is of a leader that is none any more or of a link that broke."""
+
+    def __init__(self, node: Node, storage: DiskShardStorage) -> None:
+        self._node = node
+        self._storage = storage
+        self._newest: SnapshotReceiver | None = None
+
+    def __call__(self, session: Session, peer: NodeId) -> SnapshotReceiver:
+        return SnapshotReceiver(self._node, self._storage, session, peer, self._take_place)
+
+    def _take_place(self, receiver: SnapshotReceiver) -> None:
+        """Raises FrameError."""
+        newest = self._newest
+        if (newest is not None and newest.is_being_read) or self._node.shard.raft.installs:
+            raise FrameError("another snapshot is being read or installed")
+        if newest is not None:
+            newest.give_way()
+        self._newest = receiver

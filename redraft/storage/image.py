@@ -16,7 +16,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-from rocksdict import BlockBasedOptions, Cache, Checkpoint, IngestExternalFileOptions, Rdict, ReadOptions, SstFileWriter
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    Checkpoint,
+    IngestExternalFileOptions,
+    Rdict,
+    RdictIter,
+    ReadOptions,
+    SstFileWriter,
+)
 
 from redraft.errors import DamagedDataError
 from redraft.storage.directory import make_directory, sync_directory
@@ -84,12 +93,16 @@ class Image:
         return None if record is None else decode_meta(self.path, record)
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
-        """All records in the order of their keys, checksums verified. Raises DamagedDataError."""
+        """All records as of now in the order of their keys, checksums verified; may be read in any thread. Raises
+        DamagedDataError."""
         options = ReadOptions()
         options.set_verify_checksums(True)
         options.set_readahead_size(2 << 20)
         with translated(f"reading the image {self.path}"):
-            iterator = self._db.iter(options)
+            return self._read(self._db.iter(options))
+
+    def _read(self, iterator: RdictIter) -> Iterator[tuple[bytes, bytes]]:
+        with translated(f"reading the image {self.path}"):
             iterator.seek_to_first()
             key, value, step, valid = iterator.key, iterator.value, iterator.next, iterator.valid
             while valid():

@@ -189,9 +189,37 @@ def test_what_makes_no_sense_is_refused(nodes: Nodes) -> None:
     assert "does not know the cluster's secret" in stranger.output
 
 
+def test_the_status_of_all_nodes_is_seen_from_any_and_dead_ones_are_told(nodes: Nodes) -> None:
+    first, second, third = three(nodes)
+    found = asked(second, "status")
+    assert (found["node-id"], found["leader-id"]) == (2, 1)
+    assert [(row["id"], row["role"], row["answers"], row["term"]) for row in found["nodes"]] == [
+        (1, "leader", 1, 1), (2, "voter", 1, 1), (3, "voter", 1, 1),
+    ]  # fmt: skip
+    eventually(lambda: len({row["applied-index"] for row in asked(third, "status")["nodes"]}) == 1)
+    digests = {tuple(server.client().execute_command("REDRAFT", "DIGEST")) for server in nodes.servers}
+    assert len(digests) == 1, digests
+    third.kill()
+    first.client().set("k", "v")
+    dead = asked(first, "status")["nodes"][2]
+    assert (dead["answers"], dead["term"], dead["lag"] > 0) == (0, None, True)
+    status, text = redraft("status", "--node-address", f"127.0.0.1:{first.port}")
+    assert status == 0
+    assert text.splitlines()[1].split()[:4] == ["id", "address", "role", "answers"]
+
+
 def test_a_table_for_people(nodes: Nodes) -> None:
     first = nodes.start("n1")
     status, text = redraft("members", "--node-address", f"127.0.0.1:{first.port}")
     assert status == 0
-    assert text.splitlines()[0].split() == ["id", "address", "role", "match-index", "lag", "state", "reachable"]
+    assert text.splitlines()[0].split() == [
+        "id",
+        "address",
+        "role",
+        "match-index",
+        "lag",
+        "state",
+        "reachable",
+        "snapshot",
+    ]
     assert text.splitlines()[1].split()[:3] == ["1", f"127.0.0.1:{first.port}", "leader"]

@@ -6,6 +6,8 @@ the test's here: when time passes (`advance`), when an fsync ends (`hold`, `rele
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -15,6 +17,7 @@ from redraft.cluster.config_group import ConfigGroup
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.families.all import TABLE
+from redraft.node.flusher import ImageDigest
 from redraft.node.node import Job, Node, Persist
 from redraft.node.session import Session
 from redraft.raft.config import RaftConfig
@@ -61,6 +64,16 @@ class DictStorage:
 
     def compact_log(self, index: Index) -> None:
         self._log.compact(index)
+
+    def digest(self) -> Callable[[], ImageDigest]:
+        records, point = sorted(self.records.items()), self.point
+        assert point is not None
+
+        def compute() -> ImageDigest:
+            whole = hashlib.sha256(b"".join(key + record for key, record in records)).hexdigest()
+            return ImageDigest(point, len(records), whole)
+
+        return compute
 
     def load(self, databases: int) -> tuple[Keyspace, AppliedPoint]:
         """The keyspace as the image has it."""

@@ -9,8 +9,10 @@ from redraft.commands import parse
 from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.ids import NodeId
-from redraft.node.context import SessionContext
+from redraft.node.context import NO_REPLY, SessionContext
+from redraft.node.flusher import ImageDigest
 from redraft.node.links import join_proof
+from redraft.node.session import Blocked
 from redraft.resp.reply import Map
 
 _FLAGS = "noscript no_multi admin"
@@ -116,10 +118,39 @@ def members(context: SessionContext, argv: list[bytes]) -> Any:
                 (b"lag", member.lag),
                 (b"state", member.state.encode()),
                 (b"reachable", None if member.reachable is None else int(member.reachable)),
+                (b"snapshot", member.snapshot.encode()),
             ]
         )
         for member in context.node.membership.members()
     ]
+
+
+@command(
+    "REDRAFT LEAVE", 2, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    summary="Take this node out of the cluster",
+)  # fmt: skip
+def leave(context: SessionContext, argv: list[bytes]) -> Any:
+    return context.node.membership.remove(context.session, context.node.id)
+
+
+@command(
+    "REDRAFT DIGEST", 2, "admin noscript no_async_loading no_multi", group="server", since="7.0.0",
+    acl="admin dangerous", complexity="O(N) where N is the number of keys; in a thread",
+    summary="A checksum of this node's data, and the entry that it is as of: equal on all replicas as of one entry",
+)  # fmt: skip
+def digest(context: SessionContext, argv: list[bytes]) -> Any:
+    """Of the image, which is brought up to date first: what a restart would read."""
+    node, session = context.node, context.session
+
+    def computed(found: ImageDigest) -> None:
+        applied = found.point.applied
+        pairs: list[tuple[Any, Any]] = [(b"applied-index", applied.index), (b"applied-term", applied.term)]
+        pairs += [(b"keys", found.keys), (b"digest", found.sha256.encode())]
+        node.unblock(session, Map(pairs))
+
+    node.block(session, Blocked("digest"))
+    node.flusher.digest(computed)
+    return NO_REPLY
 
 
 @command(
