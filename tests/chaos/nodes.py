@@ -131,10 +131,10 @@ class Nodes:
 
     # Asking.
 
-    def ask(self, node: int, *words: str) -> Any:
+    def ask(self, node: int, *words: str, timeout: float = 2.0) -> Any:
         """One command to a node; None when there is no answer."""
         try:
-            connection = Connection(self.places[node][1], self.places[node][0], timeout=2)
+            connection = Connection(self.places[node][1], self.places[node][0], timeout=timeout)
         except OSError:
             return None
         try:
