@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from redraft.cli.client import NodeClient, RefusedError
+from redraft.cli.client import NodeClient, RefusedError, Tls
 from redraft.errors import UserError
 
 TRANSFER_SECONDS = 10.0
@@ -43,8 +43,15 @@ def run(name: str, words: list[str]) -> int:
     parser.add_argument("--node-address", "-a", default="127.0.0.1:6379", metavar="HOST:PORT", help="any node")
     parser.add_argument("--password", default="", help="for AUTH")
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser.add_argument("--tls", action="store_true", help="the address is that of a tls-port")
+    parser.add_argument("--cacert", default="", metavar="FILE", help="CAs to believe; those of the system by default")
+    parser.add_argument("--cert", default="", metavar="FILE", help="a certificate to show")
+    parser.add_argument("--key", default="", metavar="FILE", help="its private key")
     options = parser.parse_args(words)
-    with NodeClient(options.node_address, options.password) as node:
+    tls = Tls(options.cacert, options.cert, options.key) if options.tls else None
+    if tls is None and (options.cacert or options.cert or options.key):
+        parser.error("--cacert, --cert and --key need --tls")
+    with NodeClient(options.node_address, options.password, tls) as node:
         try:
             answer = _ask(name, node, options)
         except RefusedError as error:

@@ -33,6 +33,7 @@ from redraft.resp.reply import OK
 from redraft.server.links import GreetingError, dial
 from redraft.server.reactor import Reactor
 from redraft.server.shard_storage import DiskShardStorage
+from redraft.server.stream import Stream
 from redraft.storage.directory import sync_file
 
 log = logging.getLogger("redraft.snapshots")
@@ -69,8 +70,8 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         # The log after it is needed until the other node has caught up; a later flush lets go of it.
         node.flusher.needed_behind[peer] = contents.meta.index
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
-        sock = await dial(node, peer, node.membership.address(peer), b"SNAPSHOT")
-        with trio.socket.from_stdlib_socket(sock) as stream:
+        address, context = node.membership.address(peer), reactor.peer_context()
+        async with await dial(node, peer, address, b"SNAPSHOT", context) as stream:
             await _send(stream, directory, contents)
         node.snapshot_brought(peer, contents.meta)
         await trio.sleep(1.0)
@@ -101,23 +102,17 @@ def _crc(path: Path) -> int:
     return crc
 
 
-async def _send(stream: trio.socket.SocketType, directory: Path, contents: Contents) -> None:
+async def _send(stream: Stream, directory: Path, contents: Contents) -> None:
     head = msgspec.msgpack.encode(contents)
-    await _send_all(stream, _LENGTH.pack(len(head)) + head)
+    await stream.send_all(_LENGTH.pack(len(head)) + head)
     for file in contents.files:
         with (directory / file.name).open("rb") as source:
             while chunk := source.read(CHUNK_BYTES):
-                await _send_all(stream, chunk)
+                await stream.send_all(chunk)
     with trio.fail_after(ANSWER_SECONDS):
-        reply = await stream.recv(4096)
+        reply = await stream.receive_some()
     if reply != b"+OK\r\n":
         raise GreetingError(reply.decode("latin-1").strip() or "it closes the connection")
-
-
-async def _send_all(stream: trio.socket.SocketType, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[await stream.send(rest) :]
 
 
 # Receiving.
