@@ -144,6 +144,12 @@ INERT = (
         _row("cluster-link-sendbuf-limit", _SIZE, "0"),
     ),
     _group(
+        "TLS sessions are resumed by tickets that the clients keep; the server has no cache of them.",
+        _row("tls-session-caching", _YES_NO, "yes"),
+        _row("tls-session-cache-size", _INT, "20480"),
+        _row("tls-session-cache-timeout", _INT, "300"),
+    ),
+    _group(
         "Keys are freed as they go, in slices of a tick; nothing is handed to another thread.",
         _row("lazyfree-lazy-eviction", _YES_NO, "no"),
         _row("lazyfree-lazy-expire", _YES_NO, "no"),

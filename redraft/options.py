@@ -7,7 +7,8 @@ says why not. An option that Redis has and that means nothing here stands in ine
 Invariants (checked when the table is built): names and aliases are unique; each default fits its kind.
 
 Left out on purpose, so that a configuration which relies on them is refused, not quietly weakened: `rename-command`,
-`aclfile`, `user`, `loadmodule`, `replicaof` and the `tls-` options, until there is something behind them.
+`aclfile`, `user`, `loadmodule` and `replicaof`, until there is something behind them; `tls-replication`, whose place
+`tls-cluster` takes; and `tls-ciphersuites`, since Python's ssl cannot choose among those of TLS 1.3.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Option:
 
     `default` is written as in a file. `mutable` says whether CONFIG SET may change it. CONFIG GET tells a `hidden`
     option only when it is asked for by its whole name. `inert` says why the option has no effect; empty where it has.
+    A `volatile` value is the name of a file whose contents matter: to set it to what it is has them read again.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Option:
     mutable: bool = True
     hidden: bool = False
     inert: str = ""
+    volatile: bool = False
 
     @property
     def attribute(self) -> str:
@@ -66,6 +69,7 @@ class Option:
 
 NETWORK = "Network"
 CLIENTS = "Clients and security"
+TLS = "TLS"
 GENERAL = "General"
 LOG = "Log of the server (what it tells people)"
 DURABILITY = "Durability"
@@ -80,6 +84,9 @@ INERT_SECTION = "Options of Redis that change nothing here"
 SECTIONS = {
     NETWORK: "Where the server listens.",
     CLIENTS: "What clients may do and how much of the server they may take.",
+    TLS: "Encrypted connections, for clients and between nodes; the names are those of Redis. Files are in PEM. "
+    "CONFIG SET of one of them reads them all again, or leaves all as it was: set tls-cert-file to what it is after "
+    "its file was renewed. Chains are verified, names of hosts are not, as in Redis.",
     GENERAL: "Where the data are and how many databases there are.",
     LOG: "Lines for people or machines, written by a thread of their own, so that no client waits for a disk.",
     DURABILITY: "When a write counts as kept.",
@@ -108,7 +115,8 @@ _LIVE = (
          "Addresses to listen on. One that begins with - may be missing on this machine; * is every IPv4 address and "
          "::* every IPv6 address. Redis listens everywhere by default; redraft only on loopback.", mutable=False),
     _row(NETWORK, "port", Int(0, 65535), "6379",
-         "TCP port. 0 takes any free one; the ready line tells which.", mutable=False),
+         "TCP port. 0 takes any free one, and the ready line tells which; with tls-port 0 is none at all, as in "
+         "Redis.", mutable=False),
     _row(NETWORK, "tcp-backlog", Int(), "511",
          "Connections the system may hold that have not been accepted yet (bounded by net.core.somaxconn).",
          mutable=False),
@@ -132,6 +140,34 @@ _LIVE = (
          ("normal", "0", "0", "0", "replica", "256mb", "64mb", "60", "pubsub", "32mb", "8mb", "60"),
          "Close a client that does not read its replies: class, hard limit, soft limit and the seconds for which the "
          "soft one may be passed; 0 is no limit. Classes: normal, pubsub, replica (no client is of this class)."),
+
+    _row(TLS, "tls-port", Int(0, 65535), "0",
+         "TCP port for TLS, beside the other or (with port 0) instead of it; 0 is none.", mutable=False),
+    _row(TLS, "tls-cert-file", _TEXT, "",
+         "This node's certificate, and behind it those that lead to the CA's.", volatile=True),
+    _row(TLS, "tls-key-file", _TEXT, "", "The certificate's private key.", volatile=True),
+    _row(TLS, "tls-key-file-pass", Secret(), "", "Password of that file, where it has one."),
+    _row(TLS, "tls-client-cert-file", _TEXT, "",
+         "Another certificate, to show to the nodes that this one dials; that of tls-cert-file when empty.",
+         volatile=True),
+    _row(TLS, "tls-client-key-file", _TEXT, "", "Its private key.", volatile=True),
+    _row(TLS, "tls-client-key-file-pass", Secret(), "", "Password of that file."),
+    _row(TLS, "tls-ca-cert-file", _TEXT, "",
+         "Certificates of the CAs by which clients and other nodes are known.", volatile=True),
+    _row(TLS, "tls-ca-cert-dir", _TEXT, "",
+         "Directory of such certificates, named by their hashes (openssl rehash).", volatile=True),
+    _row(TLS, "tls-auth-clients", Enum(("no", "yes", "optional")), "yes",
+         "Whether clients must show a certificate of such a CA: yes; no; optional, if they show one it must be good."),
+    _row(TLS, "tls-cluster", _YES_NO, "no",
+         "Links to other nodes, snapshots and join use TLS, and no other node is let in without it. It is the same for "
+         "all nodes, and each one's address (announce-address, initial-cluster, join) is then that of its tls-port; so "
+         "are those of MOVED and CLUSTER SLOTS. The cluster-secret is asked for all the same.", mutable=False),
+    _row(TLS, "tls-protocols", _TEXT, "",
+         "Versions to speak, in quotes with spaces between: TLSv1 TLSv1.1 TLSv1.2 TLSv1.3; the last two when empty."),
+    _row(TLS, "tls-ciphers", _TEXT, "",
+         "Ciphers up to TLS 1.2, as openssl-ciphers(1) writes them; OpenSSL's when empty."),
+    _row(TLS, "tls-prefer-server-ciphers", _YES_NO, "no", "Let the node's order of ciphers count, not the client's."),
+    _row(TLS, "tls-dh-params-file", _TEXT, "", "Parameters for Diffie-Hellman up to TLS 1.2.", volatile=True),
 
     _row(GENERAL, "dir", Directory(), "./redraft-data",
          "Directory of the data. It is made when absent and belongs to one process at a time.", mutable=False),

@@ -100,6 +100,21 @@ class Settings:
     tcp_backlog: int
     tcp_keepalive: int
     timeout: int
+    tls_auth_clients: str
+    tls_ca_cert_dir: str
+    tls_ca_cert_file: str
+    tls_cert_file: str
+    tls_ciphers: str
+    tls_client_cert_file: str
+    tls_client_key_file: str
+    tls_client_key_file_pass: bytes
+    tls_cluster: bool
+    tls_dh_params_file: str
+    tls_key_file: str
+    tls_key_file_pass: bytes
+    tls_port: int
+    tls_prefer_server_ciphers: bool
+    tls_protocols: str
     unixsocket: str
     unixsocketperm: int
     zset_max_listpack_entries: int
@@ -162,10 +177,10 @@ class Settings:
         ]
 
     def on_change(self, name: str, callback: Callable[[], None]) -> None:
-        """Call `callback` after CONFIG SET has given the option another value.
+        """Call `callback` after CONFIG SET has given the option another value, or has set a volatile one at all.
 
-        It may raise OptionError: then the whole CONFIG SET is undone, and callbacks that had been called are called
-        again.
+        It is called once, also when it looks after several of the options. It may raise OptionError: then the whole
+        CONFIG SET is undone, and callbacks that had been called are called again.
         """
         self._on_change.setdefault(BY_NAME[name].name, []).append(callback)
 
@@ -193,9 +208,11 @@ class Settings:
         self._assign(new)
         called: list[Callable[[], None]] = []
         for option, value in new.items():
-            if value == old[option]:
+            if value == old[option] and not option.volatile:
                 continue
             for callback in self._on_change.get(option.name, ()):
+                if callback in called:
+                    continue
                 called.append(callback)
                 try:
                     callback()

@@ -138,7 +138,7 @@ def test_a_wrong_line_is_told_with_its_place(tmp_path: Path, line: str, told: st
 
 
 def test_what_would_weaken_security_if_it_were_ignored_is_refused() -> None:
-    for name in ("rename-command", "aclfile", "user", "loadmodule", "replicaof", "tls-port"):
+    for name in ("rename-command", "aclfile", "user", "loadmodule", "replicaof", "tls-replication", "tls-ciphersuites"):
         assert f"'--{name} x'" in mistake(f"--{name}", "x")
 
 

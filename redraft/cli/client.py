@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+import ssl
+from typing import Any, NamedTuple
 
 from redraft.errors import UserError
 from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
@@ -16,18 +17,48 @@ class RefusedError(UserError):
     """The node has answered with an error."""
 
 
+class Tls(NamedTuple):
+    """How to speak TLS, by files in PEM; what is empty is not given."""
+
+    ca: str = ""
+    """Certificates of CAs to believe, whatever name the node's has, as redis-cli does. Without them those of the system
+    are believed, and the name is looked at: strangers have certificates of these, too."""
+    certificate: str = ""
+    key: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        """Raises UserError."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca or None)
+            context.check_hostname = not self.ca
+            if self.certificate:
+                context.load_cert_chain(self.certificate, self.key or None)
+        except OSError as error:
+            names = " ".join(filter(None, self))
+            raise UserError(
+                f"redraft: {names}: cannot be used for TLS: {error.strerror or error}", exit_code=2
+            ) from error
+        return context
+
+
 class NodeClient:
     """A connection to a node; a context manager."""
 
-    def __init__(self, address: str, password: str = "", timeout: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, address: str, password: str = "", tls: Tls | None = None, timeout: float = TIMEOUT_SECONDS
+    ) -> None:
         """Connect. Raises UserError."""
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal():
             raise UserError(f"redraft: '{address}' is not HOST:PORT", exit_code=2)
         self._address = address
         self._reader = ReplyReader()
+        context = None if tls is None else tls.context()
+        host = host.strip("[]")
         try:
-            self._socket = socket.create_connection((host.strip("[]"), int(port)), timeout)
+            self._socket = socket.create_connection((host, int(port)), timeout)
+            if context is not None:
+                self._socket = context.wrap_socket(self._socket, server_hostname=host)
         except OSError as error:
             raise UserError(f"redraft: no node answers at {address}: {error.strerror or error}", exit_code=3) from error
         if password:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from redraft.cli.client import NodeClient, RefusedError
+from redraft.cli.client import NodeClient, RefusedError, Tls
 from redraft.errors import UserError
 
 TRANSFER_SECONDS = 10.0
@@ -46,10 +46,17 @@ def run(name: str, words: list[str]) -> int:
     parser.add_argument("--node-address", "-a", default="127.0.0.1:6379", metavar="HOST:PORT", help="any node")
     parser.add_argument("--password", default="", help="for AUTH")
     parser.add_argument("--json", action="store_true", help="the answer as JSON")
+    parser.add_argument("--tls", action="store_true", help="the address is that of a tls-port")
+    parser.add_argument("--cacert", default="", metavar="FILE", help="CAs to believe; those of the system by default")
+    parser.add_argument("--cert", default="", metavar="FILE", help="a certificate to show")
+    parser.add_argument("--key", default="", metavar="FILE", help="its private key")
     options = parser.parse_args(words)
-    with NodeClient(options.node_address, options.password) as node:
+    tls = Tls(options.cacert, options.cert, options.key) if options.tls else None
+    if tls is None and (options.cacert or options.cert or options.key):
+        parser.error("--cacert, --cert and --key need --tls")
+    with NodeClient(options.node_address, options.password, tls) as node:
         try:
-            answer = _ask(name, node, options)
+            answer = _ask(name, node, options, tls)
         except RefusedError as error:
             if "UNKNOWN" in str(error):
                 raise UserError(str(error), exit_code=5) from error
@@ -68,11 +75,11 @@ def run(name: str, words: list[str]) -> int:
     return 0
 
 
-def _ask(name: str, node: NodeClient, options: argparse.Namespace) -> Any:
+def _ask(name: str, node: NodeClient, options: argparse.Namespace, tls: Tls | None) -> Any:
     if name == "members":
         return [_pairs(member) for member in node("REDRAFT", "MEMBERS")]
     if name == "status":
-        return _status(node, options)
+        return _status(node, options, tls)
     if name == "table":
         version = [] if options.version is None else [str(options.version)]
         return _nested(node("REDRAFT", "TABLE", *version))
@@ -91,7 +98,7 @@ def _ask(name: str, node: NodeClient, options: argparse.Namespace) -> Any:
     return {"promoted" if name == "promote" else "removed": options.node}
 
 
-def _status(node: NodeClient, options: argparse.Namespace) -> dict[str, Any]:
+def _status(node: NodeClient, options: argparse.Namespace, tls: Tls | None) -> dict[str, Any]:
     """What the nodes say of themselves, each asked, and what the leader says of those that do not answer."""
     here = _pairs(node("REDRAFT", "STATUS"))
     rows = []
@@ -100,7 +107,7 @@ def _status(node: NodeClient, options: argparse.Namespace) -> dict[str, Any]:
         if member["id"] == here["node-id"]:
             own = here
         elif member["address"]:
-            with suppress(UserError), NodeClient(member["address"], options.password, LOOK_SECONDS) as other:
+            with suppress(UserError), NodeClient(member["address"], options.password, tls, LOOK_SECONDS) as other:
                 own = _pairs(other("REDRAFT", "STATUS"))
         indexes = {name: own.get(name) for name in ("term", "commit-index", "applied-index", "last-index")}
         rows.append(

@@ -37,6 +37,7 @@ from redraft.node.node import Job, Node, ShutdownRequest
 from redraft.raft.config import RaftConfig
 from redraft.raft.messages import ConfState, SnapshotMeta
 from redraft.raft.node import RaftNode
+from redraft.server.certificates import Certificates
 from redraft.server.connection import Listener
 from redraft.server.joining import ask_to_join, own_address
 from redraft.server.links import keep_links, parse_members
@@ -74,9 +75,14 @@ class App:
         """Run until told to stop; the exit status. Raises UserError and StorageError from the start-up."""
         settings = self._settings
         members = parse_members(settings.initial_cluster) if settings.initial_cluster else {}
+        certificates = Certificates(settings)
         listeners = bind_listeners(settings)
-        address = settings.announce_address or members.get(NodeId(settings.node_id or 1)) or own_address(listeners)
-        with _data_directory(settings, members, address) as directory:
+        address = (
+            settings.announce_address
+            or members.get(NodeId(settings.node_id or 1))
+            or own_address(listeners, tls=settings.tls_cluster)
+        )
+        with _data_directory(settings, members, address, certificates) as directory:
             store = LogStore(directory.log_path)
             complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
             image = Image(directory.image_path(FIRST_SHARD_GROUP))
@@ -86,7 +92,7 @@ class App:
             reactor = None
             try:
                 node = self._open_node(directory, members, address, store, image, persistence)
-                reactor = Reactor(node, persistence, listeners)
+                reactor = Reactor(node, persistence, listeners, certificates)
                 _quiet_garbage_collector()
                 trio.run(self._serve, node, reactor, persistence, listeners)
                 if self._failure is None:
@@ -226,7 +232,9 @@ class App:
         persistence.sync_if_needed()
 
 
-def _data_directory(settings: Settings, members: dict[NodeId, str], address: str) -> DataDirectory:
+def _data_directory(
+    settings: Settings, members: dict[NodeId, str], address: str, certificates: Certificates
+) -> DataDirectory:
     """The directory, with who this node is. Raises UserError, StorageError."""
     first: NodeIdentity | None = None
     if members:
@@ -240,7 +248,7 @@ def _data_directory(settings: Settings, members: dict[NodeId, str], address: str
             incarnation=new_incarnation(),
         )  # fmt: skip
     elif settings.join and not (Path(settings.dir) / "node.json").exists():
-        first = trio.run(ask_to_join, settings, address)
+        first = trio.run(ask_to_join, settings, address, certificates.peer)
     directory = DataDirectory(Path(settings.dir), first)
     if settings.node_id and directory.identity.node_id != settings.node_id:
         directory.close()
@@ -295,8 +303,8 @@ def _announce(listeners: list[Listener]) -> None:
     for listener in listeners:
         name = listener.socket.getsockname()
         where = name if listener.unix else f"{name[0]}:{name[1]}"
-        log.warning("Ready to accept connections on %s", where)
+        log.warning("Ready to accept %s on %s", "TLS connections" if listener.tls else "connections", where)
     tcp = next((listener for listener in listeners if not listener.unix), None)
     if tcp is not None:
-        port = tcp.socket.getsockname()[1]
-        log.warning("redraft %s, pid %d; try: redis-cli -p %d", __version__, os.getpid(), port)
+        port, option = tcp.socket.getsockname()[1], "--tls " if tcp.tls else ""
+        log.warning("redraft %s, pid %d; try: redis-cli %s-p %d", __version__, os.getpid(), option, port)

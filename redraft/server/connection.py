@@ -1,4 +1,7 @@
-"""One client's socket: whether it may come in, and how it is set up."""
+"""One client's socket: whether it may come in, and how it is set up.
+
+A connection is the same over TLS; its socket is then a `tls.TlsSocket`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import logging
 import select
 import socket
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
 
 from redraft.node.session import Session
 from redraft.settings import Settings
@@ -36,6 +40,26 @@ class Listener(NamedTuple):
 
     socket: socket.socket
     unix: bool
+    tls: bool = False
+
+
+class ByteSocket(Protocol):
+    """What a connection and a link need of a socket that does not block: a plain one, or one with TLS on top."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+
+    def recv(self, size: int, /) -> bytes:
+        """What has come; nothing at the end. Raises BlockingIOError, OSError."""
+
+    def send(self, data: bytes | memoryview, /) -> int:
+        """Send some of it. Raises BlockingIOError, after which the next call begins with the same bytes; OSError."""
+
+    def sendmsg(self, pieces: Iterable[memoryview], /) -> int:
+        """Send some of them, as `send` does."""
+
+    def close(self) -> None:
+        """Hang up."""
 
 
 class Connection:
@@ -55,7 +79,7 @@ class Connection:
         "watching",
     )
 
-    def __init__(self, sock: socket.socket, session: Session) -> None:
+    def __init__(self, sock: ByteSocket, session: Session) -> None:
         self.socket = sock
         self.recv = sock.recv
         self.send = sock.send
@@ -81,7 +105,7 @@ def refusal_of(settings: Settings, connections: int, listener: Listener, peer: o
     return None
 
 
-def send_and_close(sock: socket.socket, data: bytes) -> None:
+def send_and_close(sock: ByteSocket, data: bytes) -> None:
     """Refuse a client."""
     try:
         sock.send(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 
 import trio
 
@@ -10,6 +11,7 @@ from redraft.errors import UserError
 from redraft.node.links import join_proof
 from redraft.server.connection import Listener
 from redraft.server.links import GreetingError, ask
+from redraft.server.stream import connect
 from redraft.settings import Settings
 from redraft.storage.directory import FORMAT, NodeIdentity, new_incarnation
 
@@ -21,16 +23,16 @@ PASSING = ("CLUSTERDOWN", "founded", "UNKNOWN", "LOADING", "closes")
 """Words of refusals that may not be the last word."""
 
 
-def own_address(listeners: list[Listener]) -> str:
-    """HOST:PORT of the first TCP listener; empty without one."""
+def own_address(listeners: list[Listener], *, tls: bool) -> str:
+    """HOST:PORT of the first TCP listener, of those for TLS where other nodes come to these; empty without one."""
     for listener in listeners:
-        if not listener.unix:
+        if not listener.unix and listener.tls == tls:
             host, port = listener.socket.getsockname()[:2]
             return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     return ""
 
 
-async def ask_to_join(settings: Settings, address: str) -> NodeIdentity:
+async def ask_to_join(settings: Settings, address: str, context: ssl.SSLContext | None) -> NodeIdentity:
     """Have the cluster admit a node at `address`; who it is. Raises UserError when it is refused or nobody answers."""
     host, _, port = settings.join.rpartition(":")
     if not host or not port.isdecimal():
@@ -41,7 +43,7 @@ async def ask_to_join(settings: Settings, address: str) -> NodeIdentity:
     with trio.move_on_after(PATIENCE_SECONDS):
         while True:
             try:
-                return await _ask_once(settings, host.strip("[]"), int(port), address, incarnation)
+                return await _ask_once(settings, address, incarnation, context)
             except GreetingError as error:
                 text = str(error)
                 if not any(word in text for word in PASSING):
@@ -55,8 +57,8 @@ async def ask_to_join(settings: Settings, address: str) -> NodeIdentity:
     raise UserError(f"redraft: the cluster at {settings.join} does not answer")
 
 
-async def _ask_once(settings: Settings, host: str, port: int, address: str, incarnation: str) -> NodeIdentity:
-    async with await trio.open_tcp_stream(host, port) as stream:
+async def _ask_once(settings: Settings, address: str, incarnation: str, context: ssl.SSLContext | None) -> NodeIdentity:
+    async with await connect(settings.join, context) as stream:
         if settings.requirepass:
             await ask(stream, b"AUTH", settings.requirepass)
         proof = join_proof(settings.cluster_secret, address, incarnation)

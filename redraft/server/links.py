@@ -2,6 +2,9 @@
 
 Each has a trio task that connects, greets (`node.links`), hands the socket to the reactor, and begins anew with a
 growing pause when it breaks. Names are looked up at each attempt, since a node may come back under another address.
+
+With `tls-cluster` all of it goes through TLS (`tls`), greeting included; the context is asked for at each attempt,
+since certificates may have been read anew.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import logging
 import os
 import random
 import select
-import socket
+import ssl
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -20,6 +23,8 @@ from redraft.errors import RedraftError, UserError
 from redraft.ids import NodeId
 from redraft.node.links import NONCE_BYTES, OUTCAST, VERSION, Hello, framed, is_proof, proof
 from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
+from redraft.server.connection import ByteSocket
+from redraft.server.stream import Stream, connect
 from redraft.shard.entry import pack
 
 if TYPE_CHECKING:
@@ -48,7 +53,7 @@ class OutcastError(RedraftError):
 class OutgoingLink:
     """The socket of a link that this node has dialled."""
 
-    def __init__(self, peer: NodeId, sock: socket.socket) -> None:
+    def __init__(self, peer: NodeId, sock: ByteSocket) -> None:
         self.peer = peer
         self.socket = sock
         self.fd = sock.fileno()
@@ -137,7 +142,7 @@ async def keep_link(reactor: Reactor, node: Node, peer: NodeId, address: str) ->
     while True:
         try:
             with trio.fail_after(GREETING_SECONDS):
-                sock = await dial(node, peer, address, b"FRAMES")
+                stream = await dial(node, peer, address, b"FRAMES", reactor.peer_context())
         except (OSError, GreetingError, trio.TooSlowError) as error:
             reason = str(error) or "it does not answer"
             if reason != told:
@@ -146,7 +151,7 @@ async def keep_link(reactor: Reactor, node: Node, peer: NodeId, address: str) ->
             await trio.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, LAST_PAUSE_SECONDS)
             continue
-        link = OutgoingLink(peer, sock)
+        link = OutgoingLink(peer, stream.socket)
         log.info("node %d at %s is reached", peer, address)
         reactor.add_link(link)
         pause, told = FIRST_PAUSE_SECONDS, ""
@@ -154,11 +159,10 @@ async def keep_link(reactor: Reactor, node: Node, peer: NodeId, address: str) ->
         log.info("the link to node %d is lost", peer)
 
 
-async def dial(node: Node, peer: NodeId, address: str, purpose: bytes) -> socket.socket:
-    """Connect and greet; a socket that does not block. Raises OSError, GreetingError, OutcastError."""
+async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: ssl.SSLContext | None = None) -> Stream:
+    """Connect and greet. Raises OSError, GreetingError, OutcastError."""
     cluster, own, incarnation = node.cluster, node.id, node.membership.incarnation
-    host, _, port = address.rpartition(":")
-    stream = await trio.open_tcp_stream(host.strip("[]"), int(port))
+    stream = await connect(address, context)
     try:
         nonce = os.urandom(NONCE_BYTES)
         numbers = (b"%d" % own, b"%d" % peer)
@@ -178,16 +182,13 @@ async def dial(node: Node, peer: NodeId, address: str, purpose: bytes) -> socket
             if OUTCAST in str(error):
                 raise OutcastError(f"node {peer} says: {str(error).partition(OUTCAST)[2]}") from error
             raise
-        sock = socket.socket(fileno=stream.socket.detach())
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
+        return stream
     except BaseException:
         stream.socket.close()
         raise
 
 
-async def ask(stream: trio.SocketStream, *words: bytes) -> object:
+async def ask(stream: Stream, *words: bytes) -> object:
     """Send a command and read the reply. Raises OSError, GreetingError."""
     reader = ReplyReader()
     try:
@@ -197,8 +198,6 @@ async def ask(stream: trio.SocketStream, *words: bytes) -> object:
             if not data:
                 raise GreetingError("it closes the connection")
             reader.feed(data)
-    except trio.BrokenResourceError as error:
-        raise GreetingError("the connection broke") from error
     except BadReplyError as error:
         raise GreetingError("it does not speak the protocol") from error
     if isinstance(reply, ErrorReply):

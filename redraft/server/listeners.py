@@ -1,4 +1,4 @@
-"""The sockets that clients connect to: TCP on each address of `bind`, and a Unix socket."""
+"""The sockets that clients connect to: TCP on each address of `bind`, plain and for TLS, and a Unix socket."""
 
 from __future__ import annotations
 
@@ -16,18 +16,10 @@ def bind_listeners(settings: Settings) -> list[Listener]:
     """Bind all of them. An address with a leading `-` may be missing, as in Redis. Raises UserError."""
     listeners: list[Listener] = []
     try:
-        port = settings.port
-        for word in settings.bind or ("0.0.0.0",):
-            optional = word.startswith("-")
-            host = "0.0.0.0" if word.lstrip("-") == "*" else word.lstrip("-")
-            try:
-                listeners.append(Listener(_bind_tcp(host, port, settings.tcp_backlog), unix=False))
-            except OSError as error:
-                if optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    continue
-                raise UserError(f"redraft: cannot listen on {host} port {port}: {error.strerror or error}") from error
-            # With port 0 the first address chooses the port for all.
-            port = port or listeners[0].socket.getsockname()[1]
+        if settings.port or not settings.tls_port:
+            _bind_addresses(listeners, settings, settings.port, tls=False)
+        if settings.tls_port:
+            _bind_addresses(listeners, settings, settings.tls_port, tls=True)
         if settings.unixsocket:
             listeners.append(Listener(_bind_unix(settings), unix=True))
     except UserError:
@@ -35,6 +27,21 @@ def bind_listeners(settings: Settings) -> list[Listener]:
             listener.socket.close()
         raise
     return listeners
+
+
+def _bind_addresses(listeners: list[Listener], settings: Settings, port: int, *, tls: bool) -> None:
+    """Bind a port on each address. Raises UserError."""
+    for word in settings.bind or ("0.0.0.0",):
+        optional = word.startswith("-")
+        host = "0.0.0.0" if word.lstrip("-") == "*" else word.lstrip("-")
+        try:
+            listeners.append(Listener(_bind_tcp(host, port, settings.tcp_backlog), unix=False, tls=tls))
+        except OSError as error:
+            if optional and error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                continue
+            raise UserError(f"redraft: cannot listen on {host} port {port}: {error.strerror or error}") from error
+        # With port 0 the first address chooses the port for all.
+        port = port or listeners[0].socket.getsockname()[1]
 
 
 def _bind_tcp(host: str, port: int, backlog: int) -> socket.socket:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import trio
 
 from redraft.server.links import GreetingError, ask
+from redraft.server.stream import connect
 
 LOOK_SECONDS = 0.1
 """Between two looks whether all nodes answer."""
@@ -140,7 +141,7 @@ async def _answers(port: int) -> bool:
     """Whether a node takes commands at a port of this machine, if only with a password."""
     try:
         with trio.fail_after(1.0):
-            async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+            async with await connect(f"127.0.0.1:{port}") as stream:
                 await ask(stream, b"PING")
     except GreetingError as error:
         return "NOAUTH" in str(error)

@@ -25,7 +25,7 @@ class SystemProcess:
         self._store = store
         self._persistence = persistence
         self.peak_rss_bytes = 0
-        self.tcp_port = settings.port
+        self.tcp_port = settings.port or settings.tls_port
 
     @property
     def pid(self) -> int:

@@ -34,6 +34,7 @@ from redraft.resp.reply import OK
 from redraft.server.links import GreetingError, dial
 from redraft.server.reactor import Reactor
 from redraft.server.shard_storage import DiskShardStorage
+from redraft.server.stream import Stream
 from redraft.storage.directory import sync_file
 
 log = logging.getLogger("redraft.snapshots")
@@ -70,8 +71,8 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         # The log after it is needed until the other node has caught up; a later flush lets go of it.
         node.flusher.needed_behind[peer] = contents.meta.index
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
-        sock = await dial(node, peer, node.membership.address(peer), b"SNAPSHOT")
-        with trio.socket.from_stdlib_socket(sock) as stream:
+        address, context = node.membership.address(peer), reactor.peer_context()
+        async with await dial(node, peer, address, b"SNAPSHOT", context) as stream:
             await _send(stream, directory, contents, partial(node.sending_snapshots.__setitem__, peer))
         node.snapshot_brought(peer, contents.meta)
         await trio.sleep(1.0)
@@ -104,29 +105,23 @@ def _crc(path: Path) -> int:
 
 
 async def _send(
-    stream: trio.socket.SocketType, directory: Path, contents: Contents, progress: Callable[[tuple[int, int]], None]
+    stream: Stream, directory: Path, contents: Contents, progress: Callable[[tuple[int, int]], None]
 ) -> None:
     """`progress` is told how many bytes of the files have left, and how many there are."""
     whole, sent = sum(file.size for file in contents.files), 0
     head = msgspec.msgpack.encode(contents)
-    await _send_all(stream, _LENGTH.pack(len(head)) + head)
+    await stream.send_all(_LENGTH.pack(len(head)) + head)
     for file in contents.files:
         with (directory / file.name).open("rb") as source:
             while chunk := source.read(CHUNK_BYTES):
                 progress((sent, whole))
-                await _send_all(stream, chunk)
+                await stream.send_all(chunk)
                 sent += len(chunk)
     progress((whole, whole))
     with trio.fail_after(ANSWER_SECONDS):
-        reply = await stream.recv(4096)
+        reply = await stream.receive_some()
     if reply != b"+OK\r\n":
         raise GreetingError(reply.decode("latin-1").strip() or "it closes the connection")
-
-
-async def _send_all(stream: trio.socket.SocketType, data: bytes) -> None:
-    rest = memoryview(data)
-    while rest:
-        rest = rest[await stream.send(rest) :]
 
 
 # Receiving.

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from support.processes import Connection, ReplyError, Server
-from support.real_cluster import PATIENCE_SECONDS, RealCluster
+from support.real_cluster import RealCluster, digest, eventually, insist
 
 
 @pytest.fixture
@@ -22,14 +21,6 @@ def cluster(tmp_path: Path) -> Iterator[RealCluster]:
     cluster.leader()
     yield cluster
     cluster.stop()
-
-
-def eventually(look: Callable[[], bool]) -> None:
-    """Wait until it is so."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not look():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_any_node_takes_any_command(cluster: RealCluster) -> None:
@@ -140,18 +131,3 @@ def test_a_follower_that_lacks_what_is_gone_from_the_log_gets_a_snapshot(tmp_pat
         eventually(lambda: digest(cluster, away) == digest(cluster, leader))
     finally:
         cluster.stop()
-
-
-def insist(client: redis.Redis, *words: object) -> object:
-    """Send a command, again if it is not known whether it was executed: a busy machine elects now and then."""
-    while True:
-        try:
-            return client.execute_command(*words)  # type: ignore[no-untyped-call]
-        except redis.ResponseError as error:
-            if not str(error).startswith("UNKNOWN "):
-                raise
-
-
-def digest(cluster: RealCluster, node: int) -> object:
-    """A checksum of all that a node has."""
-    return cluster.client(node).execute_command("DEBUG", "DIGEST")

@@ -18,6 +18,7 @@ import hiredis
 import redis
 
 READY = re.compile(r"Ready to accept connections on (?:[^\s:]+):(\d+)")
+READY_TLS = re.compile(r"Ready to accept TLS connections on (?:[^\s:]+):(\d+)")
 START_SECONDS = 60
 
 
@@ -32,6 +33,8 @@ class Server:
         )
         self.lines: list[str] = []
         self.port = 0
+        """Of plain connections; 0 where only those with TLS are taken."""
+        self.tls_port = 0
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -43,6 +46,10 @@ class Server:
             match = READY.search(line)
             if match:
                 self.port = int(match.group(1))
+                self._ready.set()
+            match = READY_TLS.search(line)
+            if match:
+                self.tls_port = int(match.group(1))
                 self._ready.set()
         self._ready.set()
 
@@ -61,12 +68,13 @@ class Server:
     def wait_ready(self) -> Server:
         """Wait until it takes connections; fail with its output when it ends instead."""
         assert self._ready.wait(START_SECONDS), self.output
-        assert self.port, f"the server ended with {self.process.wait()}:\n{self.output}"
+        assert self.port or self.tls_port, f"the server ended with {self.process.wait()}:\n{self.output}"
         return self
 
     def client(self, **options: object) -> redis.Redis:
-        """A redis-py client."""
-        return redis.Redis(port=self.port, **options)  # type: ignore[arg-type]
+        """A redis-py client, of the TLS port with `ssl=True`."""
+        port = self.tls_port if options.get("ssl") else self.port
+        return redis.Redis(port=port, **options)  # type: ignore[arg-type]
 
     def kill(self) -> None:
         """kill -9."""
