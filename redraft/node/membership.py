@@ -96,11 +96,14 @@ class Membership:
         return self.configured.get(node) or known
 
     def others(self) -> dict[NodeId, str]:
-        """The nodes that this one should have links to, and where they are."""
+        """The nodes that this one should have links to, and where they are.
+
+        Until a new node has a table, it can answer who sends it one only if it knows that node from when it joined: its
+        log begins with the voters of the beginning, and those may all be gone.
+        """
         node = self._node
-        members = {
-            *node.config.table.nodes, *node.config.raft.conf.members(), *node.shard.raft.conf.members(),
-        }  # fmt: skip
+        members = {*node.config.raft.conf.members(), *node.shard.raft.conf.members()}
+        members.update(node.config.table.nodes if node.config.table.version else self.first_known)
         return {each: address for each in sorted(members) if each != node.id and (address := self.address(each))}
 
     def members(self) -> list[MemberStatus]:

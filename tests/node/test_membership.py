@@ -54,6 +54,13 @@ def test_a_change_survives_the_loss_of_the_config_leader(fleet: Fleet) -> None:
     assert nodes_known_to(fleet, 3) == [2, 3]
 
 
+def test_a_new_node_knows_whom_to_answer_when_no_founder_is_left() -> None:
+    membership = Fleet()[3].node.membership
+    membership.configured = {}
+    membership.first_known = {NodeId(7): "10.0.0.7:7000", NodeId(8): "10.0.0.8:7000"}
+    assert membership.others() == membership.first_known
+
+
 def test_without_a_majority_nothing_changes_and_the_client_is_told(fleet: Fleet) -> None:
     client = fleet[1].connect()
     fleet.cut(1)
