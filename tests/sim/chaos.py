@@ -50,6 +50,10 @@ class Chaos:
         if not beyond_drift:
             kinds.remove("freeze")
         self.kinds = [kind for kind in kinds if random.random() < 0.6] or kinds
+        self.walls_differ = random.random() < 0.4
+        """Whether the machines' wall clocks tell different times."""
+        if not self.walls_differ and "wall_jump" in self.kinds:
+            self.kinds.remove("wall_jump")
         self.mean_ns = random.choice((SECOND // 2, 2 * SECOND, 6 * SECOND))
         self._changing = False
         self._set_up()
@@ -73,7 +77,8 @@ class Chaos:
         bound = settings["max_clock_drift"] * 1_000_000 // (settings["election_timeout"] + settings["max_clock_drift"])
         most = 400_000 if self._beyond else bound * 45 // 100
         machine.clock.set_rate(self._random.choice((0, self._random.randint(-most, most), most, -most)))
-        machine.clock.wall_offset_ms = self._random.choice((0, self._random.randint(-5000, 5000)))
+        if self.walls_differ:
+            machine.clock.wall_offset_ms = self._random.choice((0, self._random.randint(-5000, 5000)))
 
     def start(self) -> None:
         """Begin."""

@@ -121,10 +121,12 @@ class Clients:
         """An operation has its result."""
         self.history.append(operation)
 
-    def violations(self, *, reads_count: bool = True) -> list[Violation]:
+    def violations(self, *, reads_count: bool = True, expiry_counts: bool = True) -> list[Violation]:
         """The keys whose operations cannot be explained. Searches that take too long are counted as errors."""
         by_key: dict[str, list[Operation]] = {}
         for operation in self.history:
+            if not expiry_counts and operation.key.startswith("expiring"):
+                continue
             if reads_count or operation.action[0] not in READS:
                 by_key.setdefault(operation.key, []).append(operation)
         found = []

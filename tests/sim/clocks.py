@@ -1,4 +1,4 @@
-"""A machine's clocks: they run at a rate of their own, and the wall clock may jump.
+"""A machine's clocks: the monotonic one runs at a rate of its own; the wall clock is set by others, and may be off, and jump.
 
 The monotonic clock of a process has no relation to true time but its rate. Each look at it within one instant of true
 time gives a little more than the one before, as if the work between two looks took time.
@@ -43,10 +43,10 @@ class SimClock:
         return local
 
     def now_ms(self) -> int:
-        return START_MS + self.wall_offset_ms + self._local_ns() // MS
+        return START_MS + self.wall_offset_ms + self._events.now_ns // MS
 
     def now_us(self) -> int:
-        return (START_MS + self.wall_offset_ms) * 1000 + self._local_ns() // 1000
+        return (START_MS + self.wall_offset_ms) * 1000 + self._events.now_ns // 1000
 
     def set_rate(self, rate_ppm: int) -> None:
         """Run at another rate from now on."""

@@ -139,8 +139,9 @@ class Invariants:
 
     def _vote(self, machine: Machine, group: GroupId, term: Term, candidate: NodeId) -> None:
         hard = machine.disk.durable[group].hard_state
+        # Who has gone to a later term meanwhile, durably, cannot vote in this one again.
         require(
-            (hard.term, hard.vote) == (term, candidate),
+            hard.term > term or (hard.term, hard.vote) == (term, candidate),
             f"node {machine.id} tells of its vote for {candidate} in term {term}; durable is {hard}",
         )
         known = self.groups[group].votes.setdefault((machine.id, term), candidate)

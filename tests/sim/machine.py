@@ -113,6 +113,8 @@ class Machine:
         self._next_raft_ns = 0
         self._timer_ns = 0
         self._sending: set[NodeId] = set()
+        self._jobs: dict[int, tuple[Job, bool]] = {}
+        """Those under way, and whether each has run."""
 
     @property
     def id(self) -> NodeId:
@@ -175,6 +177,7 @@ class Machine:
             self._tick_waits = self._raft_tick_waits = self._in_tick = self._synced = False
             self._pending = []
             self._sending = set()
+            self._jobs = {}
             self._timer_ns = 0
             self.inline = self.random.random() < 0.5
             self.keeper = LinkKeeper(self)
@@ -254,6 +257,10 @@ class Machine:
         """Stop in order: what was asked is durable and answered."""
         node = self.node
         try:
+            for job, has_run in self._jobs.values():
+                if not has_run:
+                    job.run()
+                node.job_done(job)
             if node.shutdown_requested is None or node.shutdown_requested.flush:
                 node.flusher.run_to_end()
             self.disk.sync()
@@ -383,6 +390,7 @@ class Machine:
         self._send_frames()
         self._send_replies()
         while (job := node.take_job()) is not None:
+            self._jobs[id(job)] = (job, False)
             self.events.after(self.random.randint(*self.speeds.job_ns), self._run_job, (self.life, job))
         while node.wanting_snapshot:
             peer = node.wanting_snapshot.pop()
@@ -439,6 +447,7 @@ class Machine:
         except StorageError as error:
             self.fail(error)
             return
+        self._jobs[id(job)] = (job, True)
         self.cluster.durable(self)
         self.events.after(self.random.randint(10_000, MS), self._job_done, what)
 
@@ -450,6 +459,7 @@ class Machine:
             self.events.after(MS, self._job_done, what)
             return
         self.cluster.before(self)
+        del self._jobs[id(job)]
         try:
             self.node.job_done(job)
         except StorageError as error:

@@ -88,7 +88,9 @@ class Run:
         clients.stop()
         cluster.run_until(clients.idle, SETTLE_NS, "a client is never answered")
         cluster.settle(SETTLE_NS)
-        violations = clients.violations(reads_count=not self.beyond_drift)
+        violations = clients.violations(
+            reads_count=not self.beyond_drift, expiry_counts=not chaos.walls_differ and not self.beyond_drift
+        )
         if violations:
             raise AssertionError("a history cannot be explained\n" + "\n".join(each.show() for each in violations))
 
@@ -104,7 +106,7 @@ def run(
     try:
         one.go(int(virtual_seconds * SECOND))
     except Exception as error:  # noqa: BLE001 - whatever it is, it is what the run has found
-        violation = f"{type(error).__name__}: {error}\n{traceback.format_exc()}"
+        violation = f"{type(error).__name__}: {error}\n{one.cluster.describe()}\n{traceback.format_exc()}"
         if trace is not None:
             trace.tell(None, violation.splitlines()[0])
     cluster = one.cluster
