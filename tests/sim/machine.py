@@ -281,6 +281,10 @@ class Machine:
         self.paused = False
         if not self.up:
             return
+        if self._in_tick:
+            if self._synced:
+                self.events.after(WAKE_NS, self._go_on, self.life)
+            return
         if self.random.random() < 0.5:
             self._late_raft_tick()
         self.events.after(WAKE_NS, self._tick, self.life)
@@ -369,20 +373,31 @@ class Machine:
         try:
             self.disk.sync(min(mark, self.disk.mark()))
             self._synced = True
-            self.cluster.durable(self)
-            if self.paused:
-                return
-            if self._in_tick:
-                self._in_tick = False
-                self.cluster.before(self)
-                self._persist()
-                self.cluster.changed(self)
-                if not self._in_tick:
-                    self._late_raft_tick()
-            else:
-                self.wake()
+        except StorageError as error:
+            self.fail(error)
+            return
+        self.cluster.durable(self)
+        if not self.paused:
+            self._go_on(life)
+
+    def _go_on(self, life: int) -> None:
+        """An fsync has ended, and the process runs."""
+        if life != self.life or self.paused:
+            return
+        if not self._in_tick:
+            self.wake()
+            return
+        self._in_tick = False
+        self.cluster.before(self)
+        try:
+            self._persist()
         except (StorageError, DivergedError) as error:
             self.fail(error)
+        self.cluster.changed(self)
+        if not self._in_tick:
+            self._late_raft_tick()
+            if self.inbox:
+                self.wake()
 
     def _end_tick(self) -> None:
         node = self.node
