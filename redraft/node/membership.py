@@ -98,11 +98,14 @@ class Membership:
         return self.configured.get(node) or known
 
     def others(self) -> dict[NodeId, str]:
-        """The nodes that this one should have links to, and where they are."""
+        """The nodes that this one should have links to, and where they are.
+
+        Until a new node has a table, it can answer who sends it one only if it knows that node from when it joined: its
+        log begins with the voters of the beginning, and those may all be gone.
+        """
         node = self._node
-        members = {
-            *node.config.table.nodes, *node.config.raft.conf.members(), *node.shard.raft.conf.members(),
-        }  # fmt: skip
+        members = {*node.config.raft.conf.members(), *node.shard.raft.conf.members()}
+        members.update(node.config.table.nodes if node.config.table.version else self.first_known)
         return {each: address for each in sorted(members) if each != node.id and (address := self.address(each))}
 
     def members(self) -> list[MemberStatus]:
@@ -337,10 +340,19 @@ class Membership:
             node.changes.ask(Found(records), self._on_kept)
 
     def _strike_out(self) -> None:
-        """The config group's leader takes those out of the table who have left all shards."""
-        conf = self._node.shard.raft.conf
+        """The config group's leader takes those out of the table who have left all shards.
+
+        Who is out of the table stops as soon as it hears of that, so before that its vote is taken from it: else the
+        config group might need it yet, and for ever, to commit its own removal, or what stands in the log before it.
+        """
+        conf, raft = self._node.shard.raft.conf, self._node.config.raft
         for leaving in self._node.config.table.leaving():
-            if leaving not in conf.members() and not conf.outgoing:
+            if leaving in conf.members() or conf.outgoing or leaving == raft.id:
+                continue
+            if raft.conf.is_voter(leaving):
+                self._change_group(raft, ConfChange((MemberChange(ChangeKind.ADD_LEARNER, leaving),)))
+                self._ticks_to_look = 1
+            elif raft.leader is not None and raft.leader.may_change():
                 self._node.changes.ask(Drop(leaving), self._on_kept)
 
     @staticmethod
@@ -355,8 +367,8 @@ class Membership:
         shard = table.shards.get(node.shard.group)
         if shard is not None:
             self._place_group(node.shard.raft, shard.replicas, table.leaving())
-        # Who leaves the cluster is of the config group until the table has it no more, so that it hears of that; but it
-        # does not lead it, since it does not hear when it has left a shard.
+        # Who leaves the cluster is of the config group until the table has it no more, so that it hears of that: as a
+        # learner in the end. It does not lead it, since it does not hear when it has left a shard.
         self._place_group(
             node.config.raft, tuple(table.nodes), {node.id: NO_NODE} if node.id in table.leaving() else {}
         )
@@ -368,9 +380,15 @@ class Membership:
         caught_up = [
             node
             for node, progress in leader.followers.items()
-            if progress.state is ProgressState.REPLICATE and progress.match and self._node.peers.linked(node)
+            if progress.state is ProgressState.REPLICATE
+            and progress.match
+            and self._node.peers.linked(node)
+            and node not in self._node.config.table.leaving()
         ]
-        step = next_step(raft.conf, wanted, leaving, caught_up, raft.id)
+        self._change_group(raft, next_step(raft.conf, wanted, leaving, caught_up, raft.id))
+
+    @staticmethod
+    def _change_group(raft: RaftNode, step: ConfChange | HandOver | None) -> None:
         try:
             if isinstance(step, HandOver):
                 raft.transfer_leader(step.to)

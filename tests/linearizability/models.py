@@ -17,7 +17,8 @@ def _fits(result: Any, expected: Any) -> bool:
 
 
 class Register:
-    """SET, SET NX, SET XX, GET, DEL, GETSET; a value is a string, and None where there is none."""
+    """SET, SET NX, SET XX, GET, DEL, GETSET; a value is a string, and None where there is none. ("cas", old, new) is an
+    EXEC that sets `new` and was not refused, while the key was watched since it was `old`."""
 
     def initial(self) -> Hashable:
         return None
@@ -30,6 +31,8 @@ class Register:
                 return _fits(operation.result, state is None), value if state is None else state
             case ("setxx", value):
                 return _fits(operation.result, state is not None), state if state is None else value
+            case ("cas", old, value):
+                return operation.result is UNKNOWN or state == old, value if state == old else state
             case ("getset", value):
                 return _fits(operation.result, state), value
             case ("get",):

@@ -54,6 +54,25 @@ def test_a_change_survives_the_loss_of_the_config_leader(fleet: Fleet) -> None:
     assert nodes_known_to(fleet, 3) == [2, 3]
 
 
+def test_who_is_out_of_the_table_has_no_vote_any_more_that_others_could_need(fleet: Fleet) -> None:
+    """It stops at once; of two voters of the config group the other could then commit nothing more."""
+    assert say(fleet, fleet[1].connect(), "REDRAFT REMOVE 3", wait_ms=2000) == b"OK"
+    client = fleet[1].connect()
+    client.ask("REDRAFT REMOVE 2")
+    while not client.replies():
+        fleet.pass_time(50)
+        removed = fleet[2].node.membership.was_removed()
+        assert not (removed and fleet[1].node.config.raft.conf.is_voter(NodeId(2)))
+    assert fleet[1].node.config.raft.conf.voters == (1,)
+
+
+def test_a_new_node_knows_whom_to_answer_when_no_founder_is_left() -> None:
+    membership = Fleet()[3].node.membership
+    membership.configured = {}
+    membership.first_known = {NodeId(7): "10.0.0.7:7000", NodeId(8): "10.0.0.8:7000"}
+    assert membership.others() == membership.first_known
+
+
 def test_without_a_majority_nothing_changes_and_the_client_is_told(fleet: Fleet) -> None:
     client = fleet[1].connect()
     fleet.cut(1)

@@ -1,0 +1,467 @@
+"""What is injected. A run draws which of these it has, and how often (a swarm: no run has them all).
+
+* network: delays of every message, some of them long; ways cut in one direction or in both, in halves, one node alone,
+  bridges; ways that stall; connections that break, with what is under way lost from any point on; Raft's messages
+  once more and later (duplicated and reordered), which its protocol allows;
+* disks: fsyncs that last from nothing to seconds; one that fails, and stops the node; a torn tail: of what was not
+  synced any number of batches from the front is left;
+* processes: killed (with what they have written kept), without power (with what was not synced lost), several at once,
+  stopped in order, paused, slow to wake; started again after any time;
+* clocks: rates that differ as much as is stated (in a mode of its own: more, and clocks that stand still), wall clocks
+  that jump in both directions;
+* the cluster: hand-overs, nodes that join, are removed and are replaced, elections out of turn;
+* snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import hiredis
+
+from redraft.ids import NodeId
+from redraft.node.peers import Frame, decode_frame
+from redraft.raft.messages import InstallSnapshot
+from sim.events import MS, SECOND
+from sim.machine import WAKE_NS, Machine, Speeds
+from sim.wires import CLIENTS
+from support.processes import NOTHING, ReplyError
+
+if TYPE_CHECKING:
+    from sim.cluster import Cluster
+
+MOST_NODES = 5
+
+
+class Chaos:
+    """The faults of one run."""
+
+    def __init__(self, cluster: Cluster, random: Random, *, beyond_drift: bool = False) -> None:
+        self._cluster = cluster
+        self._random = random
+        self._beyond = beyond_drift
+        self.stopped = False
+        self.injected: dict[str, int] = {}
+        self._undo: dict[int, Callable[[], None]] = {}
+        self._next_undo = 0
+        kinds = sorted(name.removeprefix("_do_") for name in dir(self) if name.startswith("_do_"))
+        if not beyond_drift:
+            kinds.remove("freeze")
+        self.kinds = [kind for kind in kinds if random.random() < 0.6] or kinds
+        self.walls_differ = random.random() < 0.4
+        """Whether the machines' wall clocks tell different times."""
+        if not self.walls_differ and "wall_jump" in self.kinds:
+            self.kinds.remove("wall_jump")
+        self.mean_ns = random.choice((SECOND // 2, 2 * SECOND, 6 * SECOND))
+        self._changing = False
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """What holds for the whole run."""
+        random, cluster = self._random, self._cluster
+        delays = cluster.network.delays
+        delays.spread_ns = random.choice((200_000, MS, 10 * MS))
+        delays.slow_part = random.choice((0, 0, 0.01, 0.05))
+        delays.slow_ns = random.choice((50 * MS, 400 * MS))
+        for machine in cluster.machines.values():
+            self.set_clock(machine)
+            machine.speeds = random.choice((Speeds(), Speeds((1000, 100_000)), Speeds((MS, 30 * MS), (MS, 200 * MS))))
+        if random.random() < 0.3:
+            self._duplicate()
+
+    def set_clock(self, machine: Machine) -> None:
+        """A rate within the bound: two nodes' clocks drift apart by no more than it within an election's time."""
+        settings = self._cluster.settings
+        bound = settings["max_clock_drift"] * 1_000_000 // (settings["election_timeout"] + settings["max_clock_drift"])
+        most = 400_000 if self._beyond else bound * 45 // 100
+        machine.clock.set_rate(self._random.choice((0, self._random.randint(-most, most), most, -most)))
+        if self.walls_differ:
+            machine.clock.wall_offset_ms = self._random.choice((0, self._random.randint(-5000, 5000)))
+
+    def start(self) -> None:
+        """Begin."""
+        self._next()
+
+    def stop(self) -> None:
+        """End, and take back what is in force."""
+        self.stopped = True
+        while self._undo:
+            self._undo.pop(next(iter(self._undo)))()
+
+    def _next(self) -> None:
+        self._cluster.events.after(int(self._random.expovariate(1.0) * self.mean_ns), self._inject)
+
+    def _inject(self, _: object) -> None:
+        if self.stopped:
+            return
+        kind = self._random.choice(self.kinds)
+        if getattr(self, f"_do_{kind}")():
+            self.injected[kind] = self.injected.get(kind, 0) + 1
+        self._next()
+
+    def _for(self, longest_ns: int, undo: Callable[[], None]) -> None:
+        """Take something back after a time."""
+        number = self._next_undo = self._next_undo + 1
+        self._undo[number] = undo
+        duration_ns = int(self._random.random() ** 2 * longest_ns) + MS
+
+        def end(_: object) -> None:
+            found = self._undo.pop(number, None)
+            if found is not None:
+                found()
+
+        self._cluster.events.after(duration_ns, end)
+
+    def _tell(self, text: str) -> bool:
+        self._cluster.tell(None, f"CHAOS {text}")
+        return True
+
+    def _up(self) -> list[Machine]:
+        return [machine for machine in self._cluster.up() if not machine.paused]
+
+    def _some(self) -> Machine | None:
+        """A machine that is up: often the leader."""
+        up = self._up()
+        leader = self._cluster.leader()
+        if leader in up and self._random.random() < 0.4:
+            return leader
+        return self._random.choice(up) if up else None
+
+    def _numbers(self) -> list[int]:
+        members = [self._cluster.machine_of(node) for node in self._cluster.members()]
+        return [machine.number for machine in members if machine is not None]
+
+    # Processes.
+
+    def _restart_later(self, machine: Machine, longest_ns: int) -> None:
+        def again() -> None:
+            if not machine.outcast:
+                machine.start()
+
+        self._for(longest_ns, again)
+
+    def _do_kill(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        self._tell(f"kill m{machine.number}")
+        machine.kill()
+        self._restart_later(machine, 8 * SECOND)
+        return True
+
+    def _do_power(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        self._tell(f"power off m{machine.number}")
+        machine.kill(power=True)
+        self._restart_later(machine, 8 * SECOND)
+        return True
+
+    def _do_blackout(self) -> bool:
+        machines = [machine for machine in self._cluster.machines.values() if machine.up or machine.starting]
+        if self._random.random() < 0.5 and machines:
+            machines = self._random.sample(machines, self._random.randint(1, len(machines)))
+        self._tell(f"power off {[machine.number for machine in machines]}")
+        for machine in machines:
+            machine.kill(power=self._random.random() < 0.8)
+            self._restart_later(machine, 3 * SECOND)
+        return True
+
+    def _do_stop(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        self._tell(f"ask m{machine.number} to stop")
+        machine.stop()
+        self._restart_later(machine, 8 * SECOND)
+        return True
+
+    def _do_pause(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        self._tell(f"pause m{machine.number}")
+        machine.pause()
+        self._for(self._random.choice((200 * MS, 3 * SECOND, 10 * SECOND)), machine.resume)
+        return True
+
+    def _do_slow(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        machine.wake_ns = self._random.randint(MS, 150 * MS)
+        self._for(5 * SECOND, lambda: setattr(machine, "wake_ns", WAKE_NS))
+        return True
+
+    # Disks.
+
+    def _do_slow_disk(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        self._tell(f"slow disk at m{machine.number}")
+        kept, machine.speeds = machine.speeds, Speeds((MS, self._random.choice((50 * MS, 2 * SECOND))), (MS, SECOND))
+        self._for(6 * SECOND, lambda: setattr(machine, "speeds", kept))
+        return True
+
+    def _do_bad_disk(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        self._tell(f"bad disk at m{machine.number}")
+        machine.disk.fails = True
+        self._restart_later(machine, 6 * SECOND)
+        return True
+
+    # Clocks.
+
+    def _do_rate(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        self.set_clock(machine)
+        return self._tell(f"clock of m{machine.number}: {machine.clock.rate_ppm} ppm, {machine.clock.wall_offset_ms} ms")
+
+    def _do_wall_jump(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        machine.clock.wall_offset_ms += self._random.choice((-3_600_000, -2000, -300, 300, 2000, 3_600_000))
+        if abs(machine.clock.wall_offset_ms) > 5_000_000:
+            machine.clock.wall_offset_ms = 0
+        return self._tell(f"wall clock of m{machine.number} jumps to {machine.clock.wall_offset_ms} ms off")
+
+    def _do_freeze(self) -> bool:
+        """A machine that does nothing, and whose clock stands (a paused virtual machine)."""
+        machine = self._some()
+        if machine is None:
+            return False
+        self._tell(f"freeze m{machine.number}")
+        machine.pause()
+        machine.clock.stand(still=True)
+
+        def end() -> None:
+            machine.clock.stand(still=False)
+            machine.resume()
+
+        self._for(4 * SECOND, end)
+        return True
+
+    # The network.
+
+    def _cut_all(self, pairs: list[tuple[int, int]], longest_ns: int) -> None:
+        network = self._cluster.network
+        for sender, to in pairs:
+            network.block(sender, to)
+
+        def heal() -> None:
+            for sender, to in pairs:
+                network.open(sender, to)
+
+        self._for(longest_ns, heal)
+
+    def _longest(self) -> int:
+        return self._random.choice((SECOND, 6 * SECOND, 12 * SECOND))
+
+    def _do_halves(self) -> bool:
+        numbers = self._numbers()
+        if len(numbers) < 2:
+            return False
+        self._random.shuffle(numbers)
+        middle = self._random.randint(1, len(numbers) - 1)
+        pairs = [(a, b) for a in numbers[:middle] for b in numbers[middle:]]
+        self._cut_all(pairs + [(b, a) for a, b in pairs], self._longest())
+        return self._tell(f"cut {numbers[:middle]} off {numbers[middle:]}")
+
+    def _do_one_way(self) -> bool:
+        numbers = self._numbers()
+        if len(numbers) < 2:
+            return False
+        alone = self._random.choice(numbers)
+        others = [number for number in numbers if number != alone]
+        if self._random.random() < 0.5:
+            others = self._random.sample(others, 1)
+        hears = self._random.random() < 0.5
+        pairs = [(alone, other) if hears else (other, alone) for other in others]
+        self._cut_all(pairs, self._longest())
+        return self._tell(f"cut one way: {pairs}")
+
+    def _do_bridge(self) -> bool:
+        numbers = self._numbers()
+        if len(numbers) < 3:
+            return False
+        self._random.shuffle(numbers)
+        middle = (len(numbers) + 1) // 2
+        pairs = [(a, b) for a in numbers[1:middle] for b in numbers[middle:]]
+        self._cut_all(pairs + [(b, a) for a, b in pairs], self._longest())
+        return self._tell(f"m{numbers[0]} is a bridge between {numbers[1:middle]} and {numbers[middle:]}")
+
+    def _do_stall(self) -> bool:
+        numbers = self._numbers()
+        if len(numbers) < 2:
+            return False
+        pair = tuple(self._random.sample(numbers, 2))
+        slow = self._cluster.network.slow
+        slow[pair[0], pair[1]] = self._random.randint(10 * MS, 3 * SECOND)
+        self._for(6 * SECOND, lambda: slow.pop((pair[0], pair[1]), None) and None)
+        return self._tell(f"the way m{pair[0]} to m{pair[1]} is slow")
+
+    def _do_break(self) -> bool:
+        numbers = self._numbers()
+        if len(numbers) < 2:
+            return False
+        first, second = self._random.sample(numbers, 2)
+        for connection in self._cluster.network.between(first, second):
+            if self._random.random() < 0.7:
+                connection.break_()
+        return self._tell(f"connections between m{first} and m{second} break")
+
+    def _do_break_clients(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        for connection in self._cluster.network.between(CLIENTS, machine.number):
+            if self._random.random() < 0.5:
+                connection.break_()
+        return self._tell(f"connections of clients with m{machine.number} break")
+
+    def _duplicate(self) -> None:
+        """Hand some of Raft's messages to their receiver once more, later."""
+        cluster, random = self._cluster, self._random
+        part = random.choice((0.02, 0.2))
+        events = cluster.events
+
+        def again(what: tuple[Machine, int, NodeId, Frame]) -> None:
+            machine, life, sender, frame = what
+            if machine.life != life or not machine.up:
+                return
+            if machine.paused or sender not in machine.node.linked_from():
+                return
+            cluster.before(machine)
+            machine.node.receive_frame(sender, frame)
+            cluster.changed(machine)
+            machine.wake()
+
+        def watch(sender: NodeId, to: NodeId, data: bytes) -> None:
+            if self.stopped or random.random() >= part:
+                return
+            machine = cluster.machine_of(to)
+            messages = [each for each in decode_frame(data).raft if not isinstance(each[1], InstallSnapshot)]
+            if machine is None or not machine.up or not messages:
+                return
+            random.shuffle(messages)
+            delay_ns = random.randint(0, random.choice((5 * MS, 500 * MS, 5 * SECOND)))
+            events.after(delay_ns, again, (machine, machine.life, sender, Frame(raft=messages)))
+
+        cluster.on_frame = watch
+
+    # The cluster.
+
+    def _do_transfer(self) -> bool:
+        leader = self._cluster.leader()
+        if leader is None or not leader.running:
+            return False
+        to = self._random.choice(self._cluster.members())
+        self._tell(f"hand over from node {leader.id} to node {to}")
+        Asking(self._cluster, leader, ("REDRAFT", "TRANSFER", to))
+        return True
+
+    def _do_campaign(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        _, raft = self._random.choice(machine.rafts())
+        self._tell(f"node {machine.id} campaigns")
+        self._cluster.before(machine)
+        raft.campaign()
+        self._cluster.changed(machine)
+        machine.wake()
+        return True
+
+    def _do_flush(self) -> bool:
+        machine = self._some()
+        if machine is None:
+            return False
+        machine.node.flusher.request()
+        machine.wake()
+        return True
+
+    def _do_change_members(self) -> bool:
+        """A node joins and one is removed, or replaced; one change at a time."""
+        cluster, random = self._cluster, self._random
+        if self._changing:
+            return False
+        members = cluster.members()
+        machine = self._some()
+        if machine is None:
+            return False
+        what = random.choice(("join", "remove", "replace"))
+        self._changing = True
+
+        def done(reply: Any) -> None:
+            self._changing = False
+            self._tell(f"the change of members: {reply!r}")
+
+        def joined(new: Machine) -> None:
+            self.set_clock(new)
+            asked = self._some()
+            if what == "join" or asked is None or len(cluster.members()) < 2:
+                self._changing = False
+                return
+            old = random.choice([node for node in cluster.members() if node != new.id])
+            self._tell(f"replace node {old} by node {new.id}")
+            Asking(cluster, asked, ("REDRAFT", "REPLACE", old, new.id), done)
+
+        if what == "remove" and len(members) > 2:
+            node = random.choice(members)
+            self._tell(f"remove node {node}")
+            Asking(cluster, machine, ("REDRAFT", "REMOVE", node), done)
+        elif what == "replace" or len(members) < MOST_NODES:
+            self._tell(f"{what}: a machine joins")
+            cluster.join(joined)
+        else:
+            self._changing = False
+            return False
+        return True
+
+
+class Asking:
+    """Somebody who asks a node one thing."""
+
+    def __init__(
+        self, cluster: Cluster, machine: Machine, command: tuple[Any, ...], done: Callable[[Any], None] | None = None
+    ) -> None:
+        self._done = done
+        self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=NOTHING)
+        self._connection = machine.accept(CLIENTS, self)
+        self._over = False
+        data = hiredis.pack_command(tuple(str(word).encode() for word in command))
+        self._connection.send(near=True, data=data)
+        cluster.events.after(20 * SECOND, self._give_up)
+
+    def arrived(self, data: bytes) -> None:
+        """Bytes have come."""
+        self._reader.feed(data)
+        reply = self._reader.gets()
+        if reply is not NOTHING:
+            self._connection.close(near=True)
+            self._finish(reply)
+
+    def ended(self) -> None:
+        """The node is gone."""
+        self._connection.wires[1].end = None
+        self._finish(ReplyError("UNKNOWN the connection broke"))
+
+    def _give_up(self, _: object) -> None:
+        if not self._over:
+            self._connection.close(near=True)
+            self._finish(ReplyError("UNKNOWN no answer"))
+
+    def _finish(self, reply: Any) -> None:
+        if not self._over:
+            self._over = True
+            if self._done is not None:
+                self._done(reply)

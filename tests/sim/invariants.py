@@ -1,0 +1,383 @@
+"""What must hold, whatever happens.
+
+After every event, for the node that it was about:
+
+* one leader a term, in each group (paper, figure 3, election safety);
+* one vote a term: a voter never grants two candidates its vote in one term, through all its restarts;
+* what a message tells is durable: a vote and an acknowledgement leave after their fsync, never before;
+* log matching: entries with one index and term are equal on all nodes, and so are the entries before them;
+* leader completeness: whoever begins to lead has every entry that was ever committed;
+* committed never lost: at each index one entry is committed, for ever; when it is, it is durable on a majority of the
+  voters, which is looked at again whenever a machine has crashed;
+* commit and applied index never go back while a process lives;
+* no lease overlaps another leader's lease, and whoever has a lease has all that was ever committed (not in runs whose
+  clocks drift by more than is stated);
+* the Raft core's `check()`.
+
+At every eighth applied index, and at the end: state machine safety: nodes that have applied the same index have the
+same bytes (keys, deadlines, waiters, generations). At every sixteenth event of a node, and at the end: `Node.check()`,
+which calls that of every class above it.
+
+At the end of a run, when all faults are healed: a leader is found, every node serves a client, all nodes have the same
+bytes, and each key's history is linearizable (`clients`).
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, NO_NODE, GroupId, Index, NodeId, Term
+from redraft.raft.messages import AnyMessage, AppendReply, ConfState, Entry, Vote, VoteReply
+from redraft.raft.node import RaftNode
+from redraft.raft.status import Role
+from redraft.values import codec
+from sim.disk import GROUPS
+
+if TYPE_CHECKING:
+    from sim.cluster import Cluster
+    from sim.machine import Machine
+
+DIGEST_EVERY = 8
+CHECK_EVERY = 16
+
+
+class InvariantError(AssertionError):
+    """Something that must hold does not."""
+
+
+def require(holds: object, text: str) -> None:
+    """Raise InvariantError unless it holds."""
+    if not holds:
+        raise InvariantError(text)
+
+
+class GroupFacts:
+    """What is known of a group, for ever."""
+
+    def __init__(self) -> None:
+        self.leaders: dict[Term, NodeId] = {}
+        self.votes: dict[tuple[NodeId, Term], NodeId] = {}
+        self.entries: dict[tuple[Index, Term], tuple[Entry, Term]] = {}
+        """Every entry that was ever written, with the term of the one before it."""
+        self.committed: list[Entry] = []
+        """The entries that were ever committed, the first one at 0."""
+        self.conf = ConfState()
+        """Of the node that committed last."""
+        self.leading: dict[int, Machine] = {}
+        """The machines whose node leads, by their numbers."""
+
+
+class Seen:
+    """What was seen of one process's member of a group last."""
+
+    __slots__ = ("applied", "commit", "leads", "written")
+
+    def __init__(self, applied: Index, commit: Index, written: Index) -> None:
+        self.applied = applied
+        self.commit = commit
+        self.written = written
+        self.leads = Term(0)
+
+
+class Invariants:
+    """Of one cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self.groups = {group: GroupFacts() for group in GROUPS}
+        self.digests: dict[Index, tuple[str, NodeId]] = {}
+        self._seen: dict[tuple[int, GroupId], Seen] = {}
+        self._count = 0
+        self.leases_hold = True
+        """Whether clocks drift by no more than is stated."""
+
+    # A process begins and ends.
+
+    def opened(self, machine: Machine) -> None:
+        """A process has read its disk."""
+        for group, raft in machine.rafts():
+            # What lies below the image is compared by its bytes.
+            self._seen[machine.number, group] = Seen(Index(0), raft.commit_index, Index(0))
+            self._read_log(machine, group)
+
+    def _read_log(self, machine: Machine, group: GroupId) -> None:
+        log = machine.disk.logs[group]
+        if log.last_index() >= log.first_index():
+            self._write(machine, group, log.entries(log.first_index(), Index(log.last_index() + 1), 1 << 60))
+
+    def closed(self, machine: Machine) -> None:
+        """A process is gone."""
+        for group in GROUPS:
+            self.groups[group].leading.pop(machine.number, None)
+
+    def crashed(self) -> None:
+        """After a crash: what was committed last is still durable on a majority."""
+        for group in GROUPS:
+            facts = self.groups[group]
+            if facts.committed:
+                self._require_majority(group, facts.committed[-1])
+
+    # Messages.
+
+    def message(self, machine: Machine, group: GroupId, message: AnyMessage) -> None:
+        """One of Raft's messages leaves."""
+        if isinstance(message, AppendReply):
+            if not message.rejected:
+                durable = machine.disk.durable[group]
+                require(
+                    message.index <= max(durable.last_index(), durable.start.index),
+                    f"node {machine.id} acknowledges entry {message.index}, but only {durable.last_index()} is durable",
+                )
+        elif isinstance(message, VoteReply):
+            if message.granted and not message.pre:
+                self._vote(machine, group, message.term, message.to)
+        elif isinstance(message, Vote) and not message.pre:
+            self._vote(machine, group, message.term, machine.id)
+
+    def _vote(self, machine: Machine, group: GroupId, term: Term, candidate: NodeId) -> None:
+        hard = machine.disk.durable[group].hard_state
+        # Who has gone to a later term meanwhile, durably, cannot vote in this one again.
+        require(
+            hard.term > term or (hard.term, hard.vote) == (term, candidate),
+            f"node {machine.id} tells of its vote for {candidate} in term {term}; durable is {hard}",
+        )
+        known = self.groups[group].votes.setdefault((machine.id, term), candidate)
+        require(known == candidate, f"node {machine.id} votes for {known} and for {candidate} in term {term}")
+
+    # Events.
+
+    def after(self, machine: Machine) -> None:
+        """Something has happened at a node."""
+        for group, raft in machine.rafts():
+            self._look(machine, group, raft)
+        self._count += 1
+        if self._count % CHECK_EVERY == 0:
+            machine.node.check()
+
+    def _look(self, machine: Machine, group: GroupId, raft: RaftNode) -> None:
+        seen = self._seen[machine.number, group]
+        raft.check()
+        log = raft._log
+        if log._unstable:
+            self._write(machine, group, log._unstable)
+        committed, applied = raft.commit_index, raft._applied
+        if committed != seen.commit:
+            require(committed > seen.commit, f"node {machine.id}: the commit index goes back to {committed}")
+            self._commit(machine, group, raft, seen.commit)
+            seen.commit = committed
+        if applied != seen.applied:
+            require(applied > seen.applied, f"node {machine.id}: the applied index goes back to {applied}")
+            seen.applied = applied
+            if group == FIRST_SHARD_GROUP and applied % DIGEST_EVERY == 0:
+                self.digest(machine)
+        facts = self.groups[group]
+        if raft.role is Role.LEADER:
+            if seen.leads != raft.term:
+                seen.leads = raft.term
+                self._begins_to_lead(machine, group, raft)
+            facts.leading[machine.number] = machine
+        else:
+            seen.leads = Term(0)
+            if facts.leading:
+                facts.leading.pop(machine.number, None)
+        if len(facts.leading) > 1:
+            self._compare_leases(group)
+
+    def _begins_to_lead(self, machine: Machine, group: GroupId, raft: RaftNode) -> None:
+        facts = self.groups[group]
+        known = facts.leaders.setdefault(raft.term, machine.id)
+        require(known == machine.id, f"group {group}: nodes {known} and {machine.id} lead in term {raft.term}")
+        if facts.committed:
+            last = facts.committed[-1]
+            has = raft.last_index >= last.index and (
+                last.index < raft._log.first_index or raft._log.matches(last.index, last.term)
+            )
+            require(
+                has,
+                f"group {group}: node {machine.id} leads in term {raft.term} with a log up to {raft.last_index}"
+                f" and lacks the committed entry {last.index} of term {last.term}",
+            )
+
+    def _compare_leases(self, group: GroupId) -> None:
+        if not self.leases_hold:
+            return
+        facts = self.groups[group]
+        holders = []
+        for machine in facts.leading.values():
+            raft = dict(machine.rafts())[group]
+            until_ms = raft.lease_until_ms
+            if until_ms >= 0 and machine.clock.monotonic_ns() < until_ms * 1_000_000:
+                holders.append(machine.id)
+                require(
+                    raft.commit_index >= len(facts.committed),
+                    f"group {group}: node {machine.id} has a lease in term {raft.term} and has committed"
+                    f" {raft.commit_index}; another has committed {len(facts.committed)}",
+                )
+        require(len(holders) <= 1, f"group {group}: the leases of nodes {holders} overlap")
+
+    def _write(self, machine: Machine, group: GroupId, entries: list[Entry]) -> None:
+        """Entries are in a log: they are those that others have, and so are those before them."""
+        known = self.groups[group].entries
+        seen = self._seen[machine.number, group]
+        if len(entries) == 1 and (entries[0].index, entries[0].term) in known and seen.written == entries[0].index:
+            return
+        log = machine.disk.logs[group]
+        raft_log = dict(machine.rafts())[group]._log
+        for entry in entries:
+            place = (entry.index, entry.term)
+            before = entries[entry.index - entries[0].index - 1].term if entry.index > entries[0].index else None
+            if before is None:
+                previous = Index(entry.index - 1)
+                before = log.start.term if previous == log.start.index else raft_log.term(previous)
+            other, other_before = known.setdefault(place, (entry, before))
+            require(
+                other == entry and other_before == before,
+                f"group {group}: node {machine.id} has another entry {entry.index} of term {entry.term} than others",
+            )
+        seen.written = entries[-1].index
+
+    def _commit(self, machine: Machine, group: GroupId, raft: RaftNode, since: Index) -> None:
+        facts = self.groups[group]
+        committed = facts.committed
+        log = raft._log
+        low = max(since + 1, log.first_index)
+        if low > raft.commit_index:
+            return
+        entries = []
+        while low <= raft.commit_index:
+            found = log.entries(Index(low), 1 << 30)
+            entries += found
+            low = found[-1].index + 1
+        for entry in entries:
+            if entry.index > raft.commit_index:
+                break
+            if entry.index <= len(committed):
+                other = committed[entry.index - 1]
+                require(
+                    other == entry,
+                    f"group {group}: entry {entry.index} was committed in term {other.term}, and node"
+                    f" {machine.id} has another of term {entry.term} committed",
+                )
+            else:
+                require(
+                    entry.index == len(committed) + 1,
+                    f"group {group}: node {machine.id} commits entry {entry.index}; {len(committed)} was the last",
+                )
+                committed.append(entry)
+                facts.conf = raft.conf
+                self._require_majority(group, entry)
+
+    def _require_majority(self, group: GroupId, entry: Entry) -> None:
+        cluster = self._cluster
+        conf = self.groups[group].conf
+        for voters in (conf.voters, conf.outgoing):
+            if voters:
+                having = [
+                    node for node in voters
+                    if (disk := cluster.disk_of(node)) is not None and disk.has_durable(group, entry)
+                ]  # fmt: skip
+                require(
+                    len(having) > len(voters) // 2,
+                    f"group {group}: entry {entry.index} of term {entry.term} is committed and durable only on"
+                    f" {having} of {list(voters)}",
+                )
+
+    # Bytes.
+
+    def digest(self, machine: Machine) -> str:
+        """Compare a node's state machine with others as of the same index; its digest."""
+        index = machine.node.shard.applied.index
+        digest = digest_of(machine)
+        other, node = self.digests.setdefault(index, (digest, machine.id))
+        require(other == digest, f"nodes {node} and {machine.id} have applied {index} and have other bytes")
+        return digest
+
+    def everything(self, machine: Machine) -> None:
+        """All that can be looked at of one node."""
+        machine.node.check()
+        self.digest(machine)
+
+
+def digest_of(machine: Machine) -> str:
+    """A digest of all that is replicated: as the image would have it."""
+    keyspace = machine.node.shard.keyspace
+    whole = blake2b(msgspec.msgpack.encode(keyspace.meta()), digest_size=16)
+    for number, database in enumerate(keyspace.databases):
+        if database.size:
+            for key in database.keys_from(b""):
+                value = database.peek(key)
+                assert value is not None
+                record = codec.encode(value, database.deadline(key))
+                whole.update(b"%d %d %d " % (number, len(key), len(record)) + key + record)
+    return whole.hexdigest()
+
+
+def summary(machine: Machine, group: GroupId = FIRST_SHARD_GROUP) -> str:
+    """A node in a few words."""
+    if not machine.up:
+        return "down"
+    raft = dict(machine.rafts())[group]
+    found = raft.status()
+    lease = " lease" if raft.has_lease() else ""
+    leader = f" of {found.leader}" if found.role is Role.FOLLOWER and found.leader != NO_NODE else ""
+    return (
+        f"{found.role.value}{leader} t{found.term}{lease} a{found.applied_index} c{found.commit_index}"
+        f" s{found.stable_index} l{found.last_index}"
+    )
+
+
+def state(machine: Machine) -> dict[str, Any]:
+    """A node's whole state, for people."""
+    facts: dict[str, Any] = {
+        "machine": machine.number,
+        "up": machine.up,
+        "paused": machine.paused,
+        "why down": machine.why_down if not machine.up else "",
+        "node": machine.disk.identity.node if machine.disk.identity else None,
+        "incarnation": machine.disk.identity.incarnation if machine.disk.identity else "",
+        "disk": {
+            str(group): {
+                "hard state": msgspec.to_builtins(machine.disk.durable[group].hard_state),
+                "log": [machine.disk.durable[group].first_index(), machine.disk.durable[group].last_index()],
+                "written log": [machine.disk.logs[group].first_index(), machine.disk.logs[group].last_index()],
+            }
+            for group in GROUPS
+        },
+        "unsynced batches": machine.disk.mark(),
+        "image": machine.disk.image.point.applied.index if machine.disk.image.point else 0,
+        "clock rate, ppm": machine.clock.rate_ppm,
+    }
+    if not machine.up:
+        return facts
+    node = machine.node
+    for name, group in (("config group", CONFIG_GROUP), ("shard", FIRST_SHARD_GROUP)):
+        raft = dict(machine.rafts())[group]
+        found = raft.status()
+        facts[name] = {
+            "role": found.role.value, "term": found.term, "vote": raft._vote, "leader": found.leader,
+            "commit": found.commit_index, "applied": found.applied_index, "stable": found.stable_index,
+            "last": found.last_index, "conf": _conf(raft.conf), "lease until, ms": raft.lease_until_ms,
+            "elapsed ticks": raft._elapsed_ticks, "timeout ticks": raft._timeout_ticks,
+            "followers": {
+                str(member): {"state": p.state.value, "match": p.match, "next": p.next, "active": p.active}
+                for member, p in (raft.leader.followers.items() if raft.leader else ())
+            },
+        }  # fmt: skip
+    facts["serves"] = node.serves
+    facts["monotonic, ms"] = machine.clock.monotonic_ns() // 1_000_000
+    facts["links"] = sorted(peer for peer, link in machine.keeper.links.items() if link.opened)
+    facts["links from"] = sorted(node.linked_from())
+    facts["sessions"] = len(node.sessions)
+    facts["guests"] = len(node.guests)
+    facts["flush"] = node.flusher.phase.value
+    facts["keyspace"] = node.shard.keyspace.statistics()
+    facts["digest"] = digest_of(machine)
+    facts["table"] = msgspec.to_builtins(node.config.table, str_keys=True)
+    return facts
+
+
+def _conf(conf: ConfState) -> dict[str, list[int]]:
+    return {name: list(members) for name, members in msgspec.structs.asdict(conf).items() if isinstance(members, tuple)}

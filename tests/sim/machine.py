@@ -1,0 +1,539 @@
+"""One machine: a process with the real node in it, and what the process needs: ticks, fsyncs, jobs, Raft's clock, links.
+
+It does what `server.reactor`, `server.app` and `server.persistence` do, in the same order; what they leave to the
+operating system is an event here: when a tick comes after what wakes it, when an fsync ends, when a job has run. An
+fsync is awaited inside the tick (`inline`), as on a fast disk, or ticks go on meanwhile. A paused process does nothing;
+what comes for it waits in its sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from redraft.cluster.config_group import ConfigGroup
+from redraft.errors import RedraftError, StorageError
+from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
+from redraft.node.families.all import TABLE
+from redraft.node.links import Cluster as ClusterName
+from redraft.node.node import Job, Node, Persist, ShutdownRequest
+from redraft.node.session import Session
+from redraft.raft.config import RaftConfig
+from redraft.raft.errors import DivergedError
+from redraft.raft.node import RaftNode
+from redraft.settings import Settings
+from redraft.shard.shard import Shard
+from sim.clocks import SimClock
+from sim.disk import Disk, SimShardStorage
+from sim.events import MS, Events
+from sim.links import LinkKeeper, SnapshotReceiver
+from sim.peers import WatchedPeers
+from sim.wires import Connection, Network
+
+if TYPE_CHECKING:
+    from sim.cluster import Cluster
+
+SECRET = b"the simulated secret"
+WAKE_NS = 30_000
+"""From what wakes the reactor to its tick."""
+
+
+class Speeds(NamedTuple):
+    """How long the machine's disk and threads take, ns: the least and the most."""
+
+    fsync_ns: tuple[int, int] = (100_000, 2 * MS)
+    job_ns: tuple[int, int] = (MS, 20 * MS)
+    start_ns: tuple[int, int] = (20 * MS, 400 * MS)
+
+
+class ServerEnd:
+    """A connection that was made to this machine."""
+
+    def __init__(self, machine: Machine, session: Session) -> None:
+        self.machine = machine
+        self.session = session
+        self.connection: Connection
+        self.closed = False
+
+    def arrived(self, data: bytes) -> None:
+        """Bytes have come."""
+        self.machine.inbox.append((self, data))
+        self.machine.wake()
+
+    def ended(self) -> None:
+        """The other end is gone."""
+        self.machine.inbox.append((self, None))
+        self.machine.wake()
+
+    def take(self, data: bytes | None) -> None:
+        """The reactor has read it."""
+        if self.closed:
+            return
+        if data is None:
+            self.machine.close(self, told=True)
+        else:
+            self.machine.node.receive(self.session, data)
+
+
+class Machine:
+    """A machine, up or down."""
+
+    def __init__(self, cluster: Cluster, number: int, address: str, random: Random) -> None:
+        self.cluster = cluster
+        self.number = number
+        self.address = address
+        self.events: Events = cluster.events
+        self.network: Network = cluster.network
+        self.random = random
+        self.disk = Disk(Random(random.getrandbits(64)))
+        self.clock = SimClock(self.events, 0, 0)
+        self.speeds = Speeds()
+        self.wake_ns = WAKE_NS
+        self.node: Node
+        self.up = False
+        self.starting = False
+        self.paused = False
+        self.life = 0
+        """Counts its processes, and how often it was down; what an earlier one has begun is nothing to a later one."""
+        self.inbox: list[tuple[Any, bytes | None]] = []
+        self.why_down = ""
+        self.outcast = False
+        """It was told that it is of the cluster no more: nobody starts it again."""
+        self.inline = False
+        self.keeper: LinkKeeper
+        self.storage: SimShardStorage
+        self.ends: dict[Session, ServerEnd] = {}
+        self._tick_waits = False
+        self._raft_tick_waits = False
+        self._pending: list[Persist] = []
+        self._synced = False
+        self._in_tick = False
+        self._had_input = False
+        self._next_raft_ns = 0
+        self._timer_ns = 0
+        self._sending: set[NodeId] = set()
+        self._jobs: dict[int, tuple[Job, bool]] = {}
+        """Those under way, and whether each has run."""
+
+    @property
+    def id(self) -> NodeId:
+        """The node's, as its directory says."""
+        assert self.disk.identity is not None
+        return self.disk.identity.node
+
+    @property
+    def running(self) -> bool:
+        """Whether its process does anything."""
+        return self.up and not self.paused
+
+    # Its life.
+
+    def start(self, *, at_once: bool = False) -> None:
+        """Start a process, which loads for a while first."""
+        if self.up or self.starting:
+            return
+        self.starting = True
+        self.life += 1
+        delay_ns = 0 if at_once else self.random.randint(*self.speeds.start_ns)
+        self.events.after(delay_ns, self._open, self.life)
+
+    def _open(self, life: int) -> None:
+        """As `server.app` does it."""
+        if life != self.life:
+            return
+        self.starting = False
+        self.clock.stand(still=False)
+        self.clock = SimClock(self.events, self.clock.rate_ppm, self.clock.wall_offset_ms)
+        settings = Settings(**self.cluster.settings)
+        identity = self.disk.identity
+        assert identity is not None
+        disk = self.disk
+        self.storage = SimShardStorage(disk)
+        try:
+            disk.begin_group(CONFIG_GROUP, identity.config_voters)
+            disk.begin_group(FIRST_SHARD_GROUP, identity.first_voters)
+            keyspace, applied = self.storage.load()
+            random = Random(self.random.getrandbits(64))
+            node = self.node = Node(settings, self.clock, random, TABLE)
+            node.peers = WatchedPeers(lambda group, message: self.cluster.watch_message(self, group, message))
+            raft_config = self._raft_config(settings)
+            config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random))
+            raft = RaftNode(raft_config, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
+            node.cluster = ClusterName(identity.cluster_id, SECRET)
+            membership = node.membership
+            membership.first_known = dict(identity.addresses)
+            membership.address_here = self.address
+            membership.incarnation = identity.incarnation
+            membership.met = dict(disk.met)
+            membership.remember = disk.met.__setitem__
+            shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random)
+            node.start(config, shard, self.storage)
+            node.reload = lambda: self.storage.load()[0]
+            node.receive_snapshot = lambda session, peer: SnapshotReceiver(self, session, peer)
+            self.up = True
+            self.inbox = []
+            self.ends = {}
+            self._tick_waits = self._raft_tick_waits = self._in_tick = self._synced = False
+            self._pending = []
+            self._sending = set()
+            self._jobs = {}
+            self._timer_ns = 0
+            self.inline = self.random.random() < 0.5
+            self.keeper = LinkKeeper(self)
+            self.cluster.opened(self)
+            for each in (config.raft, raft):
+                if each.is_alone:
+                    each.campaign()
+            self._settle()
+            node.serve()
+            self._settle()
+        except StorageError as error:
+            self.fail(error)
+            return
+        self._next_raft_ns = self.clock.monotonic_ns() + self.random.randint(0, settings.heartbeat_interval * MS)
+        self._ask_raft_tick()
+        self.keeper.look()
+        self.wake()
+        self.cluster.changed(self)
+
+    def _raft_config(self, settings: Settings) -> RaftConfig:
+        ticks = max(2, settings.election_timeout // settings.heartbeat_interval)
+        return RaftConfig(
+            id=self.id,
+            election_ticks=ticks,
+            lease_ms=max(0, (ticks - 1) * settings.heartbeat_interval - settings.max_clock_drift),
+            max_uncommitted_bytes=settings.max_uncommitted_bytes,
+            **self.cluster.raft_options,
+        )
+
+    def _settle(self) -> None:
+        while persists := self.node.collect():
+            self.disk.write([(group, ready.hard_state, ready.entries) for group, _, ready in persists])
+            self.disk.sync()
+            self.node.persisted(persists)
+
+    def kill(self, *, power: bool = False) -> None:
+        """The process is gone, or the machine's power."""
+        if not self.up and not self.starting:
+            return
+        self._down("power lost" if power else "killed", power=power)
+        if power:
+            self.disk.power_lost()
+        else:
+            self.disk.killed()
+
+    def _down(self, why: str, *, power: bool = False) -> None:
+        self.life += 1
+        was_up, self.up, self.starting, self.paused = self.up, False, False, False
+        self.why_down = why
+        self.inbox.clear()
+        if was_up:
+            for connection in list(self.network.connections):
+                for near, wire in ((True, connection.wires[0]), (False, connection.wires[1])):
+                    if wire.sender == self.number and connection.wires[1 if near else 0].end is not None:
+                        connection.crashed(near=near, power=power)
+            self.cluster.closed(self)
+
+    def fail(self, error: RedraftError) -> None:
+        """The disk refuses, or the node must not go on: the process ends."""
+        if isinstance(error, DivergedError):
+            raise AssertionError(f"node {self.id} has a wrong past: {error}") from error
+        self.cluster.tell(self, f"stops: {error}")
+        failed = self.disk.fails
+        self._down(f"stopped: {error}")
+        if failed:
+            self.disk.power_lost()
+        else:
+            self.disk.killed()
+
+    def stop(self) -> None:
+        """Ask it to stop (SIGTERM)."""
+        if self.up:
+            self.node.shutdown_requested = ShutdownRequest(flush=self.random.random() < 0.5, force=False, session=None)
+            self.wake()
+
+    def _stop_now(self) -> None:
+        """Stop in order: what was asked is durable and answered."""
+        node = self.node
+        try:
+            for job, has_run in self._jobs.values():
+                if not has_run:
+                    job.run()
+                node.job_done(job)
+            if node.shutdown_requested is None or node.shutdown_requested.flush:
+                node.flusher.run_to_end()
+            self.disk.sync()
+        except StorageError as error:
+            self.fail(error)
+            return
+        self._down("stopped")
+        self.disk.killed()
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """SIGCONT: what has come meanwhile is there at once, in any order with Raft's clock."""
+        if not self.paused:
+            return
+        self.paused = False
+        if not self.up:
+            return
+        if self._in_tick:
+            if self._synced:
+                self.events.after(WAKE_NS, self._go_on, self.life)
+            return
+        if self.random.random() < 0.5:
+            self._late_raft_tick()
+        self.events.after(WAKE_NS, self._tick, self.life)
+        self._tick_waits = True
+        self.events.after(2 * WAKE_NS, self._after_pause, self.life)
+
+    def _after_pause(self, life: int) -> None:
+        if life == self.life and not self._in_tick:
+            self._late_raft_tick()
+
+    # Connections.
+
+    def accept(self, sender: int, near: Any) -> Connection:
+        """Somebody connects; the process has a session for it."""
+        session = self.node.open_session(f"10.0.0.{sender}:{40_000 + len(self.ends)}", self.address)
+        end = ServerEnd(self, session)
+        end.connection = self.network.connect(sender, self.number, near, end)
+        self.ends[session] = end
+        return end.connection
+
+    def close(self, end: ServerEnd, *, told: bool = False) -> None:
+        """A connection ends, whoever ended it."""
+        if end.closed:
+            return
+        end.closed = True
+        del self.ends[end.session]
+        if told:
+            end.connection.wires[0].end = None
+        end.connection.close(near=False)
+        self.node.close_session(end.session)
+
+    # Ticks.
+
+    def wake(self) -> None:
+        """Have a tick run soon."""
+        if not self._tick_waits and self.up and not self.paused:
+            self._tick_waits = True
+            self.events.after(self.wake_ns, self._tick, self.life)
+
+    def _tick(self, life: int) -> None:
+        """What the reactor does at a wake-up."""
+        if life != self.life:
+            return
+        self._tick_waits = False
+        if self.paused or self._in_tick:
+            return
+        node = self.node
+        self.cluster.before(self)
+        try:
+            node.begin_tick()
+            inbox, self.inbox = self.inbox, []
+            self._had_input = bool(inbox)
+            for end, data in inbox:
+                end.take(data)
+                if not self.up:
+                    return
+            self._persist()
+        except (StorageError, DivergedError) as error:
+            self.fail(error)
+        self.cluster.changed(self)
+
+    def _persist(self) -> None:
+        node = self.node
+        if self._pending:
+            if not self._synced:
+                self._end_tick()
+                return
+            persists, self._pending, self._synced = self._pending, [], False
+            node.persisted(persists)
+        while persists := node.collect():
+            self._send_frames()
+            self.disk.write([(group, ready.hard_state, ready.entries) for group, _, ready in persists])
+            self._pending = persists
+            self.events.after(self.random.randint(*self.speeds.fsync_ns), self._fsynced, (self.life, self.disk.mark()))
+            if self.inline:
+                self._in_tick = True
+                return
+            break
+        self._end_tick()
+
+    def _fsynced(self, what: tuple[int, int]) -> None:
+        """The fsync under way ends."""
+        life, mark = what
+        if life != self.life:
+            return
+        try:
+            self.disk.sync(min(mark, self.disk.mark()))
+            self._synced = True
+        except StorageError as error:
+            self.fail(error)
+            return
+        self.cluster.durable(self)
+        if not self.paused:
+            self._go_on(life)
+
+    def _go_on(self, life: int) -> None:
+        """An fsync has ended, and the process runs."""
+        if life != self.life or self.paused:
+            return
+        if not self._in_tick:
+            self.wake()
+            return
+        self._in_tick = False
+        self.cluster.before(self)
+        try:
+            self._persist()
+        except (StorageError, DivergedError) as error:
+            self.fail(error)
+        self.cluster.changed(self)
+        if not self._in_tick:
+            self._late_raft_tick()
+            if self.inbox:
+                self.wake()
+
+    def _end_tick(self) -> None:
+        node = self.node
+        node.end_tick(idle=not self._had_input)
+        self._send_frames()
+        self._send_replies()
+        while (job := node.take_job()) is not None:
+            self._jobs[id(job)] = (job, False)
+            self.events.after(self.random.randint(*self.speeds.job_ns), self._run_job, (self.life, job))
+        while node.wanting_snapshot:
+            peer = node.wanting_snapshot.pop()
+            if peer not in self._sending:
+                self._sending.add(peer)
+                self.keeper.send_snapshot(peer, lambda peer=peer: self._sending.discard(peer))
+        if node.shutdown_requested is not None and node.stopping.may_stop() and not self._pending:
+            self._stop_now()
+            return
+        if node.wants_tick() and not self._pending:
+            self.wake()
+        deadline_ns = node.timers.next_ns()
+        if deadline_ns is not None and deadline_ns != self._timer_ns:
+            self._timer_ns = deadline_ns
+            self.events.at(self.clock.true_ns(deadline_ns), self._timer, self.life)
+
+    def _timer(self, life: int) -> None:
+        if life == self.life:
+            self._timer_ns = 0
+            self.wake()
+
+    def _send_frames(self) -> None:
+        for peer, frame in self.node.take_frames():
+            self.events.note(frame)
+            self.keeper.send(peer, frame)
+            if self.cluster.on_frame is not None:
+                self.cluster.on_frame(self.id, peer, frame)
+
+    def _send_replies(self) -> None:
+        node = self.node
+        while node.outgoing:
+            sessions, node.outgoing = node.outgoing, {}
+            for session in sessions:
+                end = self.ends.get(session)
+                if end is None:
+                    continue
+                if session.out:
+                    data = b"".join(session.out)
+                    session.out.clear()
+                    self.events.note(data)
+                    end.connection.send(near=False, data=data)
+                done = session.close_after_reply and session.blocked is None and not session.segments
+                if session.killed or done:
+                    self.close(end)
+
+    # Jobs.
+
+    def _run_job(self, what: tuple[int, Job]) -> None:
+        life, job = what
+        if life != self.life:
+            return
+        try:
+            job.run()
+        except StorageError as error:
+            self.fail(error)
+            return
+        self._jobs[id(job)] = (job, True)
+        self.cluster.durable(self)
+        self.events.after(self.random.randint(10_000, MS), self._job_done, what)
+
+    def _job_done(self, what: tuple[int, Job]) -> None:
+        life, job = what
+        if life != self.life:
+            return
+        if self.paused or self._in_tick:
+            self.events.after(MS, self._job_done, what)
+            return
+        self.cluster.before(self)
+        del self._jobs[id(job)]
+        try:
+            self.node.job_done(job)
+        except StorageError as error:
+            self.fail(error)
+            return
+        self.cluster.changed(self)
+        self.wake()
+
+    def later(self, delay_ns: int, do: Callable[[], None]) -> None:
+        """Have something done after a time of this machine's clock, if its process lives and is not paused then."""
+        at_ns = self.clock.true_ns(self.clock.monotonic_ns() + delay_ns)
+        self.events.at(at_ns, self._do_later, (self.life, do))
+
+    def _do_later(self, what: tuple[int, Callable[[], None]]) -> None:
+        life, do = what
+        if life != self.life:
+            return
+        if self.paused or self._in_tick:
+            self.events.after(MS, self._do_later, what)
+            return
+        do()
+        self.wake()
+
+    # Raft's clock.
+
+    def _ask_raft_tick(self) -> None:
+        self.events.at(self.clock.true_ns(self._next_raft_ns), self._raft_tick, self.life)
+
+    def _raft_tick(self, life: int) -> None:
+        """Raft's clock. After a pause it goes on from there: what was missed is not made up for."""
+        if life != self.life:
+            return
+        if self.paused or self._in_tick:
+            self._raft_tick_waits = True
+            return
+        self.cluster.before(self)
+        node = self.node
+        try:
+            node.raft_tick()
+        except StorageError as error:
+            self.fail(error)
+            return
+        self._next_raft_ns = self.clock.monotonic_ns() + node.settings.heartbeat_interval * MS
+        self._ask_raft_tick()
+        self.keeper.look()
+        if node.membership.was_removed():
+            self.outcast = True
+            self.cluster.tell(self, "was removed from the cluster: it stops")
+            self._stop_now()
+            return
+        if not node.shard.raft.is_alone or node.config.raft.has_ready() or node.shard.raft.has_ready():
+            self.wake()
+        self.cluster.changed(self)
+
+    def _late_raft_tick(self) -> None:
+        if self._raft_tick_waits and self.running:
+            self._raft_tick_waits = False
+            self._raft_tick(self.life)
+
+    def rafts(self) -> tuple[tuple[GroupId, RaftNode], ...]:
+        """The members of its groups."""
+        return (CONFIG_GROUP, self.node.config.raft), (FIRST_SHARD_GROUP, self.node.shard.raft)
