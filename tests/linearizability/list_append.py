@@ -1,8 +1,8 @@
 """Strict serializability of transactions that append to lists and read them, in the manner of Elle.
 
 Theory (Kingsbury and Alvaro, "Elle: inferring isolation anomalies from experimental observations"; the names are those
-of Adya's thesis). Each element is appended to a list once only, so a read of a list tells its whole past: which transactions have
-written it, and in which order. From the reads follow the dependencies between transactions:
+of Adya's thesis). Each element is appended to a list once only, so a read of a list tells its whole past: which
+transactions have written it, and in which order. From the reads follow the dependencies between transactions:
 
 * ww: one appended the element just before another's
 * wr: one read a list whose last element the other appended
