@@ -1,7 +1,7 @@
 """What is done to a cluster. Each fault begins, lasts, and is undone; at any time a majority could go on.
 
-`DESCRIPTIONS` is the list. What a machine does not allow is left out (`missing` says what, and why): cuts and small disks
-take root, slow and broken disks and clocks that jump a C compiler, loss and delay a TUN device.
+`DESCRIPTIONS` is the list. What a machine does not allow is left out (`missing` says what, and why): cuts and
+small disks take root, slow and broken disks and clocks that jump a C compiler.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Clients that work on few keys at once, all the time, and write down what they asked and what they were answered.
 
-Most of what they do is an operation on one key, for the search for a linear order; the rest are transactions that append
-to several lists and read them, for the search for cycles.
+Most of what they do is an operation on one key, for the search for a linear order; the rest are transactions that
+append to several lists and read them, for the search for cycles.
 
 What an error tells:
 

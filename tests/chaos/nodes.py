@@ -1,8 +1,8 @@
 """The nodes of a cluster as processes: started, killed, stopped for a while, started again; each with its own disk.
 
-Nodes are numbered as they are made. The first ones begin the cluster together; later ones join it, and the cluster gives
-them an id of its own, which their directory tells (`id_of`). A node that ends although nobody has ended it, and nothing
-was done to it that would end it, is a finding (`surprises`).
+Nodes are numbered as they are made. The first ones begin the cluster together; later ones join it, and the cluster
+gives them an id of its own, which their directory tells (`id_of`). A node that ends although nobody has ended it, and
+nothing was done to it that would end it, is a finding (`surprises`).
 """
 
 from __future__ import annotations

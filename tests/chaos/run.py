@@ -55,9 +55,8 @@ def run(
             while time.monotonic() < end:
                 load.wait(random_.uniform(0.2, REST_SECONDS))
                 event = faults.one(load.wait, random_.choice(kinds) if kinds else "")
-                tell(
-                    f"{event.began - load.began:7.1f} to {event.ended - load.began:5.1f} s  {event.name:16} {event.what}"
-                )
+                began, ended = event.began - load.began, event.ended - load.began
+                tell(f"{began:7.1f} to {ended:5.1f} s  {event.name:16} {event.what}")
                 if event.name == "kill-all":
                     nodes.wait_for_leader()
             faults.undo()

@@ -105,7 +105,7 @@ def report(
 
 def _page(figures: dict[str, Any]) -> Iterator[str]:
     found = figures["violations"]
-    yield f"# {figures['seconds'] / 60:g} minutes of chaos, {figures['nodes']} nodes, seed {figures['seed']}"
+    yield f"# {round(figures['seconds'] / 60, 1):g} minutes of chaos, {figures['nodes']} nodes, seed {figures['seed']}"
     yield ""
     yield (
         f"{figures['faults']} faults, {figures['operations']:,} operations, {figures['acknowledged writes']:,} "
