@@ -114,8 +114,10 @@ def parse_members(text: str) -> dict[NodeId, str]:
 
 
 async def keep_links(node: Node, reactor: Reactor) -> None:
-    """Keep a link to every other member, as members come and go and move, for ever."""
+    """Keep a link to every other member, as members come and go and move, for ever. Raises OutcastError."""
     kept: dict[NodeId, tuple[str, trio.CancelScope]] = {}
+    outcast: list[OutcastError] = []
+    """What the others have said; it leaves the nursery as it is, and not in a group of several."""
     async with trio.open_nursery() as nursery:
         while True:
             wanted = node.membership.others()
@@ -125,13 +127,21 @@ async def keep_links(node: Node, reactor: Reactor) -> None:
                 if peer not in kept:
                     scope = trio.CancelScope()
                     kept[peer] = address, scope
-                    nursery.start_soon(_keep_until, scope, reactor, node, peer, address)
+                    nursery.start_soon(_keep_until, scope, reactor, node, peer, address, outcast)
+            if outcast:
+                nursery.cancel_scope.cancel()
             await trio.sleep(LOOK_SECONDS)
+    raise outcast[0]
 
 
-async def _keep_until(scope: trio.CancelScope, reactor: Reactor, node: Node, peer: NodeId, address: str) -> None:
+async def _keep_until(
+    scope: trio.CancelScope, reactor: Reactor, node: Node, peer: NodeId, address: str, outcast: list[OutcastError]
+) -> None:
     with scope:
-        await keep_link(reactor, node, peer, address)
+        try:
+            await keep_link(reactor, node, peer, address)
+        except OutcastError as error:
+            outcast.append(error)
     reactor.drop_link(peer)
 
 

@@ -1,22 +1,57 @@
 """What is done to a cluster. Each fault begins, lasts, and is undone; at any time a majority could go on.
 
-kill-leader, kill-follower, kill-minority, kill-all: SIGKILL, and started again · pause-leader, pause-follower: SIGSTOP
-for longer than an election, then SIGCONT · isolate-leader: its peers are out of reach, its clients are not · halves,
-bridge, ring: partitions (in a bridge one node hears both sides; in a ring each hears its two neighbours) · deaf, mute:
-one-way cuts of one node · slow-disk, broken-disk: fsyncs take 50 ms, or fail with EIO · transfer: leadership is handed
-over · restart: asked to stop, and started again
+`DESCRIPTIONS` is the list. What a machine does not allow is left out (`missing` says what, and why): cuts and
+small disks take root, slow and broken disks and clocks that jump a C compiler.
 """
 
 from __future__ import annotations
 
 import random
+import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from chaos.disks import SmallDisk, can_mount, damage
+from chaos.members import Members
 from chaos.nodes import Nodes
 
 SLOW_FSYNC_US = 50_000
+STOP_SECONDS = 10.0
+"""How long a node may take to find that its disk is full, or its files damaged."""
+CLOCK_JUMPS_SECONDS = (-3600.0, -5.0, 5.0, 3600.0)
+
+DESCRIPTIONS = {
+    "kill-leader": "leader killed",
+    "kill-follower": "a follower killed",
+    "kill-minority": "all but a majority killed",
+    "kill-all": "all killed",
+    "pause-leader": "leader paused (SIGSTOP)",
+    "pause-follower": "a follower paused",
+    "transfer": "leadership handed over",
+    "restart": "one node asked to stop, and started again",
+    "isolate-leader": "leader cut off from its peers, not from its clients",
+    "isolate-follower": "a follower cut off from its peers",
+    "halves": "halves",
+    "bridge": "bridge (one node hears both sides)",
+    "ring": "ring (each hears its two neighbours)",
+    "deaf": "one node hears nobody",
+    "mute": "one node reaches nobody",
+    "slow-disk": "fsyncs of one node take 50 ms longer",
+    "broken-disk": "fsyncs of one node fail: it stops",
+    "full-disk": "the disk of one node is full: it stops",
+    "damage": "bits of a stopped node's files turned over: it is refused, and replaced",
+    "clock": "the wall clock of one node jumps by seconds or an hour",
+    "island": "leader cut off, then asked to remove everyone",
+    "remove": "a node removed, another joins",
+    "remove-dead": "a node killed, removed while it is down, another joins",
+    "remove-cut": "a node removed while it is cut off and runs on, another joins",
+    "join-cut": "a node joins while the cluster is in halves",
+    "replace": "a node takes the place of another",
+    "roll": "all nodes replaced, one after the other",
+}
+"""Each kind of fault, for people."""
 
 
 class Event(NamedTuple):
@@ -34,7 +69,11 @@ class Faults:
     def __init__(self, nodes: Nodes, random_: random.Random) -> None:
         self._nodes = nodes
         self._random = random_
+        self._wait: Callable[[float], None] = time.sleep
+        self._small: dict[int, SmallDisk] = {}
+        self.members = Members(nodes, random_)
         self.events: list[Event] = []
+        self.missing: list[str] = []
         self.kinds: dict[str, Callable[[], str]] = {
             "kill-leader": lambda: self._kill([self._leader()]),
             "kill-follower": lambda: self._kill([self._follower()]),
@@ -44,6 +83,11 @@ class Faults:
             "pause-follower": lambda: self._pause(self._follower()),
             "restart": self._restart,
             "transfer": self._transfer,
+            "damage": self._damage,
+            "remove": self._remove,
+            "remove-dead": self._remove_dead,
+            "replace": self._replace,
+            "roll": self._roll,
         }
         if nodes.network.can_cut:
             self.kinds |= {
@@ -54,14 +98,27 @@ class Faults:
                 "ring": self._ring,
                 "deaf": lambda: self._one_way(deaf=True),
                 "mute": lambda: self._one_way(deaf=False),
+                "island": self._island,
+                "remove-cut": self._remove_cut,
+                "join-cut": self._join_cut,
             }
-        if nodes.has_shim:
-            self.kinds |= {"slow-disk": self._slow_disk, "broken-disk": self._broken_disk}
+        else:
+            self.missing.append("cuts (root and iproute2)")
+        if nodes.has_shims:
+            self.kinds |= {"slow-disk": self._slow_disk, "broken-disk": self._broken_disk, "clock": self._clock}
+        else:
+            self.missing.append("slow and broken disks and clocks that jump (a C compiler)")
+        if can_mount(nodes.directory):
+            self.kinds["full-disk"] = self._full_disk
+        else:
+            self.missing.append("full disks (root)")
 
     def one(self, wait: Callable[[float], None], name: str = "", seconds: float = 0.0) -> Event:
         """Inject a fault, wait, and undo it."""
+        self._wait = wait
         name = name or self._random.choice(sorted(self.kinds))
         began = time.monotonic()
+        self._nodes.look_for_surprises()
         what = self.kinds[name]()
         wait(seconds or self._random.choice([0.3, 1.0, 2.5]))
         self.undo()
@@ -70,12 +127,25 @@ class Faults:
         return event
 
     def undo(self) -> None:
-        """Everything is well again."""
+        """Everything is well again. Raises TimeoutError."""
         self._nodes.network.heal()
-        if self._nodes.has_shim:
+        for node, disk in sorted(self._small.items()):
+            if self._nodes.runs(node):
+                self._nodes.kill(node)
+            disk.give_back()
+        self._small.clear()
+        if self._nodes.has_shims:
             for node in self._nodes.ids:
                 self._nodes.set_fsync(node, "0")
+                self._nodes.set_clock(node, 0.0)
         self._nodes.start_all()
+        self.members.reconcile()
+
+    def close(self) -> None:
+        """Take away what would outlive the processes, which have ended."""
+        for disk in self._small.values():
+            disk.unmount()
+        self._small.clear()
 
     # Whom.
 
@@ -89,7 +159,10 @@ class Faults:
     def _minority(self) -> list[int]:
         return self._random.sample(self._nodes.ids, (len(self._nodes.ids) - 1) // 2)
 
-    # What.
+    def _another(self, *nodes: int) -> int:
+        return self._random.choice([node for node in self._nodes.ids if node not in nodes])
+
+    # Processes.
 
     def _kill(self, nodes: list[int]) -> str:
         for node in nodes:
@@ -107,8 +180,11 @@ class Faults:
 
     def _transfer(self) -> str:
         follower = self._follower()
-        reply = self._nodes.ask(self._leader(), "REDRAFT", "TRANSFER", str(follower))
+        number = self._nodes.id_of(follower)
+        reply = self._nodes.ask(self._leader(), "REDRAFT", "TRANSFER", str(number))
         return f"to node {follower}: {reply!r}"
+
+    # The network.
 
     def _part(self, part: set[int]) -> str:
         rest = set(self._nodes.ids) - part
@@ -144,6 +220,8 @@ class Faults:
                 self._nodes.network.cut(*((other, node) if deaf else (node, other)))
         return f"node {node} {'hears' if deaf else 'reaches'} nobody"
 
+    # Disks and clocks.
+
     def _slow_disk(self) -> str:
         node = self._random.choice(self._nodes.ids)
         self._nodes.set_fsync(node, str(SLOW_FSYNC_US))
@@ -153,3 +231,97 @@ class Faults:
         node = self._random.choice(self._nodes.ids)
         self._nodes.set_fsync(node, "EIO")
         return f"node {node}"
+
+    def _full_disk(self) -> str:
+        node = self._random.choice(self._nodes.ids)
+        self._nodes.stop(node)
+        try:
+            disk = SmallDisk(self._nodes.data(node))
+        except subprocess.CalledProcessError as error:
+            raise RuntimeError(f"no small disk: {error.stderr!r}") from error
+        self._small[node] = disk
+        self._nodes.start(node)
+        self._nodes.wait_until_it_follows(node)
+        disk.fill()
+        status = self._nodes.wait_until_it_ends(node, STOP_SECONDS)
+        said = "goes on" if status is None else f"status {status}: {self._nodes.last_line(node)}"
+        return f"node {node} {said}"
+
+    def _damage(self) -> str:
+        """It is refused and replaced; or the bits were none that count, and it goes on."""
+        node = self._follower()
+        self._nodes.kill(node)
+        where = damage(self._nodes.data(node), self._random)
+        self._nodes.start(node)
+        status = self._nodes.wait_until_it_ends(node, 3.0)
+        if status is None:
+            self._nodes.wait_until_it_follows(node)
+            return f"node {node}, {where}: no harm"
+        line = self._nodes.last_line(node)
+        if status != 1 or not line:
+            self.members.findings.append(f"node {node} with damage at {where} ended with {status}: {line}")
+        said = self.members.remove(node, ask=self._another(node))
+        self._nodes.retire(node)
+        return f"node {node}, {where}: {line}; removed: {said}"
+
+    def _clock(self) -> str:
+        node = self._random.choice([self._leader(), self._follower()])
+        jump = self._random.choice(CLOCK_JUMPS_SECONDS)
+        self._nodes.set_clock(node, jump)
+        return f"node {node} by {jump:+.0f} s"
+
+    # Members.
+
+    def _island(self) -> str:
+        """Jepsen's: who is alone must not be able to make itself a cluster of one."""
+        leader = self._leader()
+        others = [node for node in self._nodes.ids if node != leader]
+        self._part({leader})
+        with ThreadPoolExecutor() as pool:
+            said = list(pool.map(lambda node: self.members.remove(node, ask=leader), others))
+        for node, answer in zip(others, said, strict=True):
+            if answer == "OK":
+                self.members.findings.append(f"node {leader} was alone, and removed node {node}")
+        return f"node {leader}: {', '.join(sorted({answer.split(' ', 1)[0] for answer in said}))}"
+
+    def _remove(self) -> str:
+        node = self._random.choice(self._nodes.ids)
+        return f"node {node}: {self.members.remove(node, ask=self._random.choice(self._nodes.ids))}"
+
+    def _remove_dead(self) -> str:
+        node = self._random.choice(self._nodes.ids)
+        self._nodes.kill(node)
+        said = self.members.remove(node, ask=self._another(node))
+        if said == "OK":
+            self._nodes.retire(node)
+        return f"node {node}: {said}"
+
+    def _remove_cut(self) -> str:
+        """It runs on with all its clients, and does not hear that it is a member no more before the cut is healed."""
+        part = self._minority()
+        node = part[0]
+        shown = self._part(set(part))
+        self._wait(1.0)
+        said = self.members.remove(node, ask=self._another(*part))
+        return f"{shown}: node {node}: {said}"
+
+    def _join_cut(self) -> str:
+        part = self._minority()
+        shown = self._part(set(part))
+        self._wait(1.0)
+        rest = [node for node in self._nodes.ids if node not in part]
+        node = self.members.join(to=self._random.choice(rest), wait=False)
+        return f"{shown}: node {node}"
+
+    def _replace(self) -> str:
+        old = self._random.choice(self._nodes.ids)
+        return self._replace_one(old)
+
+    def _replace_one(self, old: int) -> str:
+        new = self.members.join()
+        said = self.members.replace(old, new, ask=self._another(old))
+        self.members.reconcile()
+        return f"node {old} by node {new}: {said}"
+
+    def _roll(self) -> str:
+        return "; ".join(self._replace_one(node) for node in list(self._nodes.ids))

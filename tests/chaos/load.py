@@ -1,5 +1,8 @@
 """Clients that work on few keys at once, all the time, and write down what they asked and what they were answered.
 
+Most of what they do is an operation on one key, for the search for a linear order; the rest are transactions that
+append to several lists and read them, for the search for cycles.
+
 What an error tells:
 
 * `CLUSTERDOWN`, `LOADING`, `MOVED` and the like: it was not executed. It is no part of the history.
@@ -22,6 +25,7 @@ import hiredis
 from linearizability import models
 from linearizability.checker import Model
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
+from linearizability.list_append import Append, Outcome, Read, Transaction
 
 from chaos.nodes import Nodes
 from support.processes import Connection, ReplyError
@@ -31,6 +35,10 @@ KEY_SECONDS = 4
 TIMEOUT_SECONDS = 3.0
 NOT_EXECUTED = ("CLUSTERDOWN", "LOADING", "MOVED", "EXECABORT", "TRYAGAIN")
 ACCOUNTS = ("a", "b", "c")
+MOST_STEPS = 4
+"""Of a transaction that appends and reads."""
+LONG_SECONDS = 100_000
+"""The time to live of keys that never come to their end here, whatever a clock does."""
 
 MODELS: dict[str, Callable[[], Model]] = {
     "register": models.Register,
@@ -51,7 +59,9 @@ class Load:
 
     def __init__(self, nodes: Nodes, clients: int, seed: int, pause_seconds: float) -> None:
         self.nodes = nodes
+        self.clients = clients
         self.history: list[Operation] = []
+        self.transactions: list[Transaction] = []
         self.acknowledged: list[tuple[float, float]] = []
         """When each write was acknowledged (monotonic seconds), and what it took."""
         self.errors: Counts[str] = Counts()
@@ -91,8 +101,17 @@ class Load:
         with self._lock:
             self.history.append(operation)
             if is_write and operation.result is not UNKNOWN:
-                took = (operation.return_ns - operation.call_ns) / 1e9
-                self.acknowledged.append((operation.return_ns / 1e9, took))
+                self._acknowledge(operation.call_ns, operation.return_ns)
+
+    def record_transaction(self, transaction: Transaction) -> None:
+        """A transaction has come to an end, one or another."""
+        with self._lock:
+            self.transactions.append(transaction)
+            if transaction.outcome is Outcome.DONE and any(isinstance(step, Append) for step in transaction.steps):
+                self._acknowledge(transaction.call_ns, transaction.return_ns)
+
+    def _acknowledge(self, call_ns: int, return_ns: int) -> None:
+        self.acknowledged.append((return_ns / 1e9, (return_ns - call_ns) / 1e9))
 
     def failed(self, text: str, *, unexpected: bool = False) -> None:
         """An operation has none."""
@@ -110,6 +129,7 @@ class Client:
         self._number = number
         self._random = random_
         self._node = load.nodes.ids[number % len(load.nodes.ids)]
+        self._next_element = number
         self._connection: Connection | None = None
         self._count = 0
 
@@ -137,37 +157,69 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def _operate(self) -> None:
-        kind = self._random.choice(list(MODELS))
+    def _key(self, kind: str) -> str:
         generation = int((time.monotonic() - self._load.began) / KEY_SECONDS)
-        key = f"{kind}:{generation}:{self._random.randrange(KEYS_OF_A_KIND)}"
-        action, commands, is_write = getattr(self, f"_{kind}")(key)
-        call_ns = time.monotonic_ns()
+        return f"{kind}:{generation}:{self._random.randrange(KEYS_OF_A_KIND)}"
+
+    def _ask(self, commands: list[list[str]]) -> tuple[Outcome, Any]:
+        """What became of some commands sent at once, and the last reply."""
         try:
             assert self._connection is not None
             replies = self._connection.pipeline([tuple(word.encode() for word in command) for command in commands])
         except (OSError, EOFError, hiredis.ProtocolError):
             self._hang_up()
             self._node = self._random.choice(self._load.nodes.ids)
-            self._lost("connection", key, action, call_ns, is_write=is_write)
-            return
-        return_ns = time.monotonic_ns()
+            self._load.failed("connection")
+            return Outcome.UNKNOWN, None
         reply = replies[-1]
-        error = next((each for each in (reply, *replies) if isinstance(each, ReplyError)), None)
+        parts = reply if isinstance(reply, list) else []
+        error = next((each for each in (reply, *replies, *parts) if isinstance(each, ReplyError)), None)
         if error is None:
+            return Outcome.DONE, reply
+        if str(error).startswith("UNKNOWN "):
+            self._load.failed("UNKNOWN")
+            return Outcome.UNKNOWN, None
+        self._load.failed(f"{error} for {commands}", unexpected=not str(error).startswith(NOT_EXECUTED))
+        return Outcome.FAILED, None
+
+    def _operate(self) -> None:
+        kind = self._random.choice([*MODELS, "append"])
+        if kind == "append":
+            self._append()
+            return
+        key = self._key(kind)
+        action, commands, is_write = getattr(self, f"_{kind}")(key)
+        call_ns = time.monotonic_ns()
+        outcome, reply = self._ask(commands)
+        return_ns = time.monotonic_ns()
+        if outcome is Outcome.DONE:
             result = self._result(action, reply)
             self._load.record(Operation(self._number, call_ns, return_ns, key, action, result), is_write=is_write)
-        elif str(error).startswith("UNKNOWN "):
-            self._lost("UNKNOWN", key, action, call_ns, is_write=is_write)
-        elif str(error).startswith(NOT_EXECUTED):
-            self._load.failed(str(error))
-        else:
-            self._load.failed(f"{error} for {commands}", unexpected=True)
-
-    def _lost(self, why: str, key: str, action: tuple[Any, ...], call_ns: int, *, is_write: bool) -> None:
-        self._load.failed(why)
-        if is_write:
+        elif outcome is Outcome.UNKNOWN and is_write:
             self._load.record(Operation(self._number, call_ns, NEVER_NS, key, action, UNKNOWN), is_write=True)
+
+    def _append(self) -> None:
+        """A transaction over several lists."""
+        steps: list[Append | Read] = []
+        for _ in range(self._random.randint(1, MOST_STEPS)):
+            key = self._key("append")
+            if self._random.random() < 0.5:
+                self._next_element += self._load.clients
+                steps.append(Append(key, self._next_element))
+            else:
+                steps.append(Read(key, None))
+        commands = [
+            ["RPUSH", step.key, str(step.element)] if isinstance(step, Append) else ["LRANGE", step.key, "0", "-1"]
+            for step in steps
+        ]
+        call_ns = time.monotonic_ns()
+        outcome, reply = self._ask([["MULTI"], *commands, ["EXEC"]])
+        return_ns = NEVER_NS if outcome is Outcome.UNKNOWN else time.monotonic_ns()
+        if outcome is Outcome.DONE:
+            for number, (step, part) in enumerate(zip(steps, reply, strict=True)):
+                if isinstance(step, Read):
+                    steps[number] = step._replace(elements=tuple(map(int, part)))
+        self._load.record_transaction(Transaction(self._number, call_ns, return_ns, outcome, tuple(steps)))
 
     @staticmethod
     def _result(action: tuple[Any, ...], reply: Any) -> Any:
@@ -205,7 +257,8 @@ class Client:
             case 3:
                 return ("getset", value), [["SET", key, value, "GET"]], True
             case 4 | 5:
-                return ("set", value), [["SET", key, value]], True
+                ttl = ["EX", str(LONG_SECONDS)] if self._random.random() < 0.5 else []
+                return ("set", value), [["SET", key, value, *ttl]], True
         return ("get",), [["GET", key]], False
 
     def _counter(self, key: str) -> tuple[tuple[Any, ...], list[list[str]], bool]:

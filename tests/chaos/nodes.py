@@ -1,10 +1,17 @@
-"""The nodes of a cluster as processes: started, killed, stopped for a while, started again; each with its own disk."""
+"""The nodes of a cluster as processes: started, killed, stopped for a while, started again; each with its own disk.
+
+Nodes are numbered as they are made. The first ones begin the cluster together; later ones join it, and the cluster
+gives them an id of its own, which their directory tells (`id_of`). A node that ends although nobody has ended it, and
+nothing was done to it that would end it, is a finding (`surprises`).
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -17,22 +24,32 @@ import hiredis
 from chaos.network import Network
 from support.processes import Connection
 
-SHIM = Path(__file__).parents[1] / "support" / "slow_fsync.c"
+SHIMS = ("slow_fsync", "clock_jump")
+"""Libraries that are loaded before all others: tests/support/*.c."""
 START_SECONDS = 30
 SECRET = "chaos"
 
 
 class Nodes:
-    """Nodes 1 to `size` of one cluster."""
+    """Nodes 1 to `size` of one cluster, and those that join it."""
 
     def __init__(self, size: int, directory: Path, network: Network, *arguments: str) -> None:
         self.ids = list(range(1, size + 1))
+        """Those that should be members."""
+        self.lingering: list[int] = []
+        """Those that clients may still ask though they were removed."""
+        self.surprises: list[str] = []
+        self._first = size
+        self._joins_by: dict[int, int] = {}
+        self._last = size
+        self._may_end: set[int] = set()
+        """Those to which something was done that may end them, now or later."""
         self.network = network
         self.directory = directory
         self._arguments = arguments
         self.paused: set[int] = set()
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self._shim = _build_shim(directory)
+        self._shims = _build_shims(directory)
         self.places = {node: network.place(node) for node in self.ids}
         self._members = ",".join(f"{node}={host}:{port}" for node, (host, port) in self.places.items())
 
@@ -43,21 +60,72 @@ class Nodes:
         host, port = self.places[node]
         command = [
             *self.network.command(node), sys.executable, "-m", "redraft", "server", "--port", str(port), "--bind", host,
-            "--dir", str(self.home(node) / "data"), "--node-id", str(node), "--initial-cluster", self._members,
+            "--dir", str(self.data(node)), *self._membership(node),
             "--cluster-secret", SECRET, "--protected-mode", "no", "--enable-debug-command", "yes",
             "--loglevel", "verbose", "--flush-dirty-keys", "500", "--log-retain-entries", "300", *self._arguments,
         ]  # fmt: skip
         self.home(node).mkdir(parents=True, exist_ok=True)
         environment = dict(os.environ)
-        if self._shim is not None:
-            environment |= {"LD_PRELOAD": str(self._shim), "SLOW_FSYNC_FILE": str(self._delay_file(node))}
+        if self._shims:
+            if not self._clock_file(node).exists():
+                self.set_clock(node, 0.0)
+            environment |= {
+                "LD_PRELOAD": ":".join(map(str, self._shims)),
+                "SLOW_FSYNC_FILE": str(self._delay_file(node)),
+                "CLOCK_JUMP_FILE": str(self._clock_file(node)),
+            }
+        self._may_end.discard(node)
         with self.log(node).open("ab") as log:
             self._processes[node] = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
 
+    def _membership(self, node: int) -> list[str]:
+        if node <= self._first:
+            return ["--node-id", str(node), "--initial-cluster", self._members]
+        if (self.data(node) / "node.json").exists():
+            return []
+        host, port = self.places[self._joins_by[node]]
+        return ["--join", f"{host}:{port}"]
+
+    def add(self, to: int) -> int:
+        """Make a node that joins by way of another when it is started. It should be a member once it is in `ids`."""
+        self._last += 1
+        self._joins_by[self._last] = to
+        self.places[self._last] = self.network.place(self._last)
+        return self._last
+
+    def retire(self, node: int) -> None:
+        """A node is a member no more: end it, and forget its data."""
+        self.may_end(node)
+        self.ids = [each for each in self.ids if each != node]
+        self.lingering = [each for each in self.lingering if each != node]
+        if self.runs(node):
+            self.kill(node)
+        shutil.rmtree(self.home(node), ignore_errors=True)
+
+    def id_of(self, node: int) -> int | None:
+        """The id that the cluster knows a node by; None while it has none."""
+        try:
+            found: int = json.loads((self.data(node) / "node.json").read_text())["node_id"]
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def may_end(self, node: int) -> None:
+        """Something is done to a node that may end it."""
+        self._may_end.add(node)
+
+    def look_for_surprises(self) -> None:
+        """Whether a node has ended by itself though nothing was done to it."""
+        for node, process in self._processes.items():
+            if process.poll() is not None and node not in self._may_end:
+                self.surprises.append(f"node {node} has ended with status {process.returncode}: {self.last_line(node)}")
+                self._may_end.add(node)
+
     def start_all(self) -> None:
         """Start those that do not run, and have those go on that are stopped."""
+        self.look_for_surprises()
         for node in self.ids:
             self.resume(node)
             if not self.runs(node):
@@ -74,14 +142,24 @@ class Nodes:
 
     def kill(self, node: int) -> None:
         """kill -9."""
+        self.may_end(node)
         self._signal(node, signal.SIGKILL)
         self._processes[node].wait()
         self.paused.discard(node)
 
     def stop(self, node: int) -> int:
         """Ask it to stop, and wait; its exit status."""
+        self.may_end(node)
         self._signal(node, signal.SIGTERM)
         return self._processes[node].wait(START_SECONDS)
+
+    def wait_until_it_ends(self, node: int, seconds: float) -> int | None:
+        """The exit status of a node that ends by itself; None when it does not."""
+        self.may_end(node)
+        try:
+            return self._processes[node].wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
 
     def pause(self, node: int) -> None:
         """SIGSTOP."""
@@ -111,30 +189,59 @@ class Nodes:
         """A node's own directory."""
         return self.directory / f"n{node}"
 
+    def data(self, node: int) -> Path:
+        """Where a node keeps its data."""
+        return self.home(node) / "data"
+
     def log(self, node: int) -> Path:
         """What a node has printed."""
         return self.directory / f"n{node}.log"
 
+    def last_line(self, node: int) -> str:
+        """The last that a node has printed."""
+        lines = self.log(node).read_text(errors="replace").splitlines() if self.log(node).exists() else []
+        return lines[-1] if lines else ""
+
+    @property
+    def everyone(self) -> list[int]:
+        """All nodes that there ever were."""
+        return list(range(1, self._last + 1))
+
     def _delay_file(self, node: int) -> Path:
         return self.directory / f"n{node}.fsync"
 
+    def _clock_file(self, node: int) -> Path:
+        return self.directory / f"n{node}.clock"
+
     @property
-    def has_shim(self) -> bool:
-        """Whether fsyncs can be made slow or fail."""
-        return self._shim is not None
+    def has_shims(self) -> bool:
+        """Whether fsyncs can be made slow or fail, and clocks be set."""
+        return bool(self._shims)
+
+    def set_clock(self, node: int, seconds: float) -> None:
+        """A node's wall clock is so far ahead from now on, or behind. The file is mapped, so it is written in place."""
+        data = struct.pack("<q", round(seconds * 1e9))
+        descriptor = os.open(self._clock_file(node), os.O_CREAT | os.O_WRONLY, 0o644)
+        try:
+            if os.pwrite(descriptor, data, 0) != len(data):
+                raise OSError("the clock file was not written whole")
+        finally:
+            os.close(descriptor)
 
     def set_fsync(self, node: int, text: str) -> None:
         """From now on each fsync of a node takes so many microseconds more, or fails ("EIO")."""
+        if text == "EIO":
+            self.may_end(node)
         path = self._delay_file(node)
         path.with_suffix(".new").write_text(text)
         path.with_suffix(".new").replace(path)
 
     # Asking.
 
-    def ask(self, node: int, *words: str, timeout: float = 2.0) -> Any:
+    def ask(self, node: int, *words: str, seconds: float = 2.0) -> Any:
         """One command to a node; None when there is no answer."""
         try:
-            connection = Connection(self.places[node][1], self.places[node][0], timeout=timeout)
+            connection = Connection(self.places[node][1], self.places[node][0], timeout=seconds)
         except OSError:
             return None
         try:
@@ -191,11 +298,14 @@ def _shown(reply: Any) -> str:
     return reply.decode() if isinstance(reply, bytes) else str(reply)
 
 
-def _build_shim(directory: Path) -> Path | None:
-    """The library that makes fsyncs slow; None where there is no compiler."""
+def _build_shims(directory: Path) -> list[Path]:
+    """The libraries that make fsyncs slow and set clocks; none where there is no compiler."""
     compiler = shutil.which("cc")
     if compiler is None:
-        return None
-    library = directory / "slow_fsync.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(SHIM), "-ldl"], check=True)
-    return library
+        return []
+    built = []
+    for name in SHIMS:
+        source, library = Path(__file__).parents[1] / "support" / f"{name}.c", directory / f"{name}.so"
+        subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"], check=True)
+        built.append(library)
+    return built

@@ -42,20 +42,21 @@ def run(
     """Run for so long; faults of some kinds only, if they are given."""
     random_ = random.Random(seed)
     nodes = Nodes(size, directory, network)
+    faults = Faults(nodes, random_)
     found: list[str] = []
     try:
         for node in nodes.ids:
             nodes.start(node)
         nodes.wait_for_leader()
         load = Load(nodes, clients, seed, pause_seconds)
-        faults = Faults(nodes, random_)
         load.start()
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
                 load.wait(random_.uniform(0.2, REST_SECONDS))
                 event = faults.one(load.wait, random_.choice(kinds) if kinds else "")
-                tell(f"{event.began - load.began:7.1f} s  {event.name:15} {event.what}")
+                began, ended = event.began - load.began, event.ended - load.began
+                tell(f"{began:7.1f} to {ended:5.1f} s  {event.name:16} {event.what}")
                 if event.name == "kill-all":
                     nodes.wait_for_leader()
             faults.undo()
@@ -64,6 +65,8 @@ def run(
         except TimeoutError as error:
             found.append(str(error))
         load.stop()
+        nodes.look_for_surprises()
+        found += nodes.surprises + faults.members.findings
         try:
             digests = nodes.wait_for_agreement()
             if len(set(digests.values())) != 1:
@@ -72,8 +75,11 @@ def run(
             found.append(str(error))
         tell("checking the histories")
         found += violations(load) + bad_lines(nodes)
-        title = f"{size} nodes, seed {seed}, {'with' if network.can_cut else 'without'} cuts"
-        page, figures = report(load, faults.events, found, seconds, title)
+        seconds = load.ended - load.began
+        page, figures = report(
+            load, faults.events, found, seconds=seconds, size=size, seed=seed, missing=faults.missing
+        )
         return Outcome(page, figures, found, load, faults.events)
     finally:
         nodes.close()
+        faults.close()

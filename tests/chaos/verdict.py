@@ -1,4 +1,7 @@
-"""What is to be said of a run: violations, outages, errors; as a page for people and as JSON."""
+"""What is to be said of a run: violations, outages, errors; as a page for people and as JSON.
+
+The page's first lines and its table are those of docs/testing.md.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,22 @@ import itertools
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from linearizability import list_append
 from linearizability.checker import UndecidedError, check
 from linearizability.history import UNKNOWN, Operation
+from linearizability.list_append import Outcome
 
-from chaos.faults import Event
+from chaos.faults import DESCRIPTIONS, Event
 from chaos.load import Load, model_of
 from chaos.nodes import Nodes
 
 LOG_WORDS = ("Traceback", "internal error", "Error:")
 """A line with one of these in a node's log is a finding."""
-EXPECTED_LINES = ("Input/output error", "the disk", "fsync")
+EXPECTED_LINES = ("Input/output error", "the disk", "fsync", "No space left")
 """But not in a line that tells of a disk that was made to fail."""
 AFTER_SECONDS = 3.0
 """How long after its end a fault is still answered for."""
@@ -35,13 +41,14 @@ def violations(load: Load) -> list[str]:
             found += [violation.show() for violation in check(model_of, operations)]
         except UndecidedError as error:
             found.append(f"undecided: {error}")
+    found += [anomaly.show() for anomaly in list_append.check(load.transactions)]
     return found + [f"an unexpected error: {text}" for text in sorted(set(load.unexpected))]
 
 
 def bad_lines(nodes: Nodes) -> list[str]:
     """Lines of the nodes' logs that tell of a bug."""
     found = []
-    for node in nodes.ids:
+    for node in nodes.everyone:
         if nodes.log(node).exists():
             for line in nodes.log(node).read_text(errors="replace").splitlines():
                 if any(word in line for word in LOG_WORDS) and not any(word in line for word in EXPECTED_LINES):
@@ -65,42 +72,65 @@ def outages(load: Load, events: list[Event]) -> dict[str, list[float]]:
     return dict(sorted(found.items()))
 
 
-def report(load: Load, events: list[Event], found: list[str], seconds: float, title: str) -> tuple[str, dict[str, Any]]:
+def report(
+    load: Load, events: list[Event], found: list[str], *, seconds: float, size: int, seed: int, missing: list[str]
+) -> tuple[str, dict[str, Any]]:
     """A page, and the same as JSON."""
-    unknown = sum(operation.result is UNKNOWN for operation in load.history)
-    figures: dict[str, Any] = {
-        "title": title,
-        "seconds": round(seconds, 1),
-        "faults": len(events),
-        "operations": len(load.history),
-        "unknown outcomes": unknown,
-        "keys": len({operation.key for operation in load.history}),
-        "acknowledged writes": len(load.acknowledged),
-        "errors": dict(load.errors.most_common()),
-        "violations": found,
-    }
+    lost = [each for each in load.transactions if each.outcome is Outcome.UNKNOWN]
     kinds = {
         name: {
-            "faults": len(values),
+            "times": len(values),
             "median_s": round(statistics.median(values), 2),
             "longest_s": round(max(values), 2),
         }
         for name, values in outages(load, events).items()
     }
-    figures["outages"] = kinds
-    lines = [f"# {title}", ""]
-    lines += [
-        f"* {name}: {figures[name]}" for name in figures if name not in ("title", "violations", "outages", "errors")
-    ]
-    lines += [f"* errors: {', '.join(f'{name} {count}' for name, count in load.errors.most_common()) or 'none'}", ""]
-    lines += ["| fault | times | median outage of writes, s | longest, s |", "|---|---|---|---|"]
-    lines += [
-        f"| {name} | {kind['faults']} | {kind['median_s']} | {kind['longest_s']} |" for name, kind in kinds.items()
-    ]
-    lines += ["", f"**Verdict: {'no violation' if not found else f'{len(found)} violations'}**", ""]
+    figures: dict[str, Any] = {
+        "nodes": size,
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "faults": len(events),
+        "operations": len(load.history) + len(load.transactions),
+        "acknowledged writes": len(load.acknowledged),
+        "unknown outcomes": len([each for each in load.history if each.result is UNKNOWN]) + len(lost),
+        "keys, each searched for an order": len({operation.key for operation in load.history}),
+        "transactions, searched for cycles": len(load.transactions),
+        "errors": dict(load.errors.most_common()),
+        "not tried here": missing,
+        "outages": kinds,
+        "violations": found,
+    }
+    return "\n".join(_page(figures)) + "\n", figures
+
+
+def _page(figures: dict[str, Any]) -> Iterator[str]:
+    found = figures["violations"]
+    yield f"# {round(figures['seconds'] / 60, 1):g} minutes of chaos, {figures['nodes']} nodes, seed {figures['seed']}"
+    yield ""
+    yield (
+        f"{figures['faults']} faults, {figures['operations']:,} operations, {figures['acknowledged writes']:,} "
+        f"acknowledged writes, {figures['unknown outcomes']:,} outcomes unknown; "
+        f"{figures['keys, each searched for an order']:,} keys' histories searched for an order, "
+        f"{figures['transactions, searched for cycles']:,} transactions for cycles. "
+        f"**Verdict: {'no violation; all replicas are equal' if not found else f'{len(found)} violations'}.**"
+    )
+    errors = ", ".join(f"{name} {count:,}" for name, count in figures["errors"].items()) or "none"
+    yield ""
+    yield f"Errors that clients saw: {errors}."
+    if figures["not tried here"]:
+        yield f"Not tried, since this machine does not allow it: {'; '.join(figures['not tried here'])}."
+    yield ""
+    yield "| fault | times | median time without an acknowledged write, s | longest, s |"
+    yield "|---|---|---|---|"
+    for name, description in DESCRIPTIONS.items():
+        if name in figures["outages"]:
+            kind = figures["outages"][name]
+            yield f"| {description} | {kind['times']} | {kind['median_s']:.2f} | {kind['longest_s']:.2f} |"
     for violation in found:
-        lines += ["```", violation, "```"]
-    return "\n".join(lines) + "\n", figures
+        yield ""
+        yield "```"
+        yield violation
+        yield "```"
 
 
 def write_report(directory: Path, page: str, figures: dict[str, Any]) -> None:

@@ -125,6 +125,7 @@ def test_nodes_are_removed_alive_or_dead(nodes: Nodes) -> None:
     again = Server(servers[2].directory, "--cluster-secret", "s", "--port", str(servers[2].port))
     assert again.wait() == 1
     assert "node 1 says: node 3 was removed from the cluster" in again.output
+    assert "Traceback" not in again.output
 
 
 def test_a_leader_leaves_while_clients_write(nodes: Nodes) -> None:

@@ -11,12 +11,25 @@ from typing import Any
 
 from linearizability.history import UNKNOWN, Operation
 
+READS = frozenset({"get", "count", "lrange", "hget", "read"})
+REFUSED: dict[str, Any] = {"setnx": False, "setxx": False, "del": 0, "lpop": None, "hdel": 0}
+"""Actions that have changed nothing when this is their result."""
+
+
+class _Model:
+    """What all models have in common."""
+
+    def changes(self, operation: Operation) -> bool:
+        """Whether the operation, with the result that it had, can have changed any state."""
+        name = operation.action[0]
+        return name not in READS and not (name in REFUSED and operation.result == REFUSED[name])
+
 
 def _fits(result: Any, expected: Any) -> bool:
     return result is UNKNOWN or result == expected
 
 
-class Register:
+class Register(_Model):
     """SET, SET NX, SET XX, GET, DEL, GETSET; a value is a string, and None where there is none. ("cas", old, new) is an
     EXEC that sets `new` and was not refused, while the key was watched since it was `old`."""
 
@@ -42,7 +55,7 @@ class Register:
         raise ValueError(operation.action)
 
 
-class Counter:
+class Counter(_Model):
     """INCRBY, and GET as a number ("count")."""
 
     def initial(self) -> Hashable:
@@ -58,7 +71,7 @@ class Counter:
         raise ValueError(operation.action)
 
 
-class Queue:
+class Queue(_Model):
     """RPUSH, LPOP and LRANGE 0 -1: each element is there exactly once."""
 
     def initial(self) -> Hashable:
@@ -76,7 +89,7 @@ class Queue:
         raise ValueError(operation.action)
 
 
-class Hash:
+class Hash(_Model):
     """HSET, HGET, HINCRBY and HDEL of one hash; numbers only."""
 
     def initial(self) -> Hashable:
@@ -100,7 +113,7 @@ class Hash:
         return _fits(operation.result, expected), frozenset(fields.items())
 
 
-class Transfers:
+class Transfers(_Model):
     """MULTI of INCRBYs of several counters, ("move", ((name, number), …)), and MGET of all of them, ("read", names)."""
 
     def initial(self) -> Hashable:

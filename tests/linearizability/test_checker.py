@@ -114,37 +114,86 @@ def _runs(model: Model, order: tuple[Operation, ...]) -> bool:
     return True
 
 
-def test_it_says_the_same_as_trying_all_orders() -> None:
+def random_action(random_: random.Random, model: Model) -> tuple[tuple[Any, ...], Any]:
+    """An action, and a result that it might have."""
+    if isinstance(model, Counter):
+        action: tuple[Any, ...] = random_.choice([("incrby", 1), ("incrby", 2), ("count",)])
+        return action, random_.randint(0, 3)
+    value = random_.choice("ab")
+    action = random_.choice([("set", value), ("setnx", value), ("setxx", value), ("getset", value), ("get",), ("del",)])
+    results: dict[str, list[Any]] = {"set": [True], "setnx": [True, False], "setxx": [True, False], "del": [0, 1]}
+    return action, random_.choice(results.get(action[0], [None, "a", "b"]))
+
+
+@pytest.mark.parametrize("model", [Counter(), Register()], ids=["counter", "register"])
+def test_it_says_the_same_as_trying_all_orders(model: Model) -> None:
     random_ = random.Random(20)
     verdicts = []
     for _ in range(1500):
         operations = []
         for client in range(random_.randint(1, 5)):
             call = random_.randint(0, 12)
-            end = call + random_.randint(1, 6) if random_.random() < 0.8 else NEVER_NS
-            action: tuple[Any, ...] = random_.choice([("incrby", 1), ("count",)])
-            result = UNKNOWN if end == NEVER_NS else random_.randint(0, 3)
+            end = call + random_.randint(1, 6) if random_.random() < 0.7 else NEVER_NS
+            action, result = random_action(random_, model)
+            result = UNKNOWN if end == NEVER_NS else result
             operations.append(Operation(client, call * 2, end if end == NEVER_NS else end * 2 + 1, "k", action, result))
-        verdict = check_key(Counter(), operations) is None
-        assert verdict == explained_by_trying(Counter(), operations), operations
+        verdict = check_key(model, operations) is None
+        assert verdict == explained_by_trying(model, operations), operations
         verdicts.append(verdict)
     assert 100 < sum(verdicts) < 1400
 
 
-def test_a_long_history_is_decided_soon() -> None:
-    """Ten clients at once, all the time, some of whose answers are lost."""
-    random_ = random.Random(5)
+def busy_history(model: Model, clients: int, count: int, lost: float, seed: int) -> list[Operation]:
+    """What clients see of a server that does each operation at a random instant between its call and its return."""
+    random_ = random.Random(seed)
+    free = [0] * clients
+    rows = []
+    for _ in range(count):
+        client = min(range(clients), key=free.__getitem__)
+        call = free[client] + random_.randint(1, 2000)
+        free[client] = end = call + random_.randint(1000, 20_000)
+        rows.append((random_.randint(call, end), client, call, end, random_.random() < lost))
+    state = model.initial()
     operations = []
-    value = 0
-    for moment in range(0, 20_000, 10):
-        for client in range(10):
-            start = moment + client
-            lost = random_.random() < 0.01
-            value += 1
-            operations.append(
-                Operation(
-                    client, start * 10, NEVER_NS if lost else start * 10 + 80, "k", ("incrby", 1),
-                    UNKNOWN if lost else value,
-                )
-            )  # fmt: skip
-    assert check_key(Counter(), operations[:5000]) is None
+    for number, (_, client, call, end, is_lost) in enumerate(sorted(rows)):
+        action = random_.choice(
+            [("incrby", random_.randint(-3, 9)), ("count",)]
+            if isinstance(model, Counter)
+            else [
+                ("set", f"v{number}"),
+                ("setnx", f"v{number}"),
+                ("getset", f"v{number}"),
+                ("get",),
+                ("get",),
+                ("del",),
+            ]
+        )
+        operation = Operation(client, call, NEVER_NS if is_lost else end, "k", action, UNKNOWN)
+        if is_lost and random_.random() < 0.5:
+            operations.append(operation)
+            continue
+        if not is_lost:
+            before = state if state is not None or isinstance(model, Register) else 0
+            results = {"set": True, "setnx": state is None, "del": int(state is not None)}
+            result = before + action[1] if action[0] == "incrby" else results.get(action[0], before)  # type: ignore[operator]
+            operation = operation._replace(result=result)
+        fits, state = model.step(state, operation)
+        assert fits
+        operations.append(operation)
+    return operations
+
+
+@pytest.mark.parametrize("model", [Counter(), Register()], ids=["counter", "register"])
+def test_a_long_history_is_decided_soon(model: Model) -> None:
+    """Eight clients at once, all the time, some of whose answers are lost: ten minutes' worth for one key."""
+    assert check_key(model, busy_history(model, 8, 10_000, 0.001, 5)) is None
+
+
+@pytest.mark.parametrize("model", [Counter(), Register()], ids=["counter", "register"])
+def test_a_wrong_result_in_a_long_history_is_found_soon(model: Model) -> None:
+    operations = busy_history(model, 8, 5000, 0.0, 6)
+    late = max(number for number, each in enumerate(operations) if each.action[0] in ("count", "get"))
+    operations[late] = operations[late]._replace(result=-1)
+    violation = check_key(model, operations)
+    assert violation is not None
+    assert -1 in [each.result for each in violation.stuck]
