@@ -11,19 +11,33 @@ Left out is what answers by chance alone, or has families of its own that know w
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
-from oracle.commands import FUTURE_MS, FUTURE_S, PATTERNS, Command, cased, joined, slipping
+from oracle.commands import FUTURE_MS, FUTURE_S, PATTERNS, Command, cased, joined, often, slipping
 from redraft.rdb import payload
 from redraft.rdb.contents import HashContent, ListContent, SetContent, SortedSetContent, StringContent
 from support.processes import Connection, RedisServer
 
 GROUPS = {"generic", "string", "list", "hash", "set", "sorted-set", "stream", "bitmap", "hyperloglog", "geo"}
-LEFT_OUT = {"migrate", "object|help", "xgroup|help", "xinfo|help", "randomkey", "wait", "sort", "sort_ro", "pfselftest", "pfdebug", "restore-asking"}
+LEFT_OUT = {
+    "migrate",
+    "object|help",
+    "xgroup|help",
+    "xinfo|help",
+    "randomkey",
+    "wait",
+    "sort",
+    "sort_ro",
+    "pfselftest",
+    "pfdebug",
+    "restore-asking",
+}
 
 FIXTURES: list[Command] = [
     (b"SET", b"text", b"foobar"), (b"SET", b"number", b"10"), (b"DEL", b"list"), (b"DEL", b"hash"), (b"DEL", b"zset"),
@@ -33,10 +47,17 @@ FIXTURES: list[Command] = [
     (b"GEOADD", b"geo", b"13.361389", b"38.115556", b"a", b"15.087269", b"37.502669", b"b"), (b"DEL", b"stream"),
     (b"XADD", b"stream", b"1-1", b"a", b"1"), (b"XADD", b"stream", b"2-1", b"b", b"2", b"c", b"3"),
     (b"XADD", b"stream", b"5-0", b"a", b"x"), (b"XGROUP", b"CREATE", b"stream", b"a", b"0"),
-    (b"XREADGROUP", b"GROUP", b"a", b"b", b"COUNT", b"2", b"STREAMS", b"stream", b">"), (b"SET", b"bits", b"\xff\xf0\x00"),
+    (b"XREADGROUP", b"GROUP", b"a", b"b", b"COUNT", b"2", b"STREAMS", b"stream", b">"),
+    (b"SET", b"bits", b"\xff\xf0\x00"),
     (b"SET", b"gone", b"x", b"EX", b"100"), (b"PEXPIREAT", b"gone", b"1"),
 ]  # fmt: skip
-KEYS = [command[1] for command in FIXTURES if command[0] not in (b"DEL", b"XGROUP", b"XREADGROUP")]
+OF_GROUP = {
+    "string": [b"text", b"number", b"gone"], "list": [b"list", b"list2"], "hash": [b"hash", b"hash2"],
+    "set": [b"set", b"ints", b"set2"], "sorted-set": [b"zset", b"zset2", b"set"], "stream": [b"stream", b"stream2"],
+    "bitmap": [b"bits", b"text"], "hyperloglog": [b"hll", b"hll2"], "geo": [b"geo", b"geo2", b"zset"],
+}  # fmt: skip
+"""The keys that a group's commands mostly get."""
+KEYS = sorted({name for names in OF_GROUP.values() for name in names})
 WORDS = [b"a", b"b", b"c", b"1", b"2", b"10", b"", b"x", b"2.5", b"-5", b"\x00\xff\r\n", "ключ".encode(), b"foobar"]
 INTEGERS = [b"0", b"1", b"2", b"3", b"-1", b"-2", b"10", b"100", b"-100"]
 ODD = [b"x", b"", b"1.5", b"9223372036854775807", b"-9223372036854775808", b"9223372036854775808", b" 1", b"1 ", b"nan",
@@ -102,7 +123,7 @@ OF_COMMAND_AND_NAME: dict[tuple[str, str], tuple[list[bytes], list[bytes]]] = {
        for name in ("xrange", "xrevrange", "xpending", "xautoclaim") for side in ("start", "end")},
 }  # fmt: skip
 
-key = st.sampled_from([*KEYS, b"none"])
+any_key = st.sampled_from([*KEYS, b"none"])
 
 
 @cache
@@ -125,39 +146,58 @@ def documents() -> dict[str, Any]:
     return {name: document for name, document in found.items() if name not in LEFT_OUT}
 
 
-def value(command: str, argument: dict[bytes, Any]) -> st.SearchStrategy[bytes]:
-    """One word that stands for an argument."""
-    name, kind = argument[b"name"].decode(), argument[b"type"].decode()
-    if kind == "key":
-        return key
-    good, odd = OF_COMMAND_AND_NAME.get((command, name)) or OF_NAME.get(name) or GOOD_AND_ODD[kind]
-    return st.one_of(*[st.sampled_from(good)] * 9, st.sampled_from(odd))
+@dataclass(frozen=True)
+class Grammar:
+    """The words that one command takes."""
 
+    name: str
+    key: st.SearchStrategy[bytes]
 
-def argument_words(command: str, argument: dict[bytes, Any]) -> st.SearchStrategy[Command]:
-    """The words of an argument: none if it is optional, several if it may be repeated, its token before them."""
-    kind, flags = argument[b"type"].decode(), {flag.decode() for flag in argument.get(b"flags", ())}
-    token = argument.get(b"token")
-    if kind == "pure-token":
-        one = cased(token.decode()).map(lambda word: (word,))
-    elif kind == "oneof":
-        one = st.one_of([argument_words(command, each) for each in argument[b"arguments"]])
-    elif kind == "block":
-        one = joined(*(argument_words(command, each) for each in argument[b"arguments"]))
-    else:
-        one = value(command, argument).map(lambda word: (word,))
-    if token is not None and kind != "pure-token":
-        head = cased(token.decode()).map(lambda word: (word,))
-        if "multiple_token" in flags:
-            one = joined(head, one)
-        elif "multiple" in flags:
-            several = st.lists(one, min_size=1, max_size=3).map(lambda rows: sum(rows, ()))
-            one, flags = joined(head, several), flags - {"multiple"}
+    def word(self, argument: dict[bytes, Any]) -> st.SearchStrategy[Command]:
+        """One word that stands for an argument."""
+        name, kind = argument[b"name"].decode(), argument[b"type"].decode()
+        if kind == "key":
+            return st.tuples(self.key)
+        good, odd = OF_COMMAND_AND_NAME.get((self.name, name)) or OF_NAME.get(name) or GOOD_AND_ODD[kind]
+        return st.tuples(often(15, st.sampled_from(good), st.sampled_from(odd)))
+
+    def words(self, argument: dict[bytes, Any]) -> st.SearchStrategy[Command]:
+        """The words of an argument: none if it is optional, several if it may be repeated, its token before them."""
+        kind, flags = argument[b"type"].decode(), {flag.decode() for flag in argument.get(b"flags", ())}
+        head = st.tuples(cased(argument[b"token"].decode())) if b"token" in argument else None
+        if kind == "pure-token":
+            assert head is not None
+            one = head
+        elif kind == "oneof":
+            one = st.one_of([self.words(each) for each in argument[b"arguments"]])
+        elif kind == "block":
+            one = self.row(argument[b"arguments"])
         else:
-            one = joined(head, one)
-    if "multiple" in flags or "multiple_token" in flags:
-        one = st.lists(one, min_size=1, max_size=3).map(lambda rows: sum(rows, ()))
-    return st.one_of(one, st.just(())) if "optional" in flags else one
+            one = self.word(argument)
+        if head is not None and kind != "pure-token":
+            one = joined(head, one if "multiple_token" in flags else repeated(one, flags))
+            flags -= {"multiple"}
+        one = repeated(one, flags)
+        return one | st.just(()) if "optional" in flags else one
+
+    def row(self, arguments: Sequence[dict[bytes, Any]]) -> st.SearchStrategy[Command]:
+        """Arguments one after the other; before keys stands how many there are, mostly."""
+        parts: list[st.SearchStrategy[Command]] = []
+        for before, argument, following in zip([{}, *arguments], arguments, [*arguments[1:], {}], strict=False):
+            if argument[b"name"] == b"numkeys":
+                keys = self.words(following)
+                right = keys.map(lambda drawn: (b"%d" % len(drawn), *drawn))
+                parts.append(often(9, right, joined(self.word(argument), keys)))
+            elif before.get(b"name") != b"numkeys":
+                parts.append(self.words(argument))
+        return joined(*parts)
+
+
+def repeated(one: st.SearchStrategy[Command], flags: set[str]) -> st.SearchStrategy[Command]:
+    """Several times what may be repeated."""
+    if not flags & {"multiple", "multiple_token"}:
+        return one
+    return st.lists(one, min_size=1, max_size=3).map(lambda rows: tuple(word for row in rows for word in row))
 
 
 @cache
@@ -167,20 +207,22 @@ def commands() -> dict[str, st.SearchStrategy[Command]]:
     for name, document in documents().items():
         if b"subcommands" in document:
             continue
-        head = joined(*(cased(word.upper()).map(lambda word: (word,)) for word in name.split("|")))
-        rest = [argument_words(name, argument) for argument in document.get(b"arguments", ())]
-        found[name] = slipping(joined(head, *rest))
+        own = OF_GROUP.get(document[b"group"].decode())
+        grammar = Grammar(name, often(6, st.sampled_from(own), any_key) if own else any_key)
+        head = st.tuples(*(cased(word.upper()) for word in name.split("|")))
+        found[name] = slipping(joined(head, grammar.row(document.get(b"arguments", ()))))
     return found
 
 
 def _steps() -> st.SearchStrategy[list[Command]]:
-    """One after the other; ids that are made of the time are nobody's to compare."""
-    transaction = st.sampled_from([(b"MULTI",), (b"EXEC",), (b"EXEC",), (b"DISCARD",), (b"WATCH", b"text", b"list")])
-    one = st.one_of([commands()[name] for name in sorted(commands())]).filter(lambda drawn: b"*" not in drawn)
-    return st.one_of(
-        *[one.map(with_what_follows)] * 20, transaction.map(lambda drawn: [drawn]),
-        st.sampled_from(FIXTURES).map(lambda drawn: [drawn]),
-    )  # fmt: skip
+    """What comes one after the other. Ids that are made of the time are nobody's to compare."""
+    known = commands()
+    one = st.sampled_from(sorted(known)).flatmap(known.__getitem__).filter(lambda drawn: b"*" not in drawn[1:])
+    transaction = st.lists(one.map(with_what_follows), min_size=1, max_size=6).map(
+        lambda drawn: [(b"MULTI",), *(each for step in drawn for each in step), (b"EXEC",)]
+    )
+    part = st.sampled_from([(b"MULTI",), (b"EXEC",), (b"DISCARD",), (b"WATCH", b"text", b"list"), *FIXTURES])
+    return often(20, one.map(with_what_follows), transaction, part.map(lambda drawn: [drawn]))
 
 
 def with_what_follows(command: Command) -> list[Command]:
