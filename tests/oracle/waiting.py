@@ -1,0 +1,156 @@
+"""Clients that may wait, compared step by step on two servers: after each step every client has been answered the same.
+
+A step has been taken, and all that follows from it has happened, when a further client has been answered a read, a
+write and a read again. What should have come and has not is waited for a while, so that a slow machine makes no
+difference.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import hiredis
+
+from oracle.commands import Command
+from oracle.comparing import Allowances, Typed, connect, read_typed, state
+from support.processes import START_SECONDS
+
+CLOSED: Typed = "closed"
+
+
+class Waiting:
+    """A client whose replies are looked for, not waited for."""
+
+    def __init__(self, port: int, protocol: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=START_SECONDS)
+        self._complete = hiredis.Reader()
+        self._data = b""
+        self.replies: list[Typed] = []
+        self.closed = False
+        self.send(b"HELLO", b"%d" % protocol)
+        self.send(b"CLIENT", b"ID")
+        while len(self.replies) < 2:
+            self.look()
+        self.id = self.replies[1]
+        self.replies.clear()
+
+    def send(self, *words: bytes) -> None:
+        """Send a command; to a server that has hung up nothing is sent."""
+        if not self.closed:
+            self._socket.sendall(hiredis.pack_command(words))
+
+    def look(self) -> None:
+        """Take in what has come."""
+        if self.closed:
+            return
+        self._socket.settimeout(0)
+        try:
+            data = self._socket.recv(1 << 16)
+            self.closed = not data
+        except BlockingIOError:
+            return
+        except ConnectionResetError:
+            data, self.closed = b"", True
+        finally:
+            self._socket.settimeout(START_SECONDS)
+        self._data += data
+        self._complete.feed(data)
+        stream = io.BytesIO(self._data)
+        while self._complete.gets() is not False:
+            self.replies.append(read_typed(stream))
+        self._data = stream.read()
+        if self.closed:
+            self.replies.append(CLOSED)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+
+class Room:
+    """One server with its clients, and one client more that sees to it that a step has been taken."""
+
+    def __init__(self, port: int, protocol: int, clients: int) -> None:
+        self.port, self.protocol = port, protocol
+        self.control = connect(port, protocol)
+        self.clients = [Waiting(port, protocol) for _ in range(clients)]
+
+    def take(self, step: Command) -> None:
+        """One step."""
+        *words, sender = step
+        number, target = int(sender), self.clients[int(words[1])] if words[0].upper() in (b"KILL", b"UNBLOCK") else None
+        client = self.clients[number]
+        if words[0].upper() == b"HANGUP" or client.closed:
+            client.close()
+            self.clients[number] = Waiting(self.port, self.protocol)
+        elif target is None:
+            client.send(*words)
+        elif words[0].upper() == b"KILL":
+            client.send(b"CLIENT", b"KILL", b"ID", b"%d" % target.id)
+        else:
+            client.send(b"CLIENT", b"UNBLOCK", b"%d" % target.id, *words[2:])
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what was sent has been executed."""
+        for words in (("PING",), ("SET", "~settled", "1"), ("DEL", "~settled"), ("PING",)):
+            self.control(*words)
+
+    def replies(self) -> list[list[Typed]]:
+        """All that the present clients have been answered."""
+        for client in self.clients:
+            client.look()
+        return [client.replies.copy() for client in self.clients]
+
+    def close(self) -> None:
+        """Hang up all."""
+        for client in self.clients:
+            client.close()
+        self.control.close()
+
+
+def agree(
+    ours_port: int, theirs_port: int, protocol: int, steps: Sequence[Command], allowances: Allowances,
+    databases: int = 1,
+) -> None:  # fmt: skip
+    """Assert that all clients are answered the same after each step, and that the same keys are there in the end."""
+    ours = Room(ours_port, protocol, 3)
+    theirs = Room(theirs_port, protocol, 3)
+    try:
+        for position, step in enumerate(steps):
+            ours.take(step)
+            theirs.take(step)
+            assert_same(f"step {position}, {step!r}", ours, theirs)
+        for number in range(3):
+            for room in (ours, theirs):
+                room.take((b"UNBLOCK", b"%d" % number, b"%d" % ((number + 1) % 3)))
+            assert_same(f"the end of client {number}", ours, theirs)
+        for number in range(databases):
+            for room in (ours, theirs):
+                room.control("SELECT", number)
+            assert state(ours.control) == state(theirs.control), f"the keys of database {number} differ"
+    finally:
+        ours.close()
+        theirs.close()
+
+
+def assert_same(what: str, ours: Room, theirs: Room) -> None:
+    """Assert that all clients of both have been answered the same, or are within a moment."""
+    deadline = time.monotonic() + 2
+    while (mine := ours.replies()) != (real := theirs.replies()) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert mine == real, f"{what}: redraft has answered {_last(mine, real)[0]!r}, Redis {_last(mine, real)[1]!r}"
+
+
+def _last(mine: list[list[Typed]], real: list[list[Typed]]) -> tuple[Any, Any]:
+    """What the first client that differs was answered, without what is the same."""
+    for number, (left, right) in enumerate(zip(mine, real, strict=True)):
+        if left != right:
+            same = next((i for i, pair in enumerate(zip(left, right, strict=False)) if pair[0] != pair[1]), None)
+            start = min(len(left), len(right)) if same is None else same
+            return (f"client {number}", left[start:]), (f"client {number}", right[start:])
+    return None, None
