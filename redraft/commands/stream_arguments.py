@@ -229,6 +229,9 @@ def reading(context: Context, argv: list[bytes], *, in_group: bool) -> Reading:
         raise CommandError("ERR Missing GROUP option for XREADGROUP")
     half = (len(argv) - first) // 2
     keys, ids = argv[first : first + half], argv[first + half :]
+    if context.serving is not None:  # whatever became of the others, and of the same stream's other ids
+        served = keys.index(context.serving)
+        keys, ids = keys[served : served + 1], ids[served : served + 1]
     after = [_read_after(context, key, word, group) for key, word in zip(keys, ids, strict=True)]
     definite = [b">" if number == NEW else show_id(number) for number in after]
     again = [*argv[: first + half], *definite]

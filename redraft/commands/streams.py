@@ -189,7 +189,7 @@ def xread(context: Context, argv: list[bytes]) -> Any:
     found = PairMap()
     for key, after in zip(asked.keys, asked.after, strict=True):
         stream = context.collection(key, Stream)
-        if stream is None or stream.top_id <= after or context.serving not in (None, key):
+        if stream is None or stream.top_id <= after:
             continue
         count = asked.most or (0 if context.serving is None else BLOCKED_COUNT)
         found.append((key, shown_all(stream.walk(after + 1, MAX_ID), count)))

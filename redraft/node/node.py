@@ -575,6 +575,7 @@ class Node:
     def _deliver(self, outcomes: list[Outcome]) -> None:
         """Give the replies of executed batches to their sessions."""
         outgoing = self.outgoing
+        resumed: list[Session] = []
         for batch, replies in outcomes:
             for run, answers in zip(batch.items, replies, strict=True):
                 takers = run.takers
@@ -601,7 +602,11 @@ class Node:
                 session.drain()
                 outgoing[session] = None
                 if not session.segments and session.backlog:
-                    self.router.resume(session)
+                    resumed.append(session)
+        if resumed:  # what they do next finds those served whom these batches have served
+            self.blocking.served(self.shard.executor.take_served())
+            for session in resumed:
+                self.router.resume(session)
 
     def _reap_due(self) -> None:
         for number, database in enumerate(self.shard.keyspace.databases):

@@ -35,7 +35,7 @@ log = logging.getLogger("redraft.node")
 BARRIERS = frozenset(
     {
         "hello", "reset", "client|reply", "monitor", "save", "shutdown", "client|pause", "watch", "wait", "waitaof",
-        "cluster|countkeysinslot", "cluster|getkeysinslot",
+        "cluster|countkeysinslot", "cluster|getkeysinslot", "client|unblock",
     }
 )  # fmt: skip
 """Session commands that wait until all earlier replies of their session have been encoded (all of DEBUG's do too)."""

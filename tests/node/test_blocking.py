@@ -217,6 +217,12 @@ def test_client_unblock(world: World, client: Client) -> None:
     assert client("RPUSH list a") == 1
 
 
+def test_client_unblock_ends_no_wait_that_the_same_client_has_just_served(world: World, client: Client) -> None:
+    waiting = blocked(world, "BLPOP list 0")
+    assert client.pipeline("RPUSH list a", f"CLIENT UNBLOCK {waiting.id}") == [1, 0]
+    assert waiting.replies() == [[b"list", b"a"]]
+
+
 def test_a_client_that_is_gone_takes_nothing(world: World, client: Client) -> None:
     blocked(world, "BLPOP list 0").hang_up()
     killed, behind = blocked(world, "BLPOP list 0"), blocked(world, "BLPOP list 0")
@@ -307,6 +313,23 @@ def test_a_reader_that_waits_takes_nothing_and_all_are_served(world: World, clie
     assert world.node.shard.raft.last_index == before, "a reader is no business of the log"
     client("XADD s 1-2 f w")
     assert [each.replies() for each in readers] == [[[[b"s", [[b"1-2", [b"f", b"w"]]]]]]] * 3
+
+
+def test_a_reader_gets_the_stream_that_is_ready_whatever_became_of_the_others(world: World, client: Client) -> None:
+    reader = blocked(world, "XREAD BLOCK 0 STREAMS s other $ $")
+    for name in ("s", "other"):
+        client(f"XGROUP CREATE {name} g $ MKSTREAM")
+    consumer = blocked(world, "XREADGROUP GROUP g c BLOCK 0 STREAMS s s > >")
+    client("DEL other")
+    client("SET other text")
+    client("XADD s 1-1 f v")
+    assert reader.replies() == consumer.replies() == [[[b"s", [[b"1-1", [b"f", b"v"]]]]]]
+
+
+def test_a_reader_of_one_stream_from_two_ids_gets_it_once(world: World, client: Client) -> None:
+    reader = blocked(world, "XREAD BLOCK 0 STREAMS s s 1-1 $")
+    client("XADD s 1-2 f v")
+    assert reader.replies() == [[[b"s", [[b"1-2", [b"f", b"v"]]]]]]
 
 
 def test_a_deleted_stream_does_not_end_a_reader_s_wait(world: World, client: Client) -> None:

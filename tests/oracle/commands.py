@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from hypothesis import strategies as st
 
 Command = tuple[bytes, ...]
+T = TypeVar("T")
 
 KEYS = [b"a", b"b", b"key:1", b"key:2", b"\x00\xff\r\n", b""]
 INTEGERS = [
@@ -76,6 +79,13 @@ def extended(
 def joined(*parts: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
     """Parts of a command, one after the other."""
     return st.tuples(*parts).map(lambda drawn: tuple(word for part in drawn for word in part))
+
+
+def often(times: int, usual: st.SearchStrategy[T], *others: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
+    """`usual`, so many times as often as each of the others. (`one_of` counts a strategy once, however often it stands
+    there.)"""
+    rows = [usual, *others]
+    return st.sampled_from([0] * times + list(range(1, len(rows)))).flatmap(lambda number: rows[number])
 
 
 def slipping(command: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:

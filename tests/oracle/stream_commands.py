@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from oracle.commands import Command, extended, joined, slipping, with_options, words
+from oracle.commands import Command, extended, joined, often, slipping, with_options, words
 
 KEYS = [b"s1", b"s1", b"s2", b"text", b"none"]
 IDS = [b"1-1", b"1-2", b"1", b"2-0", b"3-5", b"5", b"7-7", b"9-1", b"10"]
@@ -46,13 +46,11 @@ CONSUMERS = [b"c1", b"c2", b"c3"]
 
 key = st.sampled_from(KEYS)
 near = st.sampled_from(IDS)
-number = near | near | st.sampled_from(ODD_IDS)
-new = (
-    near
-    | near
-    | st.sampled_from([b"11-*", b"1-*", b"12-1", b"13", b"14-9", b"20-*"])
-    | st.sampled_from(ODD_IDS).filter(lambda word: word != b"*")
-)
+number = often(2, near, st.sampled_from(ODD_IDS))
+new = often(
+    2, near, st.sampled_from([b"11-*", b"1-*", b"12-1", b"13", b"14-9", b"20-*"]),
+    st.sampled_from([word for word in ODD_IDS if word != b"*"]),
+)  # fmt: skip
 field = st.sampled_from([b"f", b"g", b"", b"12", b"-100000", b"x" * 100])
 count = st.sampled_from(COUNTS)
 group = st.sampled_from(GROUPS)
@@ -164,7 +162,7 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
     """From half of `most` steps to `most`: commands, and entries by the dozen."""
-    step = st.one_of(*[slipping(command).map(lambda each: [each])] * 30, crowd)
+    step = often(30, slipping(command).map(lambda each: [each]), crowd)
     return st.lists(step, min_size=most // 2, max_size=most).map(
         lambda taken: [each for step in taken for each in step]
     )

@@ -25,17 +25,11 @@ def encoding(reply: Typed) -> Typed:
     return b"int" if reply == b"embstr" else reply
 
 
-def only_type(reply: Typed) -> Typed:
-    """What stands in a transaction is not known here, nor who the servers say they are."""
-    return (reply[0], len(reply[1])) if isinstance(reply, tuple) and reply[0] == "*" else reply
-
-
 ALLOWANCES: Allowances = {
     **dict.fromkeys((b"ttl", b"pttl", b"expiretime", b"pexpiretime"), time_left),
     b"keys": unordered,
     b"scan": scanned(unordered),
     b"object": encoding,
-    b"exec": only_type,
     b"hello": lambda reply: reply if isinstance(reply, Exception) else reply[0],
 }
 
