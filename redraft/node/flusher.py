@@ -122,7 +122,7 @@ class Flusher:
             self._digests -= 1
             on_done(found[0])
 
-        self._node.run_in_background(lambda: found.append(compute()), computed)
+        self._node.jobs.add(lambda: found.append(compute()), computed)
 
     def uses_image(self) -> bool:
         """Whether something in another thread works on the image."""
@@ -166,7 +166,7 @@ class Flusher:
     def _finish_writing(self) -> None:
         while self._shard.flush is not None and self.phase is Phase.WRITING:
             self._write_slice()
-        self._node.finish_jobs()
+        self._node.jobs.finish()
 
     def _due(self) -> bool:
         logged = self._shard.logged_bytes_since_flush
@@ -196,7 +196,7 @@ class Flusher:
         writer, point = self.writer, self._point
         assert writer is not None
         assert point is not None
-        self._node.run_in_background(lambda: writer.finish(point), self._finished)
+        self._node.jobs.add(lambda: writer.finish(point), self._finished)
 
     def _finished(self) -> None:
         point = self._point

@@ -130,10 +130,10 @@ class IncomingLink:
                 break
             frame = decode_frame(bytes(memoryview(buffer)[start + _LENGTH.size : end]))
             start = end
-            self._node.receive_frame(self.peer, frame)
+            self._node.incoming.receive_frame(self.peer, frame)
         if start:
             del buffer[:start]
 
     def close(self) -> None:
         """The connection has ended, and with it the sessions that the other node has here."""
-        self._node.incoming_lost(self)
+        self._node.incoming.lost(self)

@@ -239,7 +239,7 @@ class Membership:
             raft.transfer_leader(number)
         except RaftError as error:
             raise CommandError(f"ERR {error}") from error
-        self._node.follow_raft()
+        self._node.leadership.follow()
         return OK
 
     def _leading(self) -> RaftNode:
@@ -314,8 +314,8 @@ class Membership:
 
     def _cut_links(self) -> None:
         """Listen no more to who is gone since the last look: so they have time to hear of it in the log."""
-        gone = [peer for peer in self._node.linked_from() if self._is_gone(peer)]
-        self._node.cut_links([peer for peer in gone if peer in self._gone])
+        gone = [peer for peer in self._node.incoming.linked_from() if self._is_gone(peer)]
+        self._node.incoming.cut([peer for peer in gone if peer in self._gone])
         self._gone = gone
 
     def _announce(self) -> None:

@@ -16,7 +16,6 @@ needs the long road because of the node's state.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable
 from random import Random
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ from redraft.clock import Clock
 from redraft.cluster.config_group import ConfigGroup
 from redraft.commands.table import CommandTable
 from redraft.errors import CommandError
-from redraft.ids import NO_NODE, GroupId, Index, NodeId, Term
+from redraft.ids import GroupId, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.away import Away
 from redraft.node.blocking import Blocking, Taker
@@ -34,11 +33,14 @@ from redraft.node.context import NO_REPLY
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.forwarding import Forwarding
 from redraft.node.guests import Guests
-from redraft.node.links import Cluster, IncomingLink, Link
+from redraft.node.incoming import Incoming
+from redraft.node.jobs import Jobs
+from redraft.node.leadership import FOREVER_NS, Leadership
+from redraft.node.links import Cluster, Link
 from redraft.node.membership import Membership
 from redraft.node.observer import Observer
 from redraft.node.pause import Pause
-from redraft.node.peers import Frame, FrameError, Peers
+from redraft.node.peers import Peers
 from redraft.node.process import NoProcess, ProcessFacts
 from redraft.node.reads import Reads
 from redraft.node.redirect import Redirect
@@ -49,7 +51,7 @@ from redraft.node.stopping import Stopping
 from redraft.node.timers import Timers
 from redraft.node.waits import Waits
 from redraft.node.watches import Watches
-from redraft.raft.messages import AnyMessage, InstallSnapshot, SnapshotMeta
+from redraft.raft.messages import SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
 from redraft.resp.encoder import ENCODED_OK, encode_all
@@ -62,7 +64,6 @@ from redraft.values.thresholds import THRESHOLDS
 
 log = logging.getLogger("redraft.node")
 
-FOREVER_NS = 1 << 62
 REAP_INTERVAL_MS = 10
 """The least time between two proposals that remove due keys."""
 SETTLE_NS = 100_000
@@ -71,13 +72,6 @@ SETTLE_IDLE_NS = 1_000_000
 SETTLE_KEYS = 32
 REAP_KEYS = 200
 """Due keys that one proposal removes."""
-
-
-class Job(NamedTuple):
-    """Something slow: `run` in any thread, then `done` on the node's."""
-
-    run: Callable[[], None]
-    done: Callable[[], None]
 
 
 class Persist(NamedTuple):
@@ -107,9 +101,7 @@ class Node:
         self.outgoing: dict[Session, None] = {}
         """Sessions with something ready to be sent, or to be closed, in order (a dict, since a set has no order)."""
         self.timers = Timers()
-        self.jobs: deque[Job] = deque()
-        """Slow things that the server has not taken yet."""
-        self._jobs_running: list[Job] = []
+        self.jobs = Jobs()
         self.statistics = NodeStatistics()
         self.observer = Observer(self)
         self.pause = Pause(self)
@@ -121,8 +113,7 @@ class Node:
         self.now_ms = clock.now_ms()
         self.cluster = Cluster("", b"")
         self.peers = Peers()
-        self._incoming: dict[NodeId, Session] = {}
-        """The newest link of each node that has one to here."""
+        self.incoming = Incoming(self)
         self.receive_snapshot: Callable[[Session, NodeId], Link] | None = None
         """Takes what another node sends as a snapshot; the server's."""
         self.prepared_snapshot: Index | None = None
@@ -142,9 +133,7 @@ class Node:
         self.stopping = Stopping(self)
         self.serves = False
         """Whether data may be read and written here: this node leads, and is sure of it."""
-        self._lease_until_ns = 0
-        self._led = (NO_NODE, Term(0))
-        """Who led when it was last looked at, and in which term."""
+        self.leadership = Leadership(self)
         self.started_ms = self.now_ms
         self.started_ns = clock.monotonic_ns()
         self.active_expire = True
@@ -183,7 +172,7 @@ class Node:
     def serve(self) -> None:
         """What the log held when the node started has been applied: take commands, once `collect` returns nothing."""
         self.loading = False
-        self.follow_raft()
+        self.leadership.follow()
         self.refresh_plain()
 
     def refresh_plain(self) -> None:
@@ -258,12 +247,12 @@ class Node:
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes have come from a client."""
-        if self._lease_until_ns < FOREVER_NS and self.serves:
-            self._look_at_lease()
+        if self.serves and self.leadership.lease_until_ns < FOREVER_NS:
+            self.leadership.look_at_lease()
         self.statistics.input_bytes += len(data)
         session.last_active_ms = self.now_ms
         if session.link is not None:
-            self._receive_frames(session, session.link, data)
+            self.incoming.receive(session, session.link, data)
             return
         parser = session.parser
         commands = parser.feed(data)
@@ -297,7 +286,7 @@ class Node:
         if not self.loading:
             if self.shard.raft.leader is not None:
                 self.shard.set_read_time(self.now_ms)
-            self._look_at_clock()
+            self.look_at_clock()
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
 
@@ -314,7 +303,7 @@ class Node:
         if (ready := self._collect_shard()) is not None:
             persists.append(Persist(self.shard.group, self.shard.raft, ready))
         elif not persists and (not self.shard.raft.is_alone or not self.serves):
-            self.follow_raft()
+            self.leadership.follow()
         return persists
 
     def _collect_config(self) -> Ready | None:
@@ -340,7 +329,7 @@ class Node:
             self.wanting_snapshot += ready.wanting_snapshot
             if ready.snapshot is not None:
                 self._install(ready.snapshot)
-            self._deliver(shard.apply_committed(ready))
+            self.deliver(shard.apply_committed(ready))
             self.membership.step()
             self.blocking.served(shard.executor.take_served())
             if ready.reads or not self.serves:
@@ -355,7 +344,7 @@ class Node:
 
     def propose(self) -> None:
         """Propose what was gathered so far."""
-        self._deliver(self.shard.propose(self.now_ms))
+        self.deliver(self.shard.propose(self.now_ms))
 
     def persisted(self, persists: list[Persist]) -> None:
         """What `collect` returned is durable."""
@@ -387,16 +376,17 @@ class Node:
     def raft_tick(self) -> None:
         """A Raft clock interval has passed."""
         if not self.loading:
-            self._look_at_clock()
+            self.look_at_clock()
             self.config.raft.tick()
             self.shard.raft.tick()
             self.changes.tick()
             self.membership.tick()
-            self.follow_raft()
+            self.leadership.follow()
             self.reads.tick()
             self.forwarding.tick()
 
-    def _look_at_clock(self) -> None:
+    def look_at_clock(self) -> None:
+        """Tell Raft the time; after what is handed to it next was read."""
         self.config.raft.now_ms = self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
 
     # Other nodes.
@@ -406,89 +396,11 @@ class Node:
         """This node's."""
         return self.shard.raft.id
 
-    def link_accepted(self, session: Session, link: IncomingLink) -> None:
-        """Another node has proved who it is: frames come from now on. An earlier link of it is of no use any more."""
-        self.cut_links([link.peer])
-        session.link = link
-        self._incoming[link.peer] = session
-        log.info("node %d is here", link.peer)
-
-    def linked_from(self) -> list[NodeId]:
-        """The nodes that have a link to here."""
-        return list(self._incoming)
-
-    def cut_links(self, peers: list[NodeId]) -> None:
-        """Listen to some nodes no more."""
-        for peer in peers:
-            session = self._incoming.get(peer)
-            if session is not None and session.link is not None:
-                session.link.close()
-                session.killed = True
-                self.outgoing[session] = None
-
-    def incoming_lost(self, link: IncomingLink) -> None:
-        """No more comes over a link."""
-        session = self._incoming.get(link.peer)
-        if session is not None and session.link is link:
-            del self._incoming[link.peer]
-            self.hears_no_more(link.peer)
-
-    def hears_no_more(self, peer: NodeId) -> None:
-        """What a node has sent, answers among it, may not arrive."""
-        self.guests.link_lost(peer)
-        self.forwarding.lost(peer)
-        self.reads.lost(peer)
-
-    def _receive_frames(self, session: Session, link: Link, data: bytes) -> None:
-        try:
-            link.receive(data)
-        except FrameError as error:
-            log.warning("the link of node %d is cut: %s", link.peer, error)
-            session.killed = True
-            self.outgoing[session] = None
-
-    def receive_frame(self, sender: NodeId, frame: Frame) -> None:
-        """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
-        self._look_at_clock()
-        for group, message in frame.raft:
-            if message.sender != sender or message.to != self.id:
-                raise FrameError("a message that is not from here, or not for this node")
-            self._step_group(group, message)
-        for proposal in frame.proposals:
-            self.changes.received(proposal)
-        self.follow_raft()
-        for request in frame.requests:
-            self.guests.requested(sender, request)
-        for interrupt in frame.interrupts:
-            self.guests.interrupted(sender, interrupt)
-        for answer in frame.answers:
-            self.forwarding.answered(sender, answer)
-        for number in frame.asks:
-            self.reads.asked(sender, number)
-        for read_index in frame.read_indexes:
-            self.reads.answered(read_index)
-
     def take_frames(self) -> list[tuple[NodeId, bytes]]:
         """What this tick has to say to other nodes: a frame each."""
         self.guests.collect_answers()
         self.reads.ask()
         return self.peers.take_frames()
-
-    def _step_group(self, group: int, message: AnyMessage) -> None:
-        if group == self.shard.group:
-            if isinstance(message, InstallSnapshot) and not self._can_install(message.meta):
-                return
-            self.shard.raft.step(message)
-            self.reads.heard(message)
-        elif group == self.config.group and not isinstance(message, InstallSnapshot):
-            self.config.raft.step(message)
-        else:
-            raise FrameError(f"a message of group {group}, which is not here")
-
-    def _can_install(self, meta: SnapshotMeta) -> bool:
-        """Whether a snapshot is here (else it was lost with an earlier life of this node), and nobody uses the image
-        that it will replace. The leader says again what it is not told to have arrived."""
-        return self.prepared_snapshot == meta.index and not self.flusher.uses_image()
 
     def snapshot_brought(self, peer: NodeId, meta: SnapshotMeta) -> None:
         """A snapshot is with a node that wants it, whole and durable: have it installed."""
@@ -519,60 +431,7 @@ class Node:
             self.forwarding.lost(peer)
             self.reads.lost(peer)
 
-    def follow_raft(self) -> None:
-        """Look at who leads, and whether this node serves data."""
-        if self.loading:
-            return
-        raft = self.shard.raft
-        led = (raft.leader_id, raft.term)
-        if led != self._led:
-            before, self._led = self._led, led
-            self._leader_changed(*before)
-        leader = raft.leader
-        serves = leader is not None and leader.transferee == NO_NODE and self.shard.applied.index >= leader.first_index
-        self._lease_until_ns = FOREVER_NS if raft.is_alone else raft.lease_until_ms * 1_000_000
-        if serves and self._lease_until_ns < FOREVER_NS:
-            serves = self.clock.monotonic_ns() < self._lease_until_ns
-        if serves != self.serves:
-            self.serves = serves
-            self.refresh_plain()
-            if serves:
-                self.shard.set_read_time(self.now_ms)
-        self.forwarding.step()
-
-    def _leader_changed(self, before: NodeId, term: Term) -> None:
-        leader_id = self._led[0]
-        log.info("term %d: %s", self._led[1], f"node {leader_id} leads" if leader_id else "nobody leads yet")
-        if before == self.id:
-            self.serves = False
-            self.refresh_plain()
-            self._deliver(self.shard.fail_in_flight())
-            self.blocking.leadership_lost()
-            self.forwarding.leadership_lost()
-            self.watches.leadership_lost()
-            self.reads.leadership_lost()
-            self.waits.leadership_lost()
-            self.guests.leadership_lost()
-        elif before != NO_NODE:
-            self.forwarding.leads_no_more(before)
-            self.reads.lost(before)
-        if leader_id == self.id:
-            self.blocking.clear()
-            self._follow_databases()
-
-    def _follow_databases(self) -> None:
-        """The number of databases is replicated, and the leader's setting counts."""
-        if self.settings.databases != self.shard.keyspace.limit:
-            command = self.table.find(b"redraft|databases")
-            assert command is not None
-            self.shard.add_write(None, command, [b"REDRAFT", b"DATABASES", b"%d" % self.settings.databases], 0)
-
-    def _look_at_lease(self) -> None:
-        """Requests that were read just now may be newer than another leader: the lease must hold now."""
-        if self.clock.monotonic_ns() >= self._lease_until_ns:
-            self.follow_raft()
-
-    def _deliver(self, outcomes: list[Outcome]) -> None:
+    def deliver(self, outcomes: list[Outcome]) -> None:
         """Give the replies of executed batches to their sessions."""
         outgoing = self.outgoing
         resumed: list[Session] = []
@@ -648,32 +507,6 @@ class Node:
         keyspace = self.reload()
         self.shard.executor.replace_keyspace(keyspace)
         self.watches.follow(keyspace)
-
-    # Jobs.
-
-    def run_in_background(self, run: Callable[[], None], done: Callable[[], None]) -> None:
-        """Have the server run something slow in a thread, and `done` here afterwards."""
-        self.jobs.append(Job(run, done))
-
-    def take_job(self) -> Job | None:
-        """The next job to start; `job_done` must follow."""
-        if not self.jobs:
-            return None
-        job = self.jobs.popleft()
-        self._jobs_running.append(job)
-        return job
-
-    def job_done(self, job: Job) -> None:
-        """A job has run."""
-        self._jobs_running.remove(job)
-        job.done()
-
-    def finish_jobs(self) -> None:
-        """Run the jobs that nobody has taken yet, here and now (SHUTDOWN)."""
-        while self.jobs:
-            job = self.jobs.popleft()
-            job.run()
-            job.done()
 
     def check(self) -> None:
         """Assert the invariants."""

@@ -64,5 +64,5 @@ class Stopping:
             raft.transfer_leader(max(heirs)[1])
         except RaftError:
             return False
-        self._node.follow_raft()
+        self._node.leadership.follow()
         return True

@@ -32,8 +32,9 @@ from redraft.cluster.config_group import ConfigGroup
 from redraft.errors import RedraftError, UserError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
+from redraft.node.jobs import Job
 from redraft.node.links import Cluster
-from redraft.node.node import Job, Node, ShutdownRequest
+from redraft.node.node import Node, ShutdownRequest
 from redraft.raft.config import RaftConfig
 from redraft.raft.messages import ConfState, SnapshotMeta
 from redraft.raft.node import RaftNode
@@ -288,7 +289,7 @@ async def run_job(node: Node, reactor: Reactor, job: Job) -> None:
     with trio.CancelScope(shield=True):
         # A flush that was begun must end one way or the other before the stores are closed.
         await trio.to_thread.run_sync(job.run)
-    node.job_done(job)
+    job.done()
     reactor.wake()
 
 

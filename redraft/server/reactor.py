@@ -35,7 +35,8 @@ from typing import NamedTuple
 import trio
 
 from redraft.ids import NodeId
-from redraft.node.node import Job, Node
+from redraft.node.jobs import Job
+from redraft.node.node import Node
 from redraft.server.certificates import Certificates
 from redraft.server.connection import (
     RECEIVE_BYTES,
@@ -183,7 +184,7 @@ class Reactor:
         self._send_frames()
         self._send_all()
         self._apply_back_pressure()
-        while (job := node.take_job()) is not None:
+        while (job := node.jobs.take()) is not None:
             self.on_job(job)
         while node.wanting_snapshot:
             self.on_wanting_snapshot(node.wanting_snapshot.pop())

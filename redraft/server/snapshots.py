@@ -227,7 +227,7 @@ class SnapshotReceiver:
             self._number += 1
         if self._number == len(contents.files):
             self.is_being_read = True
-            self._node.run_in_background(self._prepare, self._prepared)
+            self._node.jobs.add(self._prepare, self._prepared)
 
     def _prepare(self) -> None:
         """In a thread."""

@@ -63,11 +63,11 @@ def test_no_snapshot_is_installed_while_a_thread_works_on_the_image(fleet: Fleet
         world.run_jobs()  # the flush; the digest itself is in a thread now
     assert world.jobs
     frame = brought(fleet, 2)
-    world.node.receive_frame(NodeId(1), frame)
+    world.node.incoming.receive_frame(NodeId(1), frame)
     assert not world.node.shard.raft.installs
     while world.jobs:
         world.run_jobs()
-    world.node.receive_frame(NodeId(1), frame)
+    world.node.incoming.receive_frame(NodeId(1), frame)
     assert world.node.shard.raft.installs
 
 
@@ -75,7 +75,7 @@ def test_nothing_begins_to_use_the_image_when_a_snapshot_is_about_to_take_its_pl
     fleet[1].connect().ask("SET k v")
     fleet.pass_time(1000)
     world = fleet[2]
-    world.node.receive_frame(NodeId(1), brought(fleet, 2))
+    world.node.incoming.receive_frame(NodeId(1), brought(fleet, 2))
     world.node.flusher.request()
     world.node.end_tick(idle=True)
     assert world.node.flusher.writer is None

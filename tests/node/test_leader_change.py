@@ -374,7 +374,7 @@ def test_an_answer_that_is_lost_with_its_link_alone_does_not_leave_a_client_wait
     fleet.tick_all()
     fleet.frames = [frame for frame in fleet.frames if frame[:2] != (1, 2)]
     fleet[1].node.link_lost(fleet[2].node.id)
-    fleet[2].node.hears_no_more(fleet[1].node.id)
+    fleet[2].node.incoming.hears_no_more(fleet[1].node.id)
     fleet[1].node.link_opened(fleet[2].node.id)
     fleet.settle()
     fleet.pass_time(200)

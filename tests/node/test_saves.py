@@ -111,8 +111,9 @@ def test_a_flush_is_of_one_instant_though_writes_go_on(world: World, client: Cli
         world.tick()
     assert changed > 5, "the flush was not cut into slices"
     world.clock.look_ns = 0
+    [job] = world.jobs
     world.jobs.clear()
-    world.node._jobs_running[0].run()
+    job.run()
     assert world.image.point is not None
     assert world.image.point.applied.index == instant
     keyspace = world.image.load(16)[0]

@@ -338,10 +338,10 @@ class Chaos:
             machine, life, sender, frame = what
             if machine.life != life or not machine.up:
                 return
-            if machine.paused or sender not in machine.node.linked_from():
+            if machine.paused or sender not in machine.node.incoming.linked_from():
                 return
             cluster.before(machine)
-            machine.node.receive_frame(sender, frame)
+            machine.node.incoming.receive_frame(sender, frame)
             cluster.changed(machine)
             machine.wake()
 

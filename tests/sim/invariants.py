@@ -369,7 +369,7 @@ def state(machine: Machine) -> dict[str, Any]:
     facts["serves"] = node.serves
     facts["monotonic, ms"] = machine.clock.monotonic_ns() // 1_000_000
     facts["links"] = sorted(peer for peer, link in machine.keeper.links.items() if link.opened)
-    facts["links from"] = sorted(node.linked_from())
+    facts["links from"] = sorted(node.incoming.linked_from())
     facts["sessions"] = len(node.sessions)
     facts["guests"] = len(node.guests)
     facts["flush"] = node.flusher.phase.value

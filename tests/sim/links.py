@@ -364,7 +364,7 @@ class SnapshotReceiver:
         if len(self._data) - _LENGTH.size > size:
             raise FrameError("more bytes than the snapshot has")
         image = _decode_image(bytes(self._data[_LENGTH.size :]))
-        machine.node.run_in_background(lambda: machine.storage.prepare(image, image.meta()), lambda: self._done(image))
+        machine.node.jobs.add(lambda: machine.storage.prepare(image, image.meta()), lambda: self._done(image))
 
     def _done(self, image: Image) -> None:
         session = self._session

@@ -16,8 +16,9 @@ from redraft.cluster.config_group import ConfigGroup
 from redraft.errors import RedraftError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
+from redraft.node.jobs import Job
 from redraft.node.links import Cluster as ClusterName
-from redraft.node.node import Job, Node, Persist, ShutdownRequest
+from redraft.node.node import Node, Persist, ShutdownRequest
 from redraft.node.session import Session
 from redraft.raft.config import RaftConfig
 from redraft.raft.errors import DivergedError
@@ -260,7 +261,7 @@ class Machine:
             for job, has_run in self._jobs.values():
                 if not has_run:
                     job.run()
-                node.job_done(job)
+                job.done()
             if node.shutdown_requested is None or node.shutdown_requested.flush:
                 node.flusher.run_to_end()
             self.disk.sync()
@@ -404,7 +405,7 @@ class Machine:
         node.end_tick(idle=not self._had_input)
         self._send_frames()
         self._send_replies()
-        while (job := node.take_job()) is not None:
+        while (job := node.jobs.take()) is not None:
             self._jobs[id(job)] = (job, False)
             self.events.after(self.random.randint(*self.speeds.job_ns), self._run_job, (self.life, job))
         while node.wanting_snapshot:
@@ -476,7 +477,7 @@ class Machine:
         self.cluster.before(self)
         del self._jobs[id(job)]
         try:
-            self.node.job_done(job)
+            job.done()
         except StorageError as error:
             self.fail(error)
             return

@@ -122,10 +122,10 @@ class ShardNode:
         self.node.end_tick()
         if self.node.flusher.phase is Phase.WRITING:
             self.at("flushing")
-        while (job := self.node.take_job()) is not None:
+        while (job := self.node.jobs.take()) is not None:
             job.run()
             self.at("image finished")
-            self.node.job_done(job)
+            job.done()
             self.at("log compacted")
         self.node.check()
         return replies

@@ -51,7 +51,7 @@ class Fleet:
         frames, self.frames = self.frames, []
         for sender, to, data in frames:
             if to not in self.down and (sender, to) not in self.cuts:
-                self.worlds[to].node.receive_frame(sender, decode_frame(data))
+                self.worlds[to].node.incoming.receive_frame(sender, decode_frame(data))
         for node, world in self.worlds.items():
             if node in self.down:
                 continue
@@ -100,7 +100,7 @@ class Fleet:
     def _break(self, sender: NodeId, to: NodeId) -> None:
         self.cuts.add((sender, to))
         self.worlds[sender].node.link_lost(to)
-        self.worlds[to].node.hears_no_more(sender)
+        self.worlds[to].node.incoming.hears_no_more(sender)
 
     def heal(self) -> None:
         """All links are back."""
@@ -117,7 +117,7 @@ class Fleet:
         for other, world in self.worlds.items():
             if other not in self.down:
                 world.node.link_lost(gone)
-                world.node.hears_no_more(gone)
+                world.node.incoming.hears_no_more(gone)
 
     def start(self, node: int) -> None:
         """It is started again, with its disk."""

@@ -18,7 +18,8 @@ from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.families.all import TABLE
 from redraft.node.flusher import ImageDigest
-from redraft.node.node import Job, Node, Persist
+from redraft.node.jobs import Job
+from redraft.node.node import Node, Persist
 from redraft.node.session import Session
 from redraft.raft.config import RaftConfig
 from redraft.raft.memory_storage import MemoryStorage
@@ -248,7 +249,7 @@ class World:
         node.end_tick(idle=not inbox)
         self.frames += node.take_frames()
         self._send_all()
-        while (job := node.take_job()) is not None:
+        while (job := node.jobs.take()) is not None:
             self.jobs.append(job)
         node.check()
 
@@ -303,7 +304,7 @@ class World:
         jobs, self.jobs = self.jobs, []
         for job in jobs:
             job.run()
-            self.node.job_done(job)
+            job.done()
         self.tick()
 
     def wants_tick(self) -> bool:

@@ -43,7 +43,7 @@ def proof(context: SessionContext, argv: list[bytes]) -> Any:
         log.warning("the node at %s is refused: %s", session.address, refusal)
         raise CommandError(OUTCAST + refusal)
     if argv[4] == b"FRAMES":
-        node.link_accepted(session, IncomingLink(node, hello.sender))
+        node.incoming.accept(session, IncomingLink(node, hello.sender))
     elif argv[4] == b"SNAPSHOT" and node.receive_snapshot is not None:
         session.link = node.receive_snapshot(session, hello.sender)
     else:

@@ -1,0 +1,115 @@
+"""What other nodes say: their links to here, and what becomes of each frame that comes over them.
+
+A frame is taken apart in an order that matters: Raft's messages first, so that what is passed on in the same frame
+finds whoever leads now. A node that sends something else than frames is not obeyed but cut off; it may dial again.
+
+Invariant: a node has one link to here that counts, its newest.
+
+What this leaves out: how a link comes to be trusted (`links`), and what this node says itself (`peers`).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from redraft.ids import NodeId
+from redraft.node.peers import Frame, FrameError
+from redraft.raft.messages import AnyMessage, InstallSnapshot, SnapshotMeta
+
+if TYPE_CHECKING:
+    from redraft.node.links import IncomingLink, Link
+    from redraft.node.node import Node
+    from redraft.node.session import Session
+
+log = logging.getLogger("redraft.node")
+
+
+class Incoming:
+    """The links from other nodes to one node."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._sessions: dict[NodeId, Session] = {}
+        """That of the newest link of each node."""
+
+    def accept(self, session: Session, link: IncomingLink) -> None:
+        """Another node has proved who it is: frames come from now on. An earlier link of it is of no use any more."""
+        self.cut([link.peer])
+        session.link = link
+        self._sessions[link.peer] = session
+        log.info("node %d is here", link.peer)
+
+    def linked_from(self) -> list[NodeId]:
+        """The nodes that have a link to here."""
+        return list(self._sessions)
+
+    def cut(self, peers: list[NodeId]) -> None:
+        """Listen to some nodes no more."""
+        for peer in peers:
+            session = self._sessions.get(peer)
+            if session is not None and session.link is not None:
+                session.link.close()
+                session.killed = True
+                self._node.outgoing[session] = None
+
+    def lost(self, link: IncomingLink) -> None:
+        """No more comes over a link."""
+        session = self._sessions.get(link.peer)
+        if session is not None and session.link is link:
+            del self._sessions[link.peer]
+            self.hears_no_more(link.peer)
+
+    def hears_no_more(self, peer: NodeId) -> None:
+        """What a node has sent, answers among it, may not arrive."""
+        self._node.guests.link_lost(peer)
+        self._node.forwarding.lost(peer)
+        self._node.reads.lost(peer)
+
+    def receive(self, session: Session, link: Link, data: bytes) -> None:
+        """Bytes have come over a link; one that sends what is no frame is cut, and told of."""
+        try:
+            link.receive(data)
+        except FrameError as error:
+            log.warning("the link of node %d is cut: %s", link.peer, error)
+            session.killed = True
+            self._node.outgoing[session] = None
+
+    def receive_frame(self, sender: NodeId, frame: Frame) -> None:
+        """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
+        node = self._node
+        node.look_at_clock()
+        for group, message in frame.raft:
+            if message.sender != sender or message.to != node.id:
+                raise FrameError("a message that is not from here, or not for this node")
+            self._step_group(group, message)
+        for proposal in frame.proposals:
+            node.changes.received(proposal)
+        node.leadership.follow()
+        for request in frame.requests:
+            node.guests.requested(sender, request)
+        for interrupt in frame.interrupts:
+            node.guests.interrupted(sender, interrupt)
+        for answer in frame.answers:
+            node.forwarding.answered(sender, answer)
+        for number in frame.asks:
+            node.reads.asked(sender, number)
+        for read_index in frame.read_indexes:
+            node.reads.answered(read_index)
+
+    def _step_group(self, group: int, message: AnyMessage) -> None:
+        node = self._node
+        if group == node.shard.group:
+            if isinstance(message, InstallSnapshot) and not self._can_install(message.meta):
+                return
+            node.shard.raft.step(message)
+            node.reads.heard(message)
+        elif group == node.config.group and not isinstance(message, InstallSnapshot):
+            node.config.raft.step(message)
+        else:
+            raise FrameError(f"a message of group {group}, which is not here")
+
+    def _can_install(self, meta: SnapshotMeta) -> bool:
+        """Whether a snapshot is here (else it was lost with an earlier life of this node), and nobody uses the image
+        that it will replace. The leader says again what it is not told to have arrived."""
+        return self._node.prepared_snapshot == meta.index and not self._node.flusher.uses_image()

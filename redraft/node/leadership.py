@@ -1,0 +1,90 @@
+"""Who leads this node's shard, whether data may be served here, and what follows when that changes.
+
+A node *serves* when it leads, has applied all that earlier leaders committed, is not handing over, and holds a lease
+(or is alone). The lease is looked at after a request was read, never before: what came in while the process was paused
+may be newer than another leader.
+
+Invariant: what a leader that leads no more owes is told of at once (`leadership_lost` of each part), before anything
+else is executed.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from redraft.ids import NO_NODE, NodeId, Term
+
+if TYPE_CHECKING:
+    from redraft.node.node import Node
+
+log = logging.getLogger("redraft.node")
+
+FOREVER_NS = 1 << 62
+
+
+class Leadership:
+    """One node's view of it; `Node.serves` is kept here."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.lease_until_ns = 0
+        """Monotonic; FOREVER_NS for a node that is alone."""
+        self._led = (NO_NODE, Term(0))
+        """Who led when it was last looked at, and in which term."""
+
+    def follow(self) -> None:
+        """Look at who leads, and whether this node serves data."""
+        node = self._node
+        if node.loading:
+            return
+        raft = node.shard.raft
+        led = (raft.leader_id, raft.term)
+        if led != self._led:
+            before, self._led = self._led, led
+            self._changed(*before)
+        leader = raft.leader
+        serves = leader is not None and leader.transferee == NO_NODE and node.shard.applied.index >= leader.first_index
+        self.lease_until_ns = FOREVER_NS if raft.is_alone else raft.lease_until_ms * 1_000_000
+        if serves and self.lease_until_ns < FOREVER_NS:
+            serves = node.clock.monotonic_ns() < self.lease_until_ns
+        if serves != node.serves:
+            node.serves = serves
+            node.refresh_plain()
+            if serves:
+                node.shard.set_read_time(node.now_ms)
+        node.forwarding.step()
+
+    def _changed(self, before: NodeId, term: Term) -> None:
+        node = self._node
+        leader_id = self._led[0]
+        log.info("term %d: %s", self._led[1], f"node {leader_id} leads" if leader_id else "nobody leads yet")
+        if before == node.id:
+            node.serves = False
+            node.refresh_plain()
+            node.deliver(node.shard.fail_in_flight())
+            node.blocking.leadership_lost()
+            node.forwarding.leadership_lost()
+            node.watches.leadership_lost()
+            node.reads.leadership_lost()
+            node.waits.leadership_lost()
+            node.guests.leadership_lost()
+        elif before != NO_NODE:
+            node.forwarding.leads_no_more(before)
+            node.reads.lost(before)
+        if leader_id == node.id:
+            node.blocking.clear()
+            self._follow_databases()
+
+    def _follow_databases(self) -> None:
+        """The number of databases is replicated, and the leader's setting counts."""
+        node = self._node
+        if node.settings.databases != node.shard.keyspace.limit:
+            command = node.table.find(b"redraft|databases")
+            assert command is not None
+            node.shard.add_write(None, command, [b"REDRAFT", b"DATABASES", b"%d" % node.settings.databases], 0)
+
+    def look_at_lease(self) -> None:
+        """Requests that were read just now may be newer than another leader: the lease must hold now."""
+        if self._node.clock.monotonic_ns() >= self.lease_until_ns:
+            self.follow()
