@@ -65,14 +65,6 @@ def unknown_subcommand(argv: list[bytes]) -> CommandError:
     return CommandError(f"ERR unknown subcommand '{printable(argv[1], 128)}'. Try {container} HELP.")
 
 
-def subcommand_syntax(argv: list[bytes]) -> CommandError:
-    """Arguments that a sub-command does not take, where its container says so (addReplySubcommandSyntaxError)."""
-    container = argv[0].decode("latin-1").upper()
-    return CommandError(
-        f"ERR unknown subcommand or wrong number of arguments for '{printable(argv[1], 128)}'. Try {container} HELP."
-    )
-
-
 def wrong_subcommand(argv: list[bytes]) -> CommandError:
     """Arguments that a sub-command does not have (networking.c, addReplySubcommandSyntaxError)."""
     container, sub = argv[0].decode("latin-1").upper(), printable(argv[1], 128)

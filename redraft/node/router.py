@@ -256,11 +256,10 @@ class Router:
             raise CommandError(node.refuses_writes)
 
     def _refused(self, session: Session, argv: list[bytes], error: CommandError) -> CommandError:
-        """The answer to a command that may not run; in a transaction it spoils that, or, an EXEC itself, ends it."""
-        if session.multi is None:
-            return error
+        """The answer to a command that may not run; in a transaction it spoils that, or, an EXEC itself, ends it (as in
+        Redis even where there is none)."""
         if argv[0].lower() != b"exec":
-            session.multi_failed = True
+            session.multi_failed = session.multi is not None
             return error
         self._node.unwatch(session)
         session.multi = None

@@ -25,6 +25,11 @@ def test_queued_commands_are_executed_together_and_answered_together(client: Cli
     assert execute(client, "SET key 1", "INCR key", "GET key", "ECHO word") == [b"OK", 2, b"2", b"word"]
 
 
+def test_an_exec_that_may_not_run_says_so_as_in_a_transaction(client: Client) -> None:
+    reason = "wrong number of arguments for 'exec' command"
+    assert client("EXEC now") == ReplyError(f"EXECABORT Transaction discarded because of: {reason}")
+
+
 def test_nothing_queued_is_done_before_exec(client: Client, other: Client) -> None:
     assert client.pipeline("MULTI", "SET key 1") == [b"OK", b"QUEUED"]
     assert other("GET key") is None

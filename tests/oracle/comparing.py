@@ -18,7 +18,7 @@ from oracle.commands import Command
 from support.processes import START_SECONDS, ReplyError, as_bytes
 
 same_examples = settings(
-    max_examples=200,
+    max_examples=60,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

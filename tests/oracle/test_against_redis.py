@@ -24,7 +24,7 @@ UNORDERED = {b"keys"}
 SLACK_MS = 2000
 
 same_examples = settings(
-    max_examples=400,
+    max_examples=150,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -122,10 +122,10 @@ def test_three_clients_that_take_turns_see_the_same_replies(
 def test_a_restart_in_the_middle_changes_nothing(
     start: Callable[..., Server], redis_server: RedisServer, tmp_path: Path, end: str
 ) -> None:
-    """Eight lives of one data directory; between them the process is killed, or stopped in order."""
+    """Several lives of one data directory; between them the process is killed, or stopped in order."""
 
     @given(first=sequence(60), second=sequence(60))
-    @settings(same_examples, max_examples=8)
+    @settings(same_examples, max_examples=4)
     def run(first: list[Command], second: list[Command]) -> None:
         one = start("--flush-dirty-keys", "3", directory=tmp_path / "data")
         ours, theirs = fresh(one.port), fresh(redis_server.port)

@@ -61,14 +61,6 @@ CASES: dict[str, list[tuple[bytes, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """One server for all: every test empties it."""
-    one = Server(tmp_path_factory.mktemp("redraft")).wait_ready()
-    yield one
-    one.kill()
-
-
-@pytest.fixture(scope="module")
 def careful_redis(tmp_path_factory: pytest.TempPathFactory, redis_server: RedisServer) -> Iterator[RedisServer]:
     """A redis-server that looks at all that it restores."""
     real = RedisServer(tmp_path_factory.mktemp("careful"), "--sanitize-dump-payload", "yes")
@@ -239,7 +231,7 @@ def test_a_stream_made_here_comes_to_redis(server: Server, redis_server: RedisSe
 
 
 @given(bodies=st.lists(damaged_bodies(), min_size=5, max_size=10))
-@settings(same_examples, max_examples=150)
+@settings(same_examples, max_examples=40)
 def test_what_is_taken_in_spite_of_damage_is_taken_by_redis_as_well(
     server: Server, careful_redis: RedisServer, bodies: list[bytes]
 ) -> None:

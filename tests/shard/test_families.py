@@ -126,7 +126,7 @@ def everything(keyspace: Keyspace) -> Any:
 @pytest.mark.parametrize("family", FAMILIES)
 @given(data=st.data())
 @settings(
-    max_examples=40,
+    max_examples=20,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

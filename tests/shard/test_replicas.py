@@ -64,7 +64,7 @@ step = st.one_of(one, one, one, exec_, run, time, tick, tick)
 steps = st.lists(step, min_size=15, max_size=50)
 
 examples = settings(
-    max_examples=150,
+    max_examples=60,
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],

@@ -41,7 +41,7 @@ def whoami(context: SessionContext, argv: list[bytes]) -> Any:
 @_anyone("ACL CAT", -2, summary="List the categories of commands, or the commands of one", complexity="O(1)")
 def cat(context: SessionContext, argv: list[bytes]) -> Any:
     if len(argv) > 3:
-        raise errors.subcommand_syntax(argv)
+        raise errors.wrong_subcommand(argv)
     if len(argv) == 2:
         return [category.encode() for category in REDIS_CATEGORIES]
     wanted = argv[2].lower().decode("latin-1")

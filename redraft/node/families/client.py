@@ -312,9 +312,11 @@ def client_caching(context: SessionContext, argv: list[bytes]) -> Any:
 @_admin("CLIENT UNBLOCK", -3, since="5.0.0", summary="End another connection's blocking command")
 def client_unblock(context: SessionContext, argv: list[bytes]) -> Any:
     by_error = False
+    if len(argv) > 4:
+        raise errors.wrong_subcommand(argv)
     if len(argv) == 4 and argv[3].lower() in (b"timeout", b"error"):
         by_error = argv[3].lower() == b"error"
-    elif len(argv) > 3:
+    elif len(argv) == 4:
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     session = context.node.sessions.get(parse.integer(argv[2]))
     return int(session is not None and end_early(context.node, session, by_error=by_error))

@@ -176,7 +176,7 @@ def quicklist_packed_threshold(context: SessionContext, argv: list[bytes]) -> An
 @_sub("DEBUG REPLYBUFFER", 4, summary="Nothing: replies have no buffer of a fixed size")
 def replybuffer(context: SessionContext, argv: list[bytes]) -> Any:
     if argv[2].lower() not in (b"peak-reset-time", b"resizing"):
-        raise errors.subcommand_syntax(argv)
+        raise errors.wrong_subcommand(argv)
     return OK
 
 

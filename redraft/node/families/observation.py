@@ -28,7 +28,7 @@ container("SLOWLOG", -2, group="server", since="2.2.12", summary="The slowest co
 )  # fmt: skip
 def slowlog_get(context: SessionContext, argv: list[bytes]) -> Any:
     if len(argv) > 3:
-        raise errors.subcommand_syntax(argv)
+        raise errors.wrong_subcommand(argv)
     count = SLOWLOG_DEFAULT_COUNT if len(argv) == 2 else parse.integer_in(argv[2], -1, (1 << 31) - 1, _BAD_COUNT)
     entries = list(context.node.observer.slowlog.entries)
     return [

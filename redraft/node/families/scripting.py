@@ -76,7 +76,7 @@ def function_delete(context: Any, argv: list[bytes]) -> Any:
 @_function("FUNCTION FLUSH", -2, "write noscript", summary="Delete all libraries: there are none", tips=_EVERY_SHARD)
 def function_flush(context: Any, argv: list[bytes]) -> Any:
     if len(argv) > 3:
-        raise errors.subcommand_syntax(argv)
+        raise errors.wrong_subcommand(argv)
     _check_mode(argv, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option")
     return OK
 
