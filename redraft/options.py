@@ -207,7 +207,8 @@ _LIVE = (
     _row(RAFT, "join", _TEXT, "",
          "HOST:PORT of any node of a cluster that this one joins at its first start.", mutable=False),
     _row(RAFT, "announce-address", _TEXT, "",
-         "HOST:PORT at which the other nodes reach this one; by default the first address of bind and the port.",
+         "HOST:PORT at which the other nodes reach this one; by default the first address of bind and the port "
+         "(with tls-cluster the tls-port).",
          mutable=False),
     _row(RAFT, "cluster-secret", Secret(), "",
          "What all nodes of a cluster know and nobody else does. It is never sent. Without one, whoever reaches a "

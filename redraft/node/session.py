@@ -85,6 +85,7 @@ class Session:
         "closed",
         "connected_ms",
         "database",
+        "encrypted",
         "flags",
         "hello",
         "id",
@@ -132,6 +133,8 @@ class Session:
         self.address = address
         self.local_address = local_address
         self.unix = unix
+        self.encrypted = False
+        """Whether it came by TLS."""
         self.parser = parser
         self.transport: Any = None
         """The server's own record of the connection (its descriptor, its unsent bytes)."""

@@ -12,9 +12,10 @@ meanwhile. Which of the two is measured all the time (`Persistence`).
 Invariants: nothing here blocks but an inline fsync that was measured to be short; a connection with unsent bytes is
 registered for EPOLLOUT; a session is closed exactly once.
 
-A TLS connection has a session only after its handshake; until then it is a `Handshake`, and from then on a connection
-like any other, whose socket is a `tls.TlsSocket`. Handshakes are bounded in time, and in number a tick, since one takes
-about a millisecond.
+A client at a TLS port has a session only after its handshake (`handshakes`), and is from then on a connection like any
+other, whose socket is a `tls.TlsSocket`.
+
+The file is longer than most, since what is done with a socket in one tick is one loop, flat for speed.
 
 What this leaves out: what bytes mean (the node), opening listeners and the node's parts (`app`).
 """
@@ -25,12 +26,10 @@ import errno
 import logging
 import os
 import select
-import socket
 import ssl
 import time
 from collections.abc import Callable
 from itertools import islice
-from typing import NamedTuple
 
 import trio
 
@@ -47,10 +46,9 @@ from redraft.server.connection import (
     refusal_of,
     send_and_close,
 )
+from redraft.server.handshakes import Handshake, Handshakes
 from redraft.server.links import OutgoingLink
-from redraft.server.logs import VERBOSE
 from redraft.server.persistence import Persistence
-from redraft.server.tls import TlsSocket
 
 log = logging.getLogger("redraft.server")
 
@@ -71,22 +69,8 @@ GATHER_NS = 1_000_000
 LONG_TICK_NS = 1_000_000
 """A tick that is looked at by LATENCY; its threshold is in whole milliseconds."""
 
-HANDSHAKE_SECONDS = 10.0
-"""A client that has not done with its TLS handshake by then is closed."""
-HANDSHAKES_A_TICK = 8
-
 _READABLE = select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR | select.EPOLLRDHUP
 _AGAIN = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EINTR)
-
-
-class Handshake(NamedTuple):
-    """A client at a TLS port that is no session yet."""
-
-    socket: TlsSocket
-    listener: Listener
-    peer: object
-    addresses: tuple[str, str]
-    until_ns: int
 
 
 class Reactor:
@@ -102,11 +86,9 @@ class Reactor:
         """`certificates` are needed where one of the listeners is for TLS."""
         self._node = node
         self.certificates = certificates
-        self._handshakes: dict[int, Handshake] = {}
-        self._shaken = 0
-        """Handshakes that went on in this tick."""
         self._persistence = persistence
         self._epoll = select.epoll()
+        self._handshakes = Handshakes(self._epoll, certificates)
         self._connections: dict[int, Connection] = {}
         self._listeners = {listener.socket.fileno(): listener for listener in listeners}
         self._paused: set[Connection] = set()
@@ -171,7 +153,7 @@ class Reactor:
         node = self._node
         started_ns = time.monotonic_ns()
         node.begin_tick()
-        self._shaken = 0
+        self._handshakes.seen = 0
         self._serve(events)
         # What came in meanwhile may share the entry and the fsync of what came in first.
         while node.has_writes() and not self._persisting and time.monotonic_ns() - started_ns < GATHER_NS:
@@ -233,8 +215,8 @@ class Reactor:
             self._accept(self._listeners[fd])
         elif fd in self._links:
             self._look_at_link(self._links[fd], event)
-        elif fd in self._handshakes:
-            self._shake(self._handshakes[fd])
+        elif fd in self._handshakes and (handshake := self._handshakes.maybe_finish(fd)) is not None:
+            self._welcome(handshake)
 
     def _adapt(self, connection: Connection, size: int) -> None:
         """Choose how much to ask for next: more after a read that filled its buffer."""
@@ -260,10 +242,14 @@ class Reactor:
                     log.warning("a connection waits: the process has no more file descriptors")
                 return
             sock.setblocking(False)
-            if listener.tls:
-                self._begin_handshake(sock, listener, peer)
-                continue
-            if not self._is_refused(sock, listener, peer):
+            if listener.tls and len(self._connections) + len(self._handshakes) >= self._node.settings.maxclients:
+                # Nothing can be said to it before a handshake.
+                self._node.statistics.connections_rejected += 1
+                sock.close()
+            elif listener.tls:
+                addresses = prepare(sock, listener, peer, self._node.settings.tcp_keepalive)
+                self._handshakes.begin(sock, listener, peer, addresses)
+            elif not self._is_refused(sock, listener, peer):
                 addresses = prepare(sock, listener, peer, self._node.settings.tcp_keepalive)
                 self._epoll.register(sock.fileno(), select.EPOLLIN)
                 self._open(sock, addresses, unix=listener.unix)
@@ -277,54 +263,20 @@ class Reactor:
         send_and_close(sock, refusal)
         return True
 
-    def _open(self, sock: ByteSocket, addresses: tuple[str, str], *, unix: bool) -> None:
+    def _open(self, sock: ByteSocket, addresses: tuple[str, str], *, unix: bool) -> Connection:
         session = self._node.open_session(*addresses, unix=unix)
         connection = Connection(sock, session)
         session.transport = connection
         self._connections[connection.fd] = connection
+        return connection
 
-    # TLS handshakes.
-
-    def _begin_handshake(self, sock: socket.socket, listener: Listener, peer: object) -> None:
-        if len(self._connections) + len(self._handshakes) >= self._node.settings.maxclients:
-            # There is no way yet to tell it why.
-            self._node.statistics.connections_rejected += 1
-            sock.close()
-            return
-        assert self.certificates is not None
-        addresses = prepare(sock, listener, peer, self._node.settings.tcp_keepalive)
-        until_ns = time.monotonic_ns() + int(HANDSHAKE_SECONDS * 1e9)
-        over_tls = TlsSocket(sock, self.certificates.server, server_side=True)
-        self._handshakes[sock.fileno()] = Handshake(over_tls, listener, peer, addresses, until_ns)
-        self._epoll.register(sock.fileno(), select.EPOLLIN)
-
-    def _shake(self, handshake: Handshake) -> None:
-        """Go on with a handshake, unless others took the time of this tick: epoll reports it again."""
-        if self._shaken >= HANDSHAKES_A_TICK:
-            return
-        self._shaken += 1
-        fd = handshake.socket.fileno()
-        try:
-            handshake.socket.shake()
-        except BlockingIOError:
-            wanted = select.EPOLLOUT if handshake.socket.wants_to_write() else select.EPOLLIN
-            self._epoll.modify(fd, wanted)
-            return
-        except OSError as error:
-            self._end_handshake(handshake, str(error))
-            return
-        del self._handshakes[fd]
+    def _welcome(self, handshake: Handshake) -> None:
+        """A TLS handshake is done: from here on its client is like any other."""
         if self._is_refused(handshake.socket, handshake.listener, handshake.peer):
             return
-        self._epoll.modify(fd, select.EPOLLIN)
-        self._open(handshake.socket, handshake.addresses, unix=False)
+        self._open(handshake.socket, handshake.addresses, unix=False).session.encrypted = True
         # Commands that came together with the end of the handshake are read already: no event will tell of them.
-        self._serve([(fd, select.EPOLLIN)])
-
-    def _end_handshake(self, handshake: Handshake, reason: str) -> None:
-        log.log(VERBOSE, "client %s is cut: %s", handshake.addresses[0], reason)
-        del self._handshakes[handshake.socket.fileno()]
-        handshake.socket.close()
+        self._serve([(handshake.socket.fileno(), select.EPOLLIN)])
 
     # Persisting.
 
@@ -515,9 +467,7 @@ class Reactor:
         if self._node.settings.output_limit_normal.soft_bytes:
             for connection in [each for each in self._connections.values() if each.unsent]:
                 self._check_output_limit(connection)
-        now_ns = time.monotonic_ns()
-        for handshake in [each for each in self._handshakes.values() if each.until_ns < now_ns]:
-            self._end_handshake(handshake, f"its TLS handshake was not done within {HANDSHAKE_SECONDS:g} s")
+        self._handshakes.cut_overdue(time.monotonic_ns())
         timeout_ms = self._node.settings.timeout * 1000
         if not timeout_ms:
             return
@@ -539,8 +489,7 @@ class Reactor:
     def _close_all(self) -> None:
         for connection in list(self._connections.values()):
             self.close(connection)
-        for handshake in self._handshakes.values():
-            handshake.socket.close()
+        self._handshakes.close_all()
         for link in list(self._links.values()):
             link.socket.close()
         for listener in self._listeners.values():

@@ -31,7 +31,7 @@ from redraft.node.peers import FrameError
 from redraft.node.session import Session
 from redraft.raft.messages import SnapshotMeta
 from redraft.resp.reply import OK
-from redraft.server.links import GreetingError, dial
+from redraft.server.links import GREETING_SECONDS, GreetingError, dial
 from redraft.server.reactor import Reactor
 from redraft.server.shard_storage import DiskShardStorage
 from redraft.server.stream import Stream
@@ -72,7 +72,9 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         node.flusher.needed_behind[peer] = contents.meta.index
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
         address, context = node.membership.address(peer), reactor.peer_context()
-        async with await dial(node, peer, address, b"SNAPSHOT", context) as stream:
+        with trio.fail_after(GREETING_SECONDS):
+            stream = await dial(node, peer, address, b"SNAPSHOT", context)
+        async with stream:
             await _send(stream, directory, contents, partial(node.sending_snapshots.__setitem__, peer))
         node.snapshot_brought(peer, contents.meta)
         await trio.sleep(1.0)

@@ -28,6 +28,8 @@ def _node_id(word: bytes) -> NodeId:
 )  # fmt: skip
 def join(context: SessionContext, argv: list[bytes]) -> Any:
     node = context.node
+    if node.settings.tls_cluster and not context.session.encrypted:
+        raise CommandError("ERR this cluster takes nodes by TLS only (tls-cluster)")
     address, incarnation = argv[2].decode("latin-1"), argv[3].decode("latin-1")
     if not address.rpartition(":")[2].isdecimal() or not address.rpartition(":")[0]:
         raise CommandError(f"ERR '{address}' is not HOST:PORT")

@@ -22,6 +22,8 @@ def peer(context: SessionContext, argv: list[bytes]) -> Any:
     node = context.node
     if node.loading:
         raise CommandError(f"{REFUSED}it is loading")
+    if node.settings.tls_cluster and not context.session.encrypted:
+        raise CommandError(f"{REFUSED}it takes none but by TLS (tls-cluster)")
     nonce = node.random.randbytes(NONCE_BYTES)
     context.session.hello, reply = answer_hello(node.cluster, node.id, node.membership.incarnation, argv[2:], nonce)
     return reply
