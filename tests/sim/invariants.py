@@ -102,6 +102,10 @@ class Invariants:
             # What lies below the image is compared by its bytes.
             self._seen[machine.number, group] = Seen(Index(0), raft.commit_index, Index(0))
             self._read_log(machine, group)
+            known = Index(len(self.groups[group].committed))
+            if raft.commit_index > known:
+                # It failed in the event in which it committed.
+                self._commit(machine, group, raft, known)
 
     def _read_log(self, machine: Machine, group: GroupId) -> None:
         log = machine.disk.logs[group]
