@@ -7,6 +7,7 @@ After every event, for the node that it was about:
 * what a message tells is durable: a vote and an acknowledgement leave after their fsync, never before;
 * log matching: entries with one index and term are equal on all nodes, and so are the entries before them;
 * leader completeness: whoever begins to lead has every entry that was ever committed;
+* a leader commits by counting only up to an entry of its own term (section 5.4.2);
 * committed never lost: at each index one entry is committed, for ever; when it is, it is durable on a majority of the
   voters, which is looked at again whenever a machine has crashed;
 * commit and applied index never go back while a process lives;
@@ -180,6 +181,12 @@ class Invariants:
         committed, applied = raft.commit_index, raft._applied
         if committed != seen.commit:
             require(committed > seen.commit, f"node {machine.id}: the commit index goes back to {committed}")
+            if raft.role is Role.LEADER and committed >= log.first_index:
+                require(
+                    log.term(committed) == raft.term,
+                    f"group {group}: node {machine.id} commits entry {committed} of term {log.term(committed)} by itself"
+                    f" in term {raft.term}",
+                )
             self._commit(machine, group, raft, seen.commit)
             seen.commit = committed
         if applied != seen.applied:
