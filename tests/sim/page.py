@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sim.trace import Moment, Trace
 
-LANE_PX = 240
+LANE_PX = 300
 MARGIN_PX = 110
 TOP_PX = 60
 LEAST_STEP_PX = 13
@@ -49,7 +49,7 @@ def page(moments: list[Moment], states: dict[int, str], title: str) -> str:
     """The page."""
     machines = sorted({m.machine for m in moments if m.machine} | {m.to for m in moments if m.to} | set(states)) or [1]
     columns = {machine: MARGIN_PX + LANE_PX // 2 + place * LANE_PX for place, machine in enumerate(machines)}
-    width = MARGIN_PX + LANE_PX * len(machines) + 20
+    width = MARGIN_PX + LANE_PX * max(3, len(machines)) + 20
     rows, y, last_ns = [], float(TOP_PX), -1
     lane_y = dict.fromkeys(machines, y)
     lanes, arrows, texts = [], [], []
@@ -61,9 +61,11 @@ def page(moments: list[Moment], states: dict[int, str], title: str) -> str:
             last_ns = moment.ns
         text = html.escape(moment.text)
         if moment.kind == "state" and moment.machine in columns:
-            lanes.append(_lane(columns[moment.machine], lane_y[moment.machine], y, shown[moment.machine]))
-            lane_y[moment.machine] = y
-            shown[moment.machine] = moment.text.partition("→")[2].strip()
+            new = moment.text.partition("→")[2].strip()
+            if _look(new) != _look(shown[moment.machine]):
+                lanes.append(_lane(columns[moment.machine], lane_y[moment.machine], y, shown[moment.machine]))
+                lane_y[moment.machine] = y
+            shown[moment.machine] = new
             label = html.escape(shown[moment.machine].partition(" |")[0])
             x = columns[moment.machine] + 12
             texts.append(f'<g><title>{text}</title><text x="{x}" y="{y + 4:.0f}">{label}</text></g>')
@@ -94,11 +96,16 @@ def page(moments: list[Moment], states: dict[int, str], title: str) -> str:
     )
 
 
+def _look(state: str) -> tuple[str, int]:
+    """The role and the term in a state, which are what a lane shows."""
+    found = re.search(r" t(\d+)", state)
+    return state.split(" ", 1)[0], int(found[1]) if found else 0
+
+
 def _lane(x: int, top: float, bottom: float, state: str) -> str:
     if state == "down" or bottom <= top:
         return f'<line x1="{x}" x2="{x}" y1="{top:.0f}" y2="{bottom:.0f}" stroke="#ddd" stroke-dasharray="3 4"/>'
-    role = state.split(" ", 1)[0]
-    term = int(found[1]) if (found := re.search(r" t(\d+)", state)) else 0
+    role, term = _look(state)
     fill, edge = ROLE_COLOURS.get(role, "#bbb"), TERM_COLOURS[term % len(TERM_COLOURS)]
     return (
         f'<g><title>{html.escape(state)}</title><rect x="{x - 6}" y="{top:.0f}" width="12"'

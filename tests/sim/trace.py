@@ -79,7 +79,8 @@ class Trace(NoTrace):
             self._now_ns = machine.events.now_ns
         number = 0 if machine is None else machine.number
         self._add(Moment(self._now_ns, number, "tell", text))
-        if machine is not None and not machine.up:
+        if machine is not None and not machine.up and self._states.get(number, "down") != "down":
+            self._add(Moment(self._now_ns, number, "state", f"{self._states[number]}  →  down"))
             self._states[number] = "down"
 
     def _add(self, moment: Moment) -> None:
