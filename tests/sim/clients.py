@@ -1,7 +1,8 @@
 """Simulated clients on all nodes: what they ask, when, and what they are answered; and whether that can be explained.
 
 Each works on a few keys that all share: registers (also by WATCH, GET, MULTI, SET, EXEC), counters, queues (BLPOP among
-the ways to take), hashes, transfers between counters in a transaction, registers that expire. Keys are changed every
+the ways to take), hashes, sets (members taken at random), transfers between counters in a transaction, registers that
+expire. Keys are changed every
 few seconds, and deleted a while later. What an error tells is as in `chaos.load`:
 
 * CLUSTERDOWN, LOADING and the like: it was not executed;
@@ -38,7 +39,7 @@ PATIENCE_NS = 8 * SECOND
 """A client waits for so long: longer than a node holds a command back, in most cases."""
 NOT_EXECUTED = ("CLUSTERDOWN", "LOADING", "MOVED", "EXECABORT", "TRYAGAIN", "UNBLOCKED")
 ACCOUNTS = ("a", "b", "c")
-READS = frozenset({"get", "count", "lrange", "hget", "read", "xget"})
+READS = frozenset({"get", "count", "lrange", "hget", "read", "xget", "smembers"})
 
 Step = tuple[tuple[Any, ...] | None, list[tuple[Any, ...]]]
 """The action as its model has it, and the commands; no action: not part of the history."""
@@ -62,6 +63,25 @@ class Expiring:
         raise ValueError(operation.action)
 
 
+class Set:
+    """SADD, SPOP and SMEMBERS of one set. A key with a pop of unknown outcome is not searched: it may have been any."""
+
+    def initial(self) -> Hashable:
+        return frozenset()
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        assert isinstance(state, frozenset)
+        result = operation.result
+        match operation.action:
+            case ("sadd", member):
+                return result is UNKNOWN or result == int(member not in state), state | {member}
+            case ("spop",):
+                return (result in state if state else result is None), state - {result}
+            case ("smembers",):
+                return sorted(result) == sorted(state), state
+        raise ValueError(operation.action)
+
+
 MODELS: dict[str, Callable[[], Model]] = {
     "register": models.Register,
     "counter": models.Counter,
@@ -69,6 +89,7 @@ MODELS: dict[str, Callable[[], Model]] = {
     "hash": models.Hash,
     "transfers": models.Transfers,
     "expiring": Expiring,
+    "set": Set,
 }
 
 
@@ -131,6 +152,8 @@ class Clients:
                 by_key.setdefault(operation.key, []).append(operation)
         found = []
         for key, operations in sorted(by_key.items()):
+            if any(each.action == ("spop",) and each.result is UNKNOWN for each in operations):
+                continue
             try:
                 violation = check_key(MODELS[key.partition(":")[0]](), operations)
             except UndecidedError:
@@ -341,6 +364,15 @@ class Client:
             moves = [("INCRBY", f"{key}:{name}", change) for name, change in parts]
             return ("move", parts), [("MULTI",), *moves, ("EXEC",)]
         return ("read", ACCOUNTS), [("MGET", *(f"{key}:{name}" for name in ACCOUNTS))]
+
+    def _set(self, key: str) -> Step:
+        match self._random.randrange(5):
+            case 0 | 1:
+                value = self._value()
+                return ("sadd", value), [("SADD", key, value)]
+            case 2:
+                return ("smembers",), [("SMEMBERS", key)]
+        return ("spop",), [("SPOP", key)]
 
     def _expiring(self, key: str) -> Step:
         match self._random.randrange(6):

@@ -7,6 +7,7 @@ After every event, for the node that it was about:
 * what a message tells is durable: a vote and an acknowledgement leave after their fsync, never before;
 * log matching: entries with one index and term are equal on all nodes, and so are the entries before them;
 * leader completeness: whoever begins to lead has every entry that was ever committed;
+* a leader commits by counting only up to an entry of its own term (section 5.4.2);
 * committed never lost: at each index one entry is committed, for ever; when it is, it is durable on a majority of the
   voters, which is looked at again whenever a machine has crashed;
 * commit and applied index never go back while a process lives;
@@ -15,7 +16,7 @@ After every event, for the node that it was about:
 * the Raft core's `check()`.
 
 At every eighth applied index, and at the end: state machine safety: nodes that have applied the same index have the
-same bytes (keys, deadlines, waiters, generations). At every sixteenth event of a node, and at the end: `Node.check()`,
+same bytes (keys, deadlines, waiters, generations). At every 64th event, and at the end: `Node.check()`,
 which calls that of every class above it.
 
 At the end of a run, when all faults are healed: a leader is found, every node serves a client, all nodes have the same
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from sim.machine import Machine
 
 DIGEST_EVERY = 8
-CHECK_EVERY = 16
+CHECK_EVERY = 64
 
 
 class InvariantError(AssertionError):
@@ -73,13 +74,15 @@ class GroupFacts:
 class Seen:
     """What was seen of one process's member of a group last."""
 
-    __slots__ = ("applied", "commit", "leads", "written")
+    __slots__ = ("applied", "commit", "fingerprint", "leads", "written")
 
     def __init__(self, applied: Index, commit: Index, written: Index) -> None:
         self.applied = applied
         self.commit = commit
         self.written = written
         self.leads = Term(0)
+        self.fingerprint: tuple[Any, ...] = ()
+        """Nothing but leases can be wrong while it is the same."""
 
 
 class Invariants:
@@ -102,6 +105,10 @@ class Invariants:
             # What lies below the image is compared by its bytes.
             self._seen[machine.number, group] = Seen(Index(0), raft.commit_index, Index(0))
             self._read_log(machine, group)
+            known = Index(len(self.groups[group].committed))
+            if raft.commit_index > known:
+                # It failed in the event in which it committed.
+                self._commit(machine, group, raft, known)
 
     def _read_log(self, machine: Machine, group: GroupId) -> None:
         log = machine.disk.logs[group]
@@ -159,13 +166,27 @@ class Invariants:
 
     def _look(self, machine: Machine, group: GroupId, raft: RaftNode) -> None:
         seen = self._seen[machine.number, group]
-        raft.check()
         log = raft._log
-        if log._unstable:
+        unstable = log._unstable
+        fingerprint = (raft.term, raft.role, log.committed, raft._applied, log.stable, unstable and unstable[-1])
+        facts = self.groups[group]
+        if fingerprint == seen.fingerprint:
+            if len(facts.leading) > 1:
+                self._compare_leases(group)
+            return
+        seen.fingerprint = fingerprint
+        raft.check()
+        if unstable:
             self._write(machine, group, log._unstable)
         committed, applied = raft.commit_index, raft._applied
         if committed != seen.commit:
             require(committed > seen.commit, f"node {machine.id}: the commit index goes back to {committed}")
+            if raft.role is Role.LEADER and committed >= log.first_index:
+                require(
+                    log.term(committed) == raft.term,
+                    f"group {group}: node {machine.id} commits entry {committed} of term {log.term(committed)} by itself"
+                    f" in term {raft.term}",
+                )
             self._commit(machine, group, raft, seen.commit)
             seen.commit = committed
         if applied != seen.applied:
@@ -173,7 +194,6 @@ class Invariants:
             seen.applied = applied
             if group == FIRST_SHARD_GROUP and applied % DIGEST_EVERY == 0:
                 self.digest(machine)
-        facts = self.groups[group]
         if raft.role is Role.LEADER:
             if seen.leads != raft.term:
                 seen.leads = raft.term

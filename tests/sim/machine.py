@@ -114,6 +114,7 @@ class Machine:
         self._next_raft_ns = 0
         self._timer_ns = 0
         self._sending: set[NodeId] = set()
+        self._rafts: tuple[tuple[GroupId, RaftNode], ...] = ()
         self._jobs: dict[int, tuple[Job, bool]] = {}
         """Those under way, and whether each has run."""
 
@@ -170,6 +171,7 @@ class Machine:
             membership.remember = disk.met.__setitem__
             shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random)
             node.start(config, shard, self.storage)
+            self._rafts = (CONFIG_GROUP, config.raft), (FIRST_SHARD_GROUP, raft)
             node.reload = lambda: self.storage.load()[0]
             node.receive_snapshot = lambda session, peer: SnapshotReceiver(self, session, peer)
             self.up = True
@@ -537,4 +539,4 @@ class Machine:
 
     def rafts(self) -> tuple[tuple[GroupId, RaftNode], ...]:
         """The members of its groups."""
-        return (CONFIG_GROUP, self.node.config.raft), (FIRST_SHARD_GROUP, self.node.shard.raft)
+        return self._rafts

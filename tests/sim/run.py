@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 import traceback
@@ -69,8 +70,8 @@ class Run:
             raft_options |= {"max_append_bytes": 200, "max_inflight_appends": 2, "max_committed_bytes_per_ready": 100}
         self.cluster = Cluster(size, seed, trace=trace, settings=settings, raft_options=raft_options)
         self.cluster.invariants.leases_hold = not beyond_drift
-        pause_ns = random.choice((100, 250, 400)) * MS
-        self.clients = Clients(self.cluster, random.choice((3, 6, 9)), pause_ns)
+        pause_ns = random.choice((100, 400, 800)) * MS
+        self.clients = Clients(self.cluster, random.choice((3, 5, 8)), pause_ns)
         self.chaos = Chaos(self.cluster, self.cluster.random("chaos"), beyond_drift=beyond_drift)
 
     def go(self, virtual_ns: int) -> None:
@@ -100,6 +101,10 @@ def run(
 ) -> Outcome:
     """A run of a seed."""
     logging.getLogger("redraft").setLevel(logging.CRITICAL)
+    # What runs make is freed by counting references, nearly all of it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
     began = time.process_time()
     one = Run(seed, trace=trace, beyond_drift=beyond_drift)
     violation = ""

@@ -265,7 +265,7 @@ class Shell:
     # Conditions.
 
     def _serving(self) -> list[Machine]:
-        return [machine for machine in self.cluster.up() if machine.node.serves]
+        return [machine for machine in self.cluster.up() if machine.node.serves and not machine.paused]
 
     def holds(self, words: list[str]) -> bool:
         """Whether a condition holds. Raises ScriptError for one that is none."""

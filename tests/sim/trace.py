@@ -79,7 +79,8 @@ class Trace(NoTrace):
             self._now_ns = machine.events.now_ns
         number = 0 if machine is None else machine.number
         self._add(Moment(self._now_ns, number, "tell", text))
-        if machine is not None and not machine.up:
+        if machine is not None and not machine.up and self._states.get(number, "down") != "down":
+            self._add(Moment(self._now_ns, number, "state", f"{self._states[number]}  →  down"))
             self._states[number] = "down"
 
     def _add(self, moment: Moment) -> None:
@@ -87,10 +88,16 @@ class Trace(NoTrace):
         if len(self.moments) > 2 * self._most:
             del self.moments[: self._most]
 
-    def lines(self, last: int | None = None) -> list[str]:
+    def cut(self, from_s: float = 0.0, to_s: float | None = None) -> list[Moment]:
+        """What happened between two times, in seconds."""
+        from_ns, to_ns = from_s * 1e9, float("inf") if to_s is None else to_s * 1e9
+        return [moment for moment in self.moments if from_ns <= moment.ns <= to_ns]
+
+    def lines(self, last: int | None = None, from_s: float = 0.0, to_s: float | None = None) -> list[str]:
         """The diagram, a line each."""
+        moments = self.cut(from_s, to_s)
         found = []
-        for moment in self.moments[-last:] if last else self.moments:
+        for moment in moments[-last:] if last else moments:
             who = f"m{moment.machine}" if moment.machine else "--"
             if moment.kind == "send":
                 who = f"m{moment.machine} ──▶ m{moment.to}"

@@ -1,0 +1,210 @@
+"""Seeded bugs: what a slip of the hand could break, and within how many seeds a simulation finds each.
+
+A mutation is a few replacements in a copy of the sources. It fails loudly when the text that it replaces is not there
+exactly once: then the source has changed, and the mutation must be written anew. Each is tried on one seed after the
+other until one ends in a violation; and where none does, the same seed is run under two hash seeds, which must make no
+difference (that is how an order that comes from a Python set is found: all simulated nodes share one process).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+MOST_SEEDS = 120
+MINUTES = 1
+COPIED = ("redraft", "tests/sim", "tests/linearizability", "tests/support", "tools/simulate")
+
+
+class MutationError(Exception):
+    """The source is not what the mutation expects."""
+
+
+class Mutation(NamedTuple):
+    """A bug."""
+
+    name: str
+    what: str
+    changes: tuple[tuple[str, str, str], ...]
+    """(file below redraft/, text, what takes its place)."""
+
+
+MUTATIONS = (
+    Mutation("vote-not-synced", "a vote is told before it is durable", (
+        ("raft/node.py",
+         "must_sync = bool(entries) or self._must_persist_vote() or snapshot is not None",
+         "must_sync = bool(entries) or snapshot is not None"),
+        ("raft/node.py", "if ready.hard_state is not None and ready.must_sync:", "if ready.hard_state is not None:"),
+    )),
+    Mutation("votes-twice", "a voter grants every candidate of a term its vote", (
+        ("raft/node.py",
+         "free = self._vote == message.sender or (self._vote == NO_NODE and self.leader_id == NO_NODE)",
+         "free = True"),
+    )),
+    Mutation("votes-for-the-ignorant", "a vote is granted whatever the candidate's log is", (
+        ("raft/node.py", "granted = free and self._log.is_up_to_date(message.last_index, message.last_term)",
+         "granted = free"),
+    )),
+    Mutation("old-terms-by-count", "entries of old terms are committed by counting replicas (section 5.4.2)", (
+        ("raft/leader.py", "if index <= log.committed or log.term(index) != self._term:", "if index <= log.committed:"),
+    )),
+    Mutation("no-noop", "a new leader appends no no-op, and serves at once", (
+        ("raft/leader.py", "self.first_index = Index(log.last_index + 1)", "self.first_index = Index(0)"),
+        ("raft/leader.py", 'self._append(b"", EntryKind.NOOP)', "pass"),
+    )),
+    Mutation("leader-counts-what-is-not-synced", "the leader counts its own entries before their fsync", (
+        ("raft/leader.py", "return self._log.stable", "return self._log.last_index"),
+    )),
+    Mutation("ack-before-fsync", "acknowledgements leave before the fsync", (
+        ("raft/node.py", "messages, self._messages = self._messages, []",
+         "messages, self._messages = [], (urgent.extend(self._messages) or [])"),
+    )),
+    Mutation("no-check-of-the-entry-before", "entries are taken without looking at the one before them", (
+        ("raft/log.py", "if not self.matches(prev_index, prev_term):", "if prev_index > self.last_index:"),
+    )),
+    Mutation("commit-beyond-the-match", "a heartbeat tells of commits that the follower may not have", (
+        ("raft/leader.py", "commit = Index(min(progress.match, self._log.committed))", "commit = self._log.committed"),
+    )),
+    Mutation("replaced-entries-are-stable", "an fsync counts for entries that have been replaced meanwhile", (
+        ("raft/log.py", "if epoch is not None and epoch != self.epoch:", "if False:"),
+    )),
+    Mutation("lease-too-long", "a lease lasts longer than its followers' promise", (
+        ("raft/leader.py", "began_ms + self._config.lease_ms)", "began_ms + 2 * self._config.lease_ms)"),
+    )),
+    Mutation("lease-from-the-answer", "a lease begins when its round is answered", (
+        ("raft/leader.py", "self._rounds.append((self._round, now_ms))",
+         "self._rounds.append((self._round, now_ms)); self._latest_ms = now_ms"),
+        ("raft/leader.py", "began_ms + self._config.lease_ms)", "self._latest_ms + self._config.lease_ms)"),
+    )),
+    Mutation("lease-while-handing-over", "a leader keeps its lease while it hands over", (
+        ("raft/leader.py", "self._leases_end = True", "self._leases_end = False"),
+    )),
+    Mutation("restart-forgets-the-promise", "who has just started votes at once", (
+        ("raft/node.py", "self._may_vote = hard_state.term == 0 or self.is_alone", "self._may_vote = True"),
+    )),
+    Mutation("read-without-quorum", "a node that leads, or believes so, serves reads without a lease", (
+        ("node/node.py", "serves = self.clock.monotonic_ns() < self._lease_until_ns", "pass"),
+    )),
+    Mutation("follower-reads-too-early", "a follower reads before it has applied the read index", (
+        ("node/reads.py", "if each.index is not None and each.index <= applied]", "if each.index is not None]"),
+    )),
+    Mutation("write-sent-twice", "a write whose outcome is not known is sent again", (
+        ("node/forwarding.py",
+         "            elif passed.writes:\n                self._fail(passed, UNKNOWN_OUTCOME)",
+         "            elif passed.writes:\n                self._hold(passed)"),
+    )),
+    Mutation("watch-does-nothing", "EXEC does not look at watched keys", (
+        ("node/router.py", "spoiled = node.watches.spoiled(session, node.now_ms)", "spoiled = False"),
+    )),
+    Mutation("applied-twice-after-restart", "the image is told to be of an entry earlier", (
+        ("shard/shard.py", "point = FlushPoint(self.applied, self.keyspace.meta())",
+         "point = FlushPoint(structs.replace(self.applied, index=Index(max(self.flushed, self.applied.index - 1))),"
+         " self.keyspace.meta())"),
+    )),
+    Mutation("flush-of-now", "a flush writes keys as they are, not as they were at its index", (
+        ("keyspace/flush.py", "self.saved[key] = (frozen, self._database.deadlines.get(key))", "pass"),
+    )),
+    Mutation("image-without-waiters", "an image, and a snapshot, forgets who waits", (
+        ("keyspace/keyspace.py", "            keyspace.waiters.add(waiter)", "            pass"),
+    )),
+    Mutation("snapshot-without-its-meta", "an installed snapshot leaves the members as they were", (
+        ("raft/node.py", "                self._confs.restore(meta.index, meta.conf)\n", ""),
+        ("shard/shard.py", "        self.applied = applied\n        self._time_ms = max",
+         "        self.applied = structs.replace(applied, conf=self.applied.conf)\n        self._time_ms = max"),
+    )),
+    Mutation("log-cut-too-far", "the log is let go beyond the image", (
+        ("node/flusher.py", "end = point.applied.index - self._node.settings.log_retain_entries",
+         "end = min(self._shard.applied.index, point.applied.index + 3)"),
+    )),
+    Mutation("expire-by-local-clock", "keys expire by the clock of whoever applies", (
+        ("shard/executor.py", "self.write_context.begin(header.time_ms, header.seed)",
+         "self.write_context.begin(1_700_000_000_000 + self._monotonic_ns() // 1_000_000, header.seed)"),
+    )),
+    Mutation("local-randomness", "chance is drawn on each replica", (
+        ("shard/executor.py", "self.write_context.begin(header.time_ms, header.seed)",
+         "self.write_context.begin(header.time_ms, self._monotonic_ns())"),
+    )),
+    Mutation("set-order", "a member of a set is taken in the order of a Python set", (
+        ("values/set.py", "        member = self.members[position]\n", "        member = list(set(self.members))[position]\n"),
+    )),
+    Mutation("pop-without-the-log", "a wait of an earlier leader is not ended by the next", (
+        ("node/blocking.py", "        if not shard.raft.is_alone or shard.keyspace.waiters.replicated():", "        if False:"),
+    )),
+    Mutation("vote-needed-of-the-gone", "a removed node is struck out before its vote is taken from it", (
+        ("node/membership.py", "if raft.conf.is_voter(leaving):", "if False:"),
+    )),
+)  # fmt: skip
+
+
+def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
+    """Copy what a simulation needs, with the bug in it. Raises MutationError."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in COPIED:
+        source, target = root / name, copy / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, ignore=ignore)
+        else:
+            shutil.copy2(source, target)
+    for file, text, instead in mutation.changes:
+        path = copy / "redraft" / file
+        found = path.read_text()
+        if found.count(text) != 1:
+            raise MutationError(f"{mutation.name}: {file} has this {found.count(text)} times, not once: {text}")
+        path.write_text(found.replace(text, instead))
+
+
+def simulate(copy: Path, *arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
+    """Run a copy's own simulator."""
+    environment = {**os.environ, "REDRAFT_SIMULATE": "1", "PYTHONHASHSEED": hash_seed, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("PYTHONPATH", None)
+    command = [sys.executable, str(copy / "tools" / "simulate"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def find(copy: Path, most_seeds: int = MOST_SEEDS, first: int = 1) -> tuple[int, str]:
+    """After how many seeds a violation was found, and which; 0 for none."""
+    seeds = f"{first}-{first + most_seeds - 1}"
+    done = simulate(copy, "--seeds", seeds, "--minutes-virtual", str(MINUTES), "--stop-at-first")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("seed ")]
+    if done.returncode == 0:
+        return 0, ""
+    if not lines or "VIOLATION" not in lines[-1]:
+        raise MutationError(f"the simulator itself has failed:\n{done.stdout[-500:]}\n{done.stderr[-2000:]}")
+    return len(lines), lines[-1].partition("VIOLATION ")[2].partition(";")[0][:110]
+
+
+def depends_on_hashes(copy: Path, seeds: int = 3) -> bool:
+    """Whether a run is another one under another hash seed."""
+    digests = []
+    for hash_seed in ("1", "2"):
+        done = simulate(copy, "--seeds", f"1-{seeds}", "--minutes-virtual", "0.5", hash_seed=hash_seed)
+        digests.append(re.findall(r"; ([0-9a-f]{16}) ", done.stdout))
+    return digests[0] != digests[1]
+
+
+def check_mutations(root: Path, names: list[str], tell: Callable[[str], None]) -> int:
+    """Try mutations, all or those named; the exit status."""
+    missed = []
+    chosen = [mutation for mutation in MUTATIONS if not names or mutation.name in names]
+    for mutation in chosen:
+        with tempfile.TemporaryDirectory() as directory:
+            copy = Path(directory)
+            mutate(root, mutation, copy)
+            count, violation = find(copy)
+            if count:
+                tell(f"{mutation.name:34} found within {count:3} seeds: {violation}")
+            elif depends_on_hashes(copy):
+                tell(f"{mutation.name:34} found: runs differ with the hash seed")
+            else:
+                missed.append(mutation.name)
+                tell(f"{mutation.name:34} NOT FOUND within {MOST_SEEDS} seeds: {mutation.what}")
+    tell(f"{len(chosen) - len(missed)} of {len(chosen)} mutations found" + (f"; not {missed}" if missed else ""))
+    return 1 if missed else 0
