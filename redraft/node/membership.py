@@ -76,6 +76,8 @@ class Membership:
         """Addresses from the command line, which count more than the table's."""
         self.first_known: dict[NodeId, str] = {}
         """Where nodes were when this one was made; until the table tells."""
+        self.heard: dict[NodeId, str] = {}
+        """Where nodes that have a link to here, or had one, said that they are; until the table tells."""
         self.address_here = ""
         """Where this node is to be reached."""
         self.incarnation = ""
@@ -92,14 +94,18 @@ class Membership:
         if node == self._node.id and self.address_here:
             return self.address_here
         record = self._node.config.table.nodes.get(node)
-        known = record.address if record is not None else self.first_known.get(node, "")
+        known = record.address if record is not None else self.heard.get(node) or self.first_known.get(node, "")
         return self.configured.get(node) or known
 
     def others(self) -> dict[NodeId, str]:
-        """The nodes that this one should have links to, and where they are."""
+        """The nodes that this one should have links to, and where they are.
+
+        Who has a link to here wants answers, though this node may not have heard yet that it is of the cluster.
+        """
         node = self._node
         members = {
             *node.config.table.nodes, *node.config.raft.conf.members(), *node.shard.raft.conf.members(),
+            *(peer for peer in node.linked_from() if not self._is_gone(peer)),
         }  # fmt: skip
         return {each: address for each in sorted(members) if each != node.id and (address := self.address(each))}
 
