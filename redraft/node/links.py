@@ -7,11 +7,13 @@ both names), and an answer cannot be used a second time or in the other directio
 
 ```
 → REDRAFT PEER version cluster-id node-id to-node-id nonce       ← [nonce, incarnation, proof of the one that answers]
-→ REDRAFT PROOF incarnation proof FRAMES                         ← OK, and frames from then on:
+→ REDRAFT PROOF incarnation proof FRAMES address                 ← OK, and frames from then on:
 → length (4 bytes, little endian), frame (see `peers`)
 ```
 
-With SNAPSHOT for FRAMES the bytes of a snapshot follow (see `server.snapshots`), which shall not hold up heartbeats.
+The address is where the one that dials is to be reached: who was admitted a moment ago may know nobody else of the
+cluster as it is now, and could not answer its leader. With SNAPSHOT for FRAMES the bytes of a snapshot follow (see
+`server.snapshots`), which shall not hold up heartbeats.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from redraft.node.peers import FrameError, decode_frame
 if TYPE_CHECKING:
     from redraft.node.node import Node
 
-VERSION = b"2"
+VERSION = b"3"
 NONCE_BYTES = 16
 MOST_FRAME_BYTES = 1 << 31
 _LENGTH = struct.Struct("<I")

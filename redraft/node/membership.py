@@ -78,6 +78,8 @@ class Membership:
         """Addresses from the command line, which count more than the table's."""
         self.first_known: dict[NodeId, str] = {}
         """Where nodes were when this one was made; until the table tells."""
+        self.heard: dict[NodeId, str] = {}
+        """Where nodes that have a link to here, or had one, said that they are; until the table tells."""
         self.address_here = ""
         """Where this node is to be reached."""
         self.incarnation = ""
@@ -94,18 +96,20 @@ class Membership:
         if node == self._node.id and self.address_here:
             return self.address_here
         record = self._node.config.table.nodes.get(node)
-        known = record.address if record is not None else self.first_known.get(node, "")
+        known = record.address if record is not None else self.heard.get(node) or self.first_known.get(node, "")
         return self.configured.get(node) or known
 
     def others(self) -> dict[NodeId, str]:
         """The nodes that this one should have links to, and where they are.
 
         Until a new node has a table, it can answer who sends it one only if it knows that node from when it joined: its
-        log begins with the voters of the beginning, and those may all be gone.
+        log begins with the voters of the beginning, and those may all be gone. And who has a link to here wants
+        answers, though this node may not have heard yet that it is of the cluster.
         """
         node = self._node
         members = {*node.config.raft.conf.members(), *node.shard.raft.conf.members()}
         members.update(node.config.table.nodes if node.config.table.version else self.first_known)
+        members.update(peer for peer in node.incoming.linked_from() if not self._is_gone(peer))
         return {each: address for each in sorted(members) if each != node.id and (address := self.address(each))}
 
     def members(self) -> list[MemberStatus]:

@@ -186,8 +186,9 @@ async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: 
         if refusal := node.membership.refusal(peer, its_incarnation):
             raise GreetingError(refusal)
         own_proof = proof(cluster, b"dials", incarnation, hello)
+        address_here = node.membership.address_here.encode()
         try:
-            await ask(stream, b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, purpose)
+            await ask(stream, b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, purpose, address_here)
         except GreetingError as error:
             if OUTCAST in str(error):
                 raise OutcastError(f"node {peer} says: {str(error).partition(OUTCAST)[2]}") from error

@@ -84,9 +84,9 @@ def test_a_node_with_a_wrong_secret_is_not_let_in(cluster: RealCluster) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"REDRAFT PEER 2 other 2 1 00", "it is of another cluster"),
+        (b"REDRAFT PEER 3 other 2 1 00", "it is of another cluster"),
         (b"REDRAFT PEER 9 other 2 1 00", "it speaks version 9"),
-        (b"REDRAFT PROOF x 00 FRAMES", "it does not know the cluster's secret"),
+        (b"REDRAFT PROOF x 00 FRAMES h:1", "it does not know the cluster's secret"),
     ],
 )
 def test_a_wrong_greeting_is_refused(cluster: RealCluster, line: bytes, said: str) -> None:

@@ -93,6 +93,18 @@ def test_nodes_join_catch_up_and_become_voters(nodes: Nodes) -> None:
     assert again.client(socket_timeout=PATIENCE_SECONDS).set("after", "1")
 
 
+def test_a_node_joins_a_cluster_whose_founders_are_gone(nodes: Nodes) -> None:
+    """What it begins with tells of them only, and it must answer a leader of whom it has not heard."""
+    first = nodes.start("n1")
+    second = nodes.join("n2", first)
+    eventually(lambda: roles(first) == {1: "leader", 2: "voter"})
+    assert asked(first, "leave") == {"removed": 1}
+    assert first.wait() == 0
+    third = nodes.join("n3", second)
+    eventually(lambda: roles(second) == {2: "leader", 3: "voter"})
+    assert third.client(socket_timeout=PATIENCE_SECONDS).incr("n") == 1
+
+
 def test_a_node_joins_that_needs_a_snapshot(nodes: Nodes) -> None:
     first = nodes.start("n1", "--log-retain-entries", "1")
     for number in range(50):

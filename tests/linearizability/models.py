@@ -11,13 +11,13 @@ from typing import Any
 
 from linearizability.history import UNKNOWN, Operation
 
-READS = frozenset({"get", "count", "lrange", "hget", "read"})
+READS = frozenset({"get", "count", "lrange", "hget", "read", "xget", "smembers"})
 REFUSED: dict[str, Any] = {"setnx": False, "setxx": False, "del": 0, "lpop": None, "hdel": 0}
 """Actions that have changed nothing when this is their result."""
 
 
-class _Model:
-    """What all models have in common."""
+class KeyModel:
+    """What all models of one key have in common."""
 
     def changes(self, operation: Operation) -> bool:
         """Whether the operation, with the result that it had, can have changed any state."""
@@ -29,7 +29,7 @@ def _fits(result: Any, expected: Any) -> bool:
     return result is UNKNOWN or result == expected
 
 
-class Register(_Model):
+class Register(KeyModel):
     """SET, SET NX, SET XX, GET, DEL, GETSET; a value is a string, and None where there is none. ("cas", old, new) is an
     EXEC that sets `new` and was not refused, while the key was watched since it was `old`."""
 
@@ -55,7 +55,7 @@ class Register(_Model):
         raise ValueError(operation.action)
 
 
-class Counter(_Model):
+class Counter(KeyModel):
     """INCRBY, and GET as a number ("count")."""
 
     def initial(self) -> Hashable:
@@ -71,7 +71,7 @@ class Counter(_Model):
         raise ValueError(operation.action)
 
 
-class Queue(_Model):
+class Queue(KeyModel):
     """RPUSH, LPOP and LRANGE 0 -1: each element is there exactly once."""
 
     def initial(self) -> Hashable:
@@ -89,7 +89,7 @@ class Queue(_Model):
         raise ValueError(operation.action)
 
 
-class Hash(_Model):
+class Hash(KeyModel):
     """HSET, HGET, HINCRBY and HDEL of one hash; numbers only."""
 
     def initial(self) -> Hashable:
@@ -113,7 +113,7 @@ class Hash(_Model):
         return _fits(operation.result, expected), frozenset(fields.items())
 
 
-class Transfers(_Model):
+class Transfers(KeyModel):
     """MULTI of INCRBYs of several counters, ("move", ((name, number), …)), and MGET of all of them, ("read", names)."""
 
     def initial(self) -> Hashable:

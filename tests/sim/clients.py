@@ -39,13 +39,12 @@ PATIENCE_NS = 8 * SECOND
 """A client waits for so long: longer than a node holds a command back, in most cases."""
 NOT_EXECUTED = ("CLUSTERDOWN", "LOADING", "MOVED", "EXECABORT", "TRYAGAIN", "UNBLOCKED")
 ACCOUNTS = ("a", "b", "c")
-READS = frozenset({"get", "count", "lrange", "hget", "read", "xget", "smembers"})
 
 Step = tuple[tuple[Any, ...] | None, list[tuple[Any, ...]]]
 """The action as its model has it, and the commands; no action: not part of the history."""
 
 
-class Expiring:
+class Expiring(models.KeyModel):
     """SET PX, GET and DEL of a key with a time to live: it may be gone at any time, and does not come back."""
 
     def initial(self) -> Hashable:
@@ -63,7 +62,7 @@ class Expiring:
         raise ValueError(operation.action)
 
 
-class Set:
+class Set(models.KeyModel):
     """SADD, SPOP and SMEMBERS of one set. A key with a pop of unknown outcome is not searched: it may have been any."""
 
     def initial(self) -> Hashable:
@@ -148,7 +147,7 @@ class Clients:
         for operation in self.history:
             if not expiry_counts and operation.key.startswith("expiring"):
                 continue
-            if reads_count or operation.action[0] not in READS:
+            if reads_count or operation.action[0] not in models.READS:
                 by_key.setdefault(operation.key, []).append(operation)
         found = []
         for key, operations in sorted(by_key.items()):
@@ -266,7 +265,7 @@ class Client:
     def _lost(self, why: str) -> None:
         self._clients.errors[why] += 1
         action, self.action = self.action, None
-        if action is not None and action[0] not in READS:
+        if action is not None and action[0] not in models.READS:
             self._clients.record(Operation(self._number, self._call_ns, NEVER_NS, self._key, action, UNKNOWN))
 
     def _answered(self) -> None:

@@ -181,7 +181,8 @@ class PeerDial(Dial):
         incarnation = node.membership.incarnation
         own_proof = proof(node.cluster, b"dials", incarnation, hello)
         self.proven = True
-        self.ask(b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, self.purpose)
+        address_here = self.machine.node.membership.address_here.encode()
+        self.ask(b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, self.purpose, address_here)
 
     def open(self) -> None:
         """The other node listens from now on."""

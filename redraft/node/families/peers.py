@@ -30,7 +30,7 @@ def peer(context: SessionContext, argv: list[bytes]) -> Any:
 
 
 @command(
-    "REDRAFT PROOF", 5, "noscript loading stale no_auth no_multi admin", group="server", since="7.0.0", acl="admin",
+    "REDRAFT PROOF", 6, "noscript loading stale no_auth no_multi admin", group="server", since="7.0.0", acl="admin",
     summary="Prove to know the cluster's secret, after PEER",
 )  # fmt: skip
 def proof(context: SessionContext, argv: list[bytes]) -> Any:
@@ -45,6 +45,7 @@ def proof(context: SessionContext, argv: list[bytes]) -> Any:
         log.warning("the node at %s is refused: %s", session.address, refusal)
         raise CommandError(OUTCAST + refusal)
     if argv[4] == b"FRAMES":
+        node.membership.heard[hello.sender] = argv[5].decode("latin-1")
         node.incoming.accept(session, IncomingLink(node, hello.sender))
     elif argv[4] == b"SNAPSHOT" and node.receive_snapshot is not None:
         session.link = node.receive_snapshot(session, hello.sender)
