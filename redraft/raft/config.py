@@ -20,8 +20,8 @@ class RaftConfig(msgspec.Struct, frozen=True):
     lease_ms: int = 0
     """How long a majority's answer lets the leader serve reads alone (thesis section 6.4.1); 0: never. It must be less
     than `election_ticks` by the clock drift that is to be tolerated."""
-    max_append_bytes: int = 1 << 20
-    """Entries in one message, but at least one entry."""
+    max_append_bytes: int = 256 << 10
+    """Entries in one message, but at least one entry. Small ones, read from disk, take 6 µs each to read and encode."""
     max_inflight_appends: int = 64
     """Messages with entries to one follower that are not answered yet."""
     max_inflight_bytes: int = 16 << 20

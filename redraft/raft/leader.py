@@ -168,6 +168,9 @@ class Leader:
         last_index = self._log.last_index
         for member, progress in self.followers.items():
             while progress.next <= last_index and not progress.paused(self._config):
+                if progress.in_flight() and progress.next < self._log.held_from:
+                    # Reading a whole window from disk at once would hold up everybody; its next answer goes on.
+                    break
                 self._send(member, progress)
             # While entries are on their way, what follows them tells of the commit index soon enough.
             tells_commit = progress.match == last_index and progress.commit_sent < self._log.committed
@@ -256,7 +259,7 @@ class Leader:
             return
         progress.awaiting = False
         if progress.state is ProgressState.REPLICATE and progress.match < self._log.last_index:
-            if progress.next > self._log.last_index or progress.paused(self._config):
+            if progress.next > self._log.last_index or progress.in_flight():
                 # Its refusal of nothing behind them tells that they were lost.
                 self._send(sender, progress, empty=True)
         elif progress.state is ProgressState.PROBE:

@@ -27,6 +27,9 @@ class LogStorage(Protocol):
     def last_index(self) -> Index:
         """The last entry, or the start's index."""
 
+    def held_from(self) -> Index:
+        """Entries from here on are in memory: `entries` does not read the disk for them."""
+
     def term(self, index: Index) -> Term:
         """An entry's term. Raises CompactedError, UnavailableError."""
 
@@ -91,6 +94,11 @@ class Log:
     def is_up_to_date(self, last_index: Index, last_term: Term) -> bool:
         """Whether a log that ends like that is at least as up to date as this one (paper, section 5.4.1)."""
         return (last_term, last_index) >= (self.last_term, self.last_index)
+
+    @property
+    def held_from(self) -> Index:
+        """Entries from here on are in memory."""
+        return self._storage.held_from()
 
     def entries(self, low: Index, max_bytes: int) -> list[Entry]:
         """Entries from `low` to the end, durable or not, at least one, about `max_bytes` at most."""

@@ -33,6 +33,10 @@ class MemoryStorage:
         """The last entry, or the start's index."""
         return Index(self.start.index + len(self._entries))
 
+    def held_from(self) -> Index:
+        """The first entry: all are in memory."""
+        return self.first_index()
+
     def term(self, index: Index) -> Term:
         """An entry's term. Raises CompactedError, UnavailableError."""
         if index == self.start.index:

@@ -76,6 +76,10 @@ class Progress:
             )
         return self.awaiting or self.state is ProgressState.SNAPSHOT
 
+    def in_flight(self) -> int:
+        """Messages with entries that are not answered yet."""
+        return len(self._inflight)
+
     def sent(self, last: Index, size_bytes: int) -> None:
         """Entries up to `last` were sent."""
         if self.state is ProgressState.REPLICATE:

@@ -75,17 +75,21 @@ class DiskShardStorage:
             self._prepared.image.close()
             self._prepared = None
 
-    def meta_of(self, path: Path) -> SnapshotMeta:
-        """What the image in another directory is of. Raises StorageError."""
-        image = Image(path)
-        try:
-            meta = image.meta()
+    def checkpoint(self, directory: Path) -> SnapshotMeta:
+        """A copy of the image in `directory`, by hard links, and what it is of; in any thread. Raises StorageError.
+
+        A copy is not opened to see what it is of, since RocksDB holds the interpreter for 40 ms meanwhile (a million
+        keys): when the image is of the same before and after, so is the copy.
+        """
+        while True:
+            meta = self.image.meta()
             if meta is None:
-                raise StorageError(f"there is nothing in the image {path}")
-            applied = _decode_point(meta.state).applied
-        finally:
-            image.close()
-        return SnapshotMeta(applied.index, applied.term, applied.conf)
+                raise StorageError(f"there is nothing in the image {self.image.path}")
+            shutil.rmtree(directory, ignore_errors=True)
+            self.image.checkpoint(directory)
+            if self.image.meta() == meta:
+                applied = point_of(self.image.path, meta).applied
+                return SnapshotMeta(applied.index, applied.term, applied.conf)
 
     def prepare(self, meta: SnapshotMeta) -> None:
         """Read a snapshot whose files are all there and durable. Slow; in any thread. Raises StorageError."""

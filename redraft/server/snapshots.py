@@ -91,9 +91,7 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
 
 def _take(storage: DiskShardStorage, directory: Path) -> Contents:
     """A checkpoint of the image in `directory`. Raises StorageError."""
-    shutil.rmtree(directory, ignore_errors=True)
-    storage.image.checkpoint(directory)
-    meta = storage.meta_of(directory)
+    meta = storage.checkpoint(directory)
     files = [File(path.name, path.stat().st_size, _crc(path)) for path in sorted(directory.iterdir()) if path.is_file()]
     return Contents(meta, files)
 

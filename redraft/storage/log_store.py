@@ -89,6 +89,10 @@ class GroupLog:
         """The last entry, or the start's index when there is none."""
         return self._last
 
+    def held_from(self) -> Index:
+        """The first entry that is in memory, or would be."""
+        return self._tail[0].index if self._tail else Index(self._last + 1)
+
     def term(self, index: Index) -> Term:
         """The term of an entry, or of the start. Raises CompactedError, UnavailableError."""
         if index == self.start.index:
