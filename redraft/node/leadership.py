@@ -17,6 +17,7 @@ from redraft.ids import NO_NODE, NodeId, Term
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
+    from redraft.raft.node import RaftNode
 
 log = logging.getLogger("redraft.node")
 
@@ -54,6 +55,16 @@ class Leadership:
             if serves:
                 node.shard.set_read_time(node.now_ms)
         node.forwarding.step()
+
+    def hand_over(self, raft: RaftNode, to: NodeId) -> None:
+        """Have another member lead a group. Raises RaftError.
+
+        What came in before is proposed before, since Raft takes nothing more; what comes in from now on is held for the
+        successor.
+        """
+        self._node.propose()
+        raft.transfer_leader(to)
+        self.follow()
 
     def _changed(self, before: NodeId, term: Term) -> None:
         node = self._node

@@ -237,13 +237,10 @@ class Membership:
         raft = self._leading()
         if number == raft.id:
             return OK
-        # What came in before is proposed before; what comes in from now on is held for the successor.
-        self._node.propose()
         try:
-            raft.transfer_leader(number)
+            self._node.leadership.hand_over(raft, number)
         except RaftError as error:
             raise CommandError(f"ERR {error}") from error
-        self._node.leadership.follow()
         return OK
 
     def _leading(self) -> RaftNode:
@@ -391,11 +388,10 @@ class Membership:
         ]
         self._change_group(raft, next_step(raft.conf, wanted, leaving, caught_up, raft.id))
 
-    @staticmethod
-    def _change_group(raft: RaftNode, step: ConfChange | HandOver | None) -> None:
+    def _change_group(self, raft: RaftNode, step: ConfChange | HandOver | None) -> None:
         try:
             if isinstance(step, HandOver):
-                raft.transfer_leader(step.to)
+                self._node.leadership.hand_over(raft, step.to)
             elif step is not None:
                 raft.change_members(step)
                 log.warning("group members change: %s", step.changes)

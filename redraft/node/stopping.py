@@ -59,10 +59,8 @@ class Stopping:
         ]
         if not heirs:
             return False
-        self._node.propose()
         try:
-            raft.transfer_leader(max(heirs)[1])
+            self._node.leadership.hand_over(raft, max(heirs)[1])
         except RaftError:
             return False
-        self._node.leadership.follow()
         return True

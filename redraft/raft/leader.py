@@ -134,6 +134,12 @@ class Leader:
         self._to_send = bool(self.followers)
         return index
 
+    def persisted(self) -> None:
+        """More of the log is durable here."""
+        self.commit()
+        if self.transferee != NO_NODE and not self._leases_end:
+            self._hand_over()
+
     def commit(self) -> bool:
         """Commit what a majority has durable, if its last entry is of this term (section 5.4.2); whether any."""
         log = self._log
@@ -216,6 +222,8 @@ class Leader:
             self._transfer_ticks += 1
             if self._transfer_ticks >= self._config.election_ticks:
                 self.transferee = NO_NODE
+            elif self._transfer_ticks == self._patient_ticks:
+                self._hand_over()
         if self._ticks >= self._config.heartbeat_ticks:
             self._ticks = 0
             self.heartbeat(now_ms)
@@ -318,7 +326,11 @@ class Leader:
     # Hand-over and snapshots.
 
     def transfer(self, to: NodeId) -> None:
-        """Hand leadership over, within an election's time or not at all. Raises TransferError."""
+        """Hand leadership over, within an election's time or not at all. Raises TransferError.
+
+        It goes when the successor has everything, and, for half of that time, not before this member has all of it
+        durable and committed as well: then whoever proposed something here is answered here.
+        """
         if to not in self.followers or not self._conf.is_voter(to):
             raise TransferError(f"node {to} is no other voter of the group")
         if self.transferee != NO_NODE:
@@ -327,8 +339,15 @@ class Leader:
         self._transfer_ticks = 0
         self._hand_over()
 
+    @property
+    def _patient_ticks(self) -> int:
+        return self._config.election_ticks // 2
+
     def _hand_over(self) -> None:
-        if self.transferee != NO_NODE and self.followers[self.transferee].match == self._log.last_index:
+        log = self._log
+        if self.transferee == NO_NODE or self.followers[self.transferee].match != log.last_index:
+            return
+        if self._transfer_ticks >= self._patient_ticks or log.stable == log.committed == log.last_index:
             self._leases_end = True
             self.out.append(TimeoutNow(self._config.id, self.transferee, self._term))
 

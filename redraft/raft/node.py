@@ -300,7 +300,7 @@ class RaftNode:
         if self.role is Role.CANDIDATE:
             self._count_votes()
         if self.leader is not None:
-            self.leader.commit()
+            self.leader.persisted()
 
     def applied_to(self, index: Index) -> None:
         """The state machine has applied everything up to `index`."""
