@@ -283,8 +283,8 @@ def test_encodings_are_those_of_the_limits_in_force(
                 row = [b"%x" % number + b"x" * (length - 1) for number in range(count)]
                 for command in (
                     (b"HSET", b"h", *_pairs(row, row)), (b"ZADD", b"z", *_pairs(_row(count), row)),
-                    (b"SADD", b"s", *row), (b"SADD", b"i", *_row(count)), (b"RPUSH", b"l", *row), (b"ZUNIONSTORE", b"zu", b"1", b"s"),
-                    (b"SUNIONSTORE", b"su", b"s", b"i"),
+                    (b"SADD", b"s", *row), (b"SADD", b"i", *_row(count)), (b"RPUSH", b"l", *row),
+                    (b"ZUNIONSTORE", b"zu", b"1", b"s"), (b"SUNIONSTORE", b"su", b"s", b"i"),
                 ):  # fmt: skip
                     for connection in (ours, theirs):
                         connection("DEL", command[1])
