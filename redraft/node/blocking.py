@@ -187,6 +187,18 @@ class Blocking:
             return
         self._node.shard.add_write(None, self._unblock, [b"REDRAFT", b"UNBLOCK", b"%d" % token, reason], 0)
 
+    def end_and_tell(self, session: Session, asker: Session, *, by_error: bool) -> bool:
+        """End a session's wait by an entry, which tells another session whether it did or an element came first; False
+        where the log has nothing to say about what the session waits for."""
+        token = next((token for token, each in self._waits.items() if each is session), 0)
+        shard = self._node.shard
+        waiter = shard.keyspace.waiters.by_token.get(token)
+        if token == 0 or token in self._following or (waiter is not None and waiter.local):
+            return False
+        argv = [b"REDRAFT", b"UNBLOCK", b"%d" % token, b"ERROR" if by_error else b"TIMEOUT"]
+        shard.add_write(self._node.router.owner(asker, shard.batch), self._unblock, argv, 0)
+        return True
+
     def _give_up(self, token: int) -> None:
         """The client of a wait that is not this node's to end is gone."""
         self._forget(token)

@@ -275,7 +275,7 @@ class Router:
             session.reply_mode = ReplyMode.ON
             session.refresh_plain()
 
-    def _owner(self, session: Session, unapplied: Any) -> Any:
+    def owner(self, session: Session, unapplied: Any) -> Any:
         """Who gets the reply of an item in a batch: nobody, when the client wants none."""
         if session.reply_mode is ReplyMode.ON:
             return session.segment_for(unapplied)
@@ -287,7 +287,7 @@ class Router:
     def _write(self, session: Session, command: Command, argv: list[bytes]) -> None:
         node = self._node
         batch = node.shard.batch
-        node.shard.add_write(self._owner(session, batch), command, argv, session.database)
+        node.shard.add_write(self.owner(session, batch), command, argv, session.database)
         if node.watches.watchers:
             node.watches.aimed(command, argv, session.database, batch)
 
@@ -295,7 +295,7 @@ class Router:
         shard = self._node.shard
         if session.segments:
             batch = shard.last_batch()
-            shard.add_unlogged(self._owner(session, batch), command, argv, session.database)
+            shard.add_unlogged(self.owner(session, batch), command, argv, session.database)
         else:
             self.answer(session, shard.read(session, command, [argv], session.database)[0])
 
@@ -378,13 +378,13 @@ class Router:
         shard = node.shard
         if any(step.command is not None and step.command.kind is Kind.DATA_WRITE for step in steps):
             batch = shard.batch
-            shard.add_transaction(self._owner(session, batch), transaction, [b"EXEC"], session.database)
+            shard.add_transaction(self.owner(session, batch), transaction, [b"EXEC"], session.database)
             for step in steps:
                 if node.watches.watchers and step.command is not None and step.command.kind is Kind.DATA_WRITE:
                     node.watches.aimed(step.command, step.argv, step.database, batch)
             return NO_REPLY
         if session.segments:
             batch = shard.last_batch()
-            shard.add_unlogged(self._owner(session, batch), transaction, [b"EXEC"], session.database)
+            shard.add_unlogged(self.owner(session, batch), transaction, [b"EXEC"], session.database)
             return NO_REPLY
         return shard.executor.transaction(session, transaction)

@@ -223,6 +223,16 @@ def test_client_unblock_ends_no_wait_that_the_same_client_has_just_served(world:
     assert waiting.replies() == [[b"list", b"a"]]
 
 
+def test_client_unblock_tells_what_the_log_says(world: World, client: Client) -> None:
+    first, second, other = blocked(world, "BLPOP list 0"), blocked(world, "BLPOP list 0"), world.connect()
+    client.ask("RPUSH list a")
+    other.ask(f"CLIENT UNBLOCK {first.id}", f"CLIENT UNBLOCK {second.id}", f"CLIENT UNBLOCK {second.id}", "PING")
+    world.settle()
+    assert first.replies() == [[b"list", b"a"]]
+    assert second.replies() == [None]
+    assert other.replies() == [0, 1, 0, b"PONG"]
+
+
 def test_a_client_that_is_gone_takes_nothing(world: World, client: Client) -> None:
     blocked(world, "BLPOP list 0").hang_up()
     killed, behind = blocked(world, "BLPOP list 0"), blocked(world, "BLPOP list 0")

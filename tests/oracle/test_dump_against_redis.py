@@ -248,3 +248,58 @@ def test_what_is_taken_in_spite_of_damage_is_taken_by_redis_as_well(
                     assert theirs("XRANGE", "back", "-", "+") == theirs("XRANGE", "k", "-", "+")
                     continue
                 assert what_is_at(ours, b"k")[::2] == what_is_at(theirs, b"k")[::2], body
+
+
+# Encodings as the configuration has them.
+
+LIMITS = ("hash-max-listpack-entries", "hash-max-listpack-value", "zset-max-listpack-entries",
+          "zset-max-listpack-value", "set-max-intset-entries", "list-max-listpack-size")  # fmt: skip
+
+
+@pytest.fixture
+def default_limits(server: Server, redis_server: RedisServer) -> Iterator[None]:
+    """The servers that all tests share are as they were, afterwards."""
+    yield
+    with both(server, redis_server) as connections:
+        for connection in connections:
+            numbers = (512, 64, 128, 64, 512, -2)
+            pairs = [word for pair in zip(LIMITS, numbers, strict=True) for word in pair]
+            assert connection("CONFIG", "SET", *pairs) == OK
+            assert connection("DEBUG", "QUICKLIST-PACKED-THRESHOLD", "1gb") == OK
+
+
+@pytest.mark.usefixtures("default_limits")
+@pytest.mark.parametrize("entries", [0, 1, 10])
+@pytest.mark.parametrize("size", [0, 1, 64])
+def test_encodings_are_those_of_the_limits_in_force(
+    server: Server, redis_server: RedisServer, entries: int, size: int
+) -> None:
+    list_size = {0: -1, 1: 1, 10: 10}[entries]
+    with both(server, redis_server) as (ours, theirs):
+        for name, number in zip(LIMITS, (entries, size, entries, size, entries, list_size), strict=True):
+            assert ours("CONFIG", "SET", name, number) == theirs("CONFIG", "SET", name, number) == OK
+        for count in {1, 2, entries, entries + 1} - {0}:
+            for length in (1, 2, 64, 65, 9000):
+                row = [b"%x" % number + b"x" * (length - 1) for number in range(count)]
+                for command in (
+                    (b"HSET", b"h", *_pairs(row, row)), (b"ZADD", b"z", *_pairs(_row(count), row)),
+                    (b"SADD", b"s", *row), (b"SADD", b"i", *_row(count)), (b"RPUSH", b"l", *row),
+                    (b"ZUNIONSTORE", b"zu", b"1", b"s"), (b"SUNIONSTORE", b"su", b"s", b"i"),
+                ):  # fmt: skip
+                    for connection in (ours, theirs):
+                        connection("DEL", command[1])
+                        assert not isinstance(connection(*command), ReplyError)
+                    key = command[1]
+                    assert ours("OBJECT", "ENCODING", key) == theirs("OBJECT", "ENCODING", key), (command[:2], length)
+
+
+@pytest.mark.usefixtures("default_limits")
+@pytest.mark.parametrize("threshold", ["10b", "100b", "5000b"])
+def test_nodes_of_one_large_element_are_read(server: Server, redis_server: RedisServer, threshold: str) -> None:
+    with both(server, redis_server) as (ours, theirs):
+        assert theirs("DEBUG", "QUICKLIST-PACKED-THRESHOLD", threshold) == OK
+        sizes = (1, 5, 10, 11, 99, 100, 101, 4999, 5001, 20_000)
+        theirs("RPUSH", "k", *(b"y" * size for size in (*sizes, *reversed(sizes), *sizes)))
+        assert ours("RESTORE", "k", 0, theirs("DUMP", "k")) == OK
+        assert theirs("RESTORE", "back", 0, ours("DUMP", "k")) == OK
+        assert ours("LRANGE", "k", 0, -1) == theirs("LRANGE", "back", 0, -1) == theirs("LRANGE", "k", 0, -1)

@@ -318,5 +318,10 @@ def client_unblock(context: SessionContext, argv: list[bytes]) -> Any:
         by_error = argv[3].lower() == b"error"
     elif len(argv) == 4:
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-    session = context.node.sessions.get(parse.integer(argv[2]))
-    return int(session is not None and end_early(context.node, session, by_error=by_error))
+    node = context.node
+    session = node.sessions.get(parse.integer(argv[2]))
+    if session is None:
+        return 0
+    if not context.in_transaction and node.blocking.end_and_tell(session, context.session, by_error=by_error):
+        return NO_REPLY
+    return int(end_early(node, session, by_error=by_error))
