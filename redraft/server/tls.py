@@ -173,6 +173,11 @@ class TlsSocket:
                 self._send_last()
         self.socket.close()
 
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self._owed_bytes == 0 or self._encrypted, "bytes that have left were not counted"
+        assert self._shaken or self._owed_bytes == 0
+
     def _receive(self, *, or_end: bool = False) -> int:
         """Ciphertext from the socket; how much. Raises BlockingIOError, OSError."""
         size = self.socket.recv_into(_received)
