@@ -27,6 +27,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 log = logging.getLogger("redraft.tls")
@@ -166,11 +167,10 @@ class TlsSocket:
     def close(self) -> None:
         """Say goodbye, where the socket takes it, and close."""
         if self._shaken and not self._encrypted:
-            try:
+            # OpenSSL wants the other side's goodbye too, and nobody waits for that.
+            with suppress(ssl.SSLError):
                 self._object.unwrap()
-            except (ssl.SSLError, ValueError):
-                # It wants the other side's goodbye too, and nobody waits for that.
-                self._send_last()
+            self._send_last()
         self.socket.close()
 
     def check(self) -> None:
@@ -209,7 +209,7 @@ class TlsSocket:
                 raise
 
     def _send_last(self) -> None:
-        """Send the alert that OpenSSL has made, if the socket takes it; whoever does not get it sees the end anyway."""
+        """Send what OpenSSL has left to say, if the socket takes it: who does not get it sees the end anyway."""
         alert = self._outgoing.read()
         if alert and not self._encrypted:
             try:

@@ -206,6 +206,18 @@ def test_a_goodbye_is_an_end_also_behind_data_and_with_the_socket_still_open(cer
     other.close()
 
 
+def test_whoever_hangs_up_says_goodbye_also_after_the_other(certificates: Certificates) -> None:
+    pair = Pair(certificates).shake()
+    assert received(pair.client) == b""
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client._object.unwrap()
+    pair.client.socket.send(pair.client._outgoing.read())
+    assert pair.server.recv(1) == b""
+    pair.server.close()
+    pair.client._incoming.write(pair.client.socket.recv(1 << 16))
+    pair.client._object.unwrap()
+
+
 def test_an_end_without_a_goodbye_is_an_end(certificates: Certificates) -> None:
     pair = Pair(certificates).shake()
     # A socket that is closed with something unread in it tells of an error, not of an end.
