@@ -86,6 +86,8 @@ def _read(settings: Settings) -> Contexts | None:
         raise UserError("redraft: tls-cluster needs a tls-port: other nodes come to this one by TLS too")
     if not settings.tls_port:
         return None
+    if not settings.port and not settings.tls_cluster and (settings.initial_cluster or settings.join):
+        raise UserError("redraft: with port 0 other nodes can come by TLS only: set tls-cluster to yes, on all nodes")
     return Contexts(_server(settings), _peer(settings) if settings.tls_cluster else None)
 
 

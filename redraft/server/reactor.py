@@ -351,9 +351,11 @@ class Reactor:
             sessions, node.outgoing = node.outgoing, {}
             sent_bytes = 0
             for session in sessions:
+                if session.closed:
+                    continue
                 out = session.out
                 connection: Connection = session.transport
-                if out and not connection.unsent and not session.closed:
+                if out and not connection.unsent:
                     data = out[0] if len(out) == 1 else b"".join(out)
                     out.clear()
                     try:
@@ -485,6 +487,8 @@ class Reactor:
         self._paused.discard(connection)
         connection.socket.close()
         self._node.close_session(connection.session)
+        # Each holds the other, and old garbage is not collected (`app`): what is left here would stay for ever.
+        connection.session.transport = None
 
     def _close_all(self) -> None:
         for connection in list(self._connections.values()):

@@ -27,6 +27,7 @@ import logging
 import socket
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 log = logging.getLogger("redraft.tls")
@@ -166,12 +167,16 @@ class TlsSocket:
     def close(self) -> None:
         """Say goodbye, where the socket takes it, and close."""
         if self._shaken and not self._encrypted:
-            try:
+            # OpenSSL wants the other side's goodbye too, and nobody waits for that.
+            with suppress(ssl.SSLError):
                 self._object.unwrap()
-            except (ssl.SSLError, ValueError):
-                # It wants the other side's goodbye too, and nobody waits for that.
-                self._send_last()
+            self._send_last()
         self.socket.close()
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self._owed_bytes == 0 or self._encrypted, "bytes that have left were not counted"
+        assert self._shaken or self._owed_bytes == 0
 
     def _receive(self, *, or_end: bool = False) -> int:
         """Ciphertext from the socket; how much. Raises BlockingIOError, OSError."""
@@ -204,7 +209,7 @@ class TlsSocket:
                 raise
 
     def _send_last(self) -> None:
-        """Send the alert that OpenSSL has made, if the socket takes it; whoever does not get it sees the end anyway."""
+        """Send what OpenSSL has left to say, if the socket takes it: who does not get it sees the end anyway."""
         alert = self._outgoing.read()
         if alert and not self._encrypted:
             try:

@@ -284,6 +284,9 @@ def test_what_is_wrong_with_the_files_is_told_in_a_sentence(
         ((*pair, *ca, "--tls-protocols", "SSLv3"), "redraft: tls-protocols: use a combination of"),
         ((*pair, *ca, "--tls-protocols", "TLSv1.1 TLSv1.3"), "leaves out a version between others"),
         ((*pair, *ca, "--tls-ciphers", "none"), "redraft: tls-ciphers: OpenSSL finds no cipher in 'none'"),
+        ((*pair, *ca, "--tls-dh-params-file", str(garbage)), f"redraft: tls-dh-params-file: '{garbage}' has no param"),
+        ((*pair, *ca, "--tls-cluster", "yes", "--tls-client-cert-file", str(certificate)), "needs a tls-client-key"),
+        ((*pair, *ca, "--join", "127.0.0.1:1"), "redraft: with port 0 other nodes can come by TLS only"),
         ((*pair, *ca, "--tls-port", "0", "--tls-cluster", "yes"), "redraft: tls-cluster needs a tls-port"),
     ):
         server = Server(tmp_path / "data", "--tls-port", str(free_port()), *words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import select
 import socket
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ import pytest
 import trio
 
 from redraft.node.node import Persist, ShutdownRequest
+from redraft.node.session import Session
+from redraft.server.connection import Connection
 from redraft.server.listeners import bind_listeners
 from redraft.server.reactor import MOST_BACKLOG, Reactor
 from redraft.settings import Settings
@@ -103,6 +106,32 @@ async def test_reads_are_served_while_an_fsync_is_under_way(house: House, nurser
     assert await read(reader, 5) == b"$-1\r\n"
     house.disk.release()
     assert await read(writer, 12) == b"+OK\r\n$1\r\n1\r\n"
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
+async def test_nothing_is_left_of_a_connection_that_is_closed(house: House, nursery: trio.Nursery) -> None:
+    """Old garbage is not collected in a server, so it must not come to be."""
+    nursery.start_soon(house.reactor.run)
+
+    def there() -> int:
+        return sum(isinstance(each, (Connection, Session)) for each in gc.get_objects())
+
+    gc.collect()
+    left = []
+    gc.disable()
+    try:
+        for number in range(3):
+            stream = await house.connect()
+            await stream.send_all(b"SET key %d\r\nGET key\r\nWATCH key\r\nMULTI\r\nINCR key\r\n" % number)
+            assert await read(stream, 31) == b"+OK\r\n$1\r\n%d\r\n+OK\r\n+OK\r\n+QUEUED\r\n" % number
+            await stream.aclose()
+            await house.until(lambda: not house.world.node.sessions)
+            left.append(there())
+        # The node may remember the last one, but not all of them.
+        assert left[0] == left[1] == left[2] <= 1
+    finally:
+        gc.enable()
     house.reactor.stopping = True
     house.reactor.wake()
 

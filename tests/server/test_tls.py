@@ -9,11 +9,13 @@ import select
 import socket
 import ssl
 import struct
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import trio
+from cryptography import x509
 
 from redraft.server import handshakes
 from redraft.server.certificates import Certificates
@@ -161,6 +163,7 @@ def test_after_a_full_socket_the_same_bytes_go_on_and_each_is_counted_once(certi
                 rest = rest[sent:]
             except BlockingIOError:
                 refused += 1
+                pair.server.check()
                 assert pair.server.wants_to_write()
         if not rest or source.random() < 0.5:
             arrived += received(pair.client)
@@ -201,6 +204,18 @@ def test_a_goodbye_is_an_end_also_behind_data_and_with_the_socket_still_open(cer
         assert epoll.poll(PATIENCE_SECONDS)
     assert pair.server.recv(1) == b""
     other.close()
+
+
+def test_whoever_hangs_up_says_goodbye_also_after_the_other(certificates: Certificates) -> None:
+    pair = Pair(certificates).shake()
+    assert received(pair.client) == b""
+    with pytest.raises(ssl.SSLWantReadError):
+        pair.client._object.unwrap()
+    pair.client.socket.send(pair.client._outgoing.read())
+    assert pair.server.recv(1) == b""
+    pair.server.close()
+    pair.client._incoming.write(pair.client.socket.recv(1 << 16))
+    pair.client._object.unwrap()
 
 
 def test_an_end_without_a_goodbye_is_an_end(certificates: Certificates) -> None:
@@ -248,6 +263,36 @@ def test_a_link_carries_large_frames_over_tls(certificates: Certificates) -> Non
     assert arrived == b"".join(struct.pack("<I", len(frame)) + frame for frame in frames)
     pair.server.close()
     assert link.is_closed()
+
+
+# Certificates.
+
+
+def shown_to_nodes(authority: Authority, **more: object) -> int:
+    """The serial number of the certificate that a node shows to one that it dials."""
+    pair = Pair(Certificates(settings_of(authority, 1, **{"tls-auth-clients": "yes", **more}))).shake()
+    shown = pair.server._object.getpeercert()
+    assert shown is not None
+    return int(str(shown["serialNumber"]), 16)
+
+
+def test_nodes_are_shown_the_certificate_for_them_where_there_is_one(authority: Authority) -> None:
+    certificate, key = authority.issue("for-nodes")
+    more = {"tls-client-cert-file": certificate, "tls-client-key-file": key}
+    serial = x509.load_pem_x509_certificates(certificate.read_bytes())[0].serial_number
+    assert shown_to_nodes(authority, **more) == serial
+    assert shown_to_nodes(authority) != serial
+
+
+def test_cas_may_stand_in_a_directory(authority: Authority, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(authority.path.read_bytes())
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    words = {"tls-auth-clients": "yes", "tls-ca-cert-file": "", "tls-ca-cert-dir": tmp_path}
+    Pair(Certificates(settings_of(authority, 1, **words))).shake()
+    for link in tmp_path.glob("*.0"):
+        link.unlink()
+    with pytest.raises(TlsError, match="unable to get local issuer certificate"):
+        Pair(Certificates(settings_of(authority, 1, **words))).shake()
 
 
 # A reactor.
