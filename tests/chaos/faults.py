@@ -253,9 +253,8 @@ class Faults:
         self._nodes.kill(node)
         where = damage(self._nodes.data(node), self._random)
         self._nodes.start(node)
-        status = self._nodes.wait_until_it_ends(node, 3.0)
+        status = self._nodes.wait_until_it_ends_or_follows(node)
         if status is None:
-            self._nodes.wait_until_it_follows(node)
             return f"node {node}, {where}: no harm"
         line = self._nodes.last_line(node)
         if status != 1 or not line:

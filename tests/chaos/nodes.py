@@ -280,6 +280,17 @@ class Nodes:
                 raise TimeoutError(f"node {node} knows no leader after {seconds} s")
             time.sleep(0.05)
 
+    def wait_until_it_ends_or_follows(self, node: int, seconds: float = START_SECONDS) -> int | None:
+        """The exit status of a node that was started and ended; None if it follows. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            ended = self.wait_until_it_ends(node, 0.1)
+            status = self.status(node)
+            if ended is not None or (status and status["leader-id"] and status["applied-index"]):
+                return ended
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"node {node} neither ends nor follows after {seconds} s")
+
     def wait_for_agreement(self, seconds: float = START_SECONDS) -> dict[int, str]:
         """What each node says of its data, once all are equally far. Raises TimeoutError."""
         deadline = time.monotonic() + seconds
