@@ -101,9 +101,10 @@ def _name_faults(panel: Any, load: Load, events: list[Event], begin: float, end:
         began = event.began - load.began
         if not begin <= began < end:
             continue
+        is_late = began > end - width * len(event.name)
         lane = next((number for number in range(LANES) if free[number] <= began), free.index(min(free)))
         free[lane] = began + width * (len(event.name) + 1)
         panel.text(
             began, 0.98 - 0.085 * lane, event.name, transform=panel.get_xaxis_transform(), fontsize=7.5, va="top",
-            color=COLOURS[group_of(event.name)], clip_on=True,
+            ha="right" if is_late else "left", color=COLOURS[group_of(event.name)],
         )  # fmt: skip
