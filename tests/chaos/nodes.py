@@ -36,9 +36,9 @@ class Nodes:
     def __init__(self, size: int, directory: Path, network: Network, *arguments: str) -> None:
         self.ids = list(range(1, size + 1))
         """Those that should be members."""
-        self.lingering: list[int] = []
-        """Those that clients may still ask though they were removed."""
         self.surprises: list[str] = []
+        self.leaving: set[int] = set()
+        """Those that are members no more, as the cluster says, and are not started again."""
         self._first = size
         self._joins_by: dict[int, int] = {}
         self._last = size
@@ -99,7 +99,7 @@ class Nodes:
         """A node is a member no more: end it, and forget its data."""
         self.may_end(node)
         self.ids = [each for each in self.ids if each != node]
-        self.lingering = [each for each in self.lingering if each != node]
+        self.leaving.discard(node)
         if self.runs(node):
             self.kill(node)
         shutil.rmtree(self.home(node), ignore_errors=True)
@@ -128,7 +128,7 @@ class Nodes:
         self.look_for_surprises()
         for node in self.ids:
             self.resume(node)
-            if not self.runs(node):
+            if not self.runs(node) and node not in self.leaving:
                 self.start(node)
 
     def pid(self, node: int) -> int:
