@@ -8,11 +8,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
+from chaos.faults import Event
+from chaos.load import Load
 from chaos.network import NamespaceNetwork, Network, make_network
 from chaos.nodes import Nodes
 from chaos.run import run
+from chaos.verdict import outages
 
 SEED = 11
 
@@ -89,3 +94,12 @@ def test_a_clock_jumps_when_it_is_told_to(tmp_path: Path) -> None:
             assert abs(int(seconds) - time.time() - jump) < 60
     finally:
         nodes.close()
+
+
+def test_an_outage_is_that_of_the_fault_in_which_it_begins() -> None:
+    """Writes every tenth of a second, but for those between 5 and 7 s, and between 10 and 11.2 s."""
+    acknowledged = [(x / 10, 0.01) for x in range(1, 200) if not (50 < x < 70 or 100 < x < 112)]
+    load = SimpleNamespace(began=0.0, ended=20.0, acknowledged=acknowledged)
+    events = [Event("a", "", 5.2, 5.5), Event("b", "", 6.5, 6.6), Event("c", "", 9.0, 9.1), Event("d", "", 15.0, 15.1)]
+    found = {name: [round(each, 3) for each in values] for name, values in outages(cast(Load, load), events).items()}
+    assert found == {"a": [1.8], "b": [0.5], "c": [1.2], "d": [0.1]}

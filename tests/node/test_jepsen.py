@@ -43,7 +43,7 @@ def test_a_write_is_one_entry_and_is_executed_once_whatever_node_passes_it_on(fl
 
 def test_every_failover_keeps_all_data(fleet: Fleet) -> None:
     """#14: each failover lost everything."""
-    for count in range(1, 7):
+    for count in range(1, 5):
         leader = fleet.leader()
         other = next(node for node in NODES if node != leader)
         assert say(fleet, fleet[other].connect(), f"RPUSH l {count}", f"SET k{count} v") == [count, b"OK"]
@@ -79,7 +79,7 @@ def test_no_write_is_lost_when_members_change_during_a_partition() -> None:
     fleet.pass_time(3000)
     assert client.replies() == [b"OK"]
     fleet.heal()
-    fleet.pass_time(15_000)
+    fleet.pass_time(6000)
     removal, push = asked.replies()
     assert isinstance(removal, ReplyError)
     assert isinstance(push, ReplyError)
@@ -101,7 +101,7 @@ def test_a_leader_alone_on_its_island_removes_nobody() -> None:
     for client, number in zip(clients, (2, 3, 4, 5), strict=False):
         client.ask(f"REDRAFT REMOVE {number}")
     clients[-1].ask("SET k island")
-    fleet.pass_time(15_000)
+    fleet.pass_time(11_000)
     replies = [client.replies() for client in clients]
     assert all(len(each) == 1 and isinstance(each[0], ReplyError) for each in replies), replies
     assert not fleet[1].node.serves
@@ -137,7 +137,7 @@ def test_a_healthy_cluster_keeps_its_leader_and_refuses_nobody(fleet: Fleet) -> 
     """#21: a leader of a healthy cluster began to say that there was none."""
     term = fleet[1].node.shard.raft.term
     clients = [fleet[node].connect() for node in NODES]
-    for count in range(1, 31):
+    for count in range(1, 21):
         for number, client in enumerate(clients):
             assert say(fleet, client, f"INCR n{number}", f"GET n{number}") == [count, b"%d" % count]
         fleet.pass_time(500)
@@ -158,14 +158,14 @@ def test_discard_needs_no_leader(fleet: Fleet, node: int) -> None:
     assert say(fleet, client, "MULTI", "DISCARD", "PING") == [b"OK", b"OK", b"PONG"]
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_reply_goes_to_the_client_that_asked_whatever_becomes_of_leaders_and_links(seed: int) -> None:
     """#26: after a partition clients got replies to what others had asked. Here each asks for what only it has set."""
     random_ = Random(seed)
     fleet = Fleet()
     fleet.elect()
     clients = [(f"c{node}-{number}", fleet[node].connect()) for node in NODES for number in range(4)]
-    for round_ in range(60):
+    for round_ in range(40):
         if round_ % 10 == 3:
             fleet.cut(random_.choice(NODES))
         if round_ % 10 == 7:
@@ -178,15 +178,15 @@ def test_every_reply_goes_to_the_client_that_asked_whatever_becomes_of_leaders_a
             fleet.tick_all()
         fleet.pass_time(50)
     fleet.heal()
-    fleet.pass_time(15_000)
+    fleet.pass_time(6000)
     served = 0
     for name, client in clients:
         replies = client.replies()
-        assert len(replies) == 60 * 5
-        for round_ in range(60):
+        assert len(replies) == 40 * 5
+        for round_ in range(40):
             multi, _, _, result, echo = replies[round_ * 5 : round_ * 5 + 5]
             assert (multi, echo) == (b"OK", name.encode())
             if not isinstance(result, ReplyError):
                 assert result == [b"OK", f"{name}-{round_}".encode()]
                 served += 1
-    assert served > len(clients) * 20
+    assert served > len(clients) * 12
