@@ -2,6 +2,6 @@
 
 `checker` searches the operations of each key for an order; `list_append` searches all transactions for cycles.
 
-PyPI has no kept library for it (what there is, is a model checker for one language's traces, or abandoned), so these are
-the algorithm of Wing and Gong in Lowe's form, as porcupine has it, and the inference of Elle.
+PyPI has no kept library for it (what there is, is a model checker for one language's traces, or abandoned), so these
+are the algorithm of Wing and Gong in Lowe's form, as porcupine has it, and the inference of Elle.
 """
