@@ -49,7 +49,7 @@ def decode_proposal(data: bytes) -> Proposal:
     """The proposal in an entry. Raises DamagedDataError."""
     try:
         return _decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedDataError(f"a change of the config table that cannot be read: {error}") from error
 
 

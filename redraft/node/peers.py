@@ -101,7 +101,7 @@ def decode_frame(data: bytes | memoryview) -> Frame:
     """Raises FrameError."""
     try:
         return _decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(f"a frame that cannot be read: {error}") from error
 
 

@@ -56,7 +56,7 @@ def decode_change(data: bytes) -> ConfChange:
     """The change in an entry. Raises InvalidChangeError."""
     try:
         return _decoder.decode(data)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InvalidChangeError(f"a membership change that cannot be read: {error}") from error
 
 

@@ -181,7 +181,7 @@ class SnapshotReceiver:
             return memoryview(b"")
         try:
             contents = msgspec.msgpack.decode(bytes(head[_LENGTH.size : _LENGTH.size + size]), type=Contents)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(f"a list of files that cannot be read: {error}") from error
         for file in contents.files:
             if "/" in file.name or file.name in ("", ".", ".."):

@@ -1,7 +1,8 @@
 """What is done to a cluster. Each fault begins, lasts, and is undone; at any time a majority could go on.
 
 `DESCRIPTIONS` is the list. What a machine does not allow is left out (`missing` says what, and why): cuts and
-small disks take root, slow and broken disks and clocks that jump a C compiler.
+small disks take root, slow and broken disks and clocks that jump a C compiler,
+loss and delay a TUN device.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ DESCRIPTIONS = {
     "ring": "ring (each hears its two neighbours)",
     "deaf": "one node hears nobody",
     "mute": "one node reaches nobody",
+    "flaky": "packets between nodes lost (1 to 20 %), late (to 50 ms) and out of order",
     "slow-disk": "fsyncs of one node take 50 ms longer",
     "broken-disk": "fsyncs of one node fail: it stops",
     "full-disk": "the disk of one node is full: it stops",
@@ -104,6 +106,10 @@ class Faults:
             }
         else:
             self.missing.append("cuts (root and iproute2)")
+        if nodes.network.can_trouble:
+            self.kinds["flaky"] = self._flaky
+        else:
+            self.missing.append("loss and delay (root and a TUN device)")
         if nodes.has_shims:
             self.kinds |= {"slow-disk": self._slow_disk, "broken-disk": self._broken_disk, "clock": self._clock}
         else:
@@ -220,6 +226,11 @@ class Faults:
                 self._nodes.network.cut(*((other, node) if deaf else (node, other)))
         return f"node {node} {'hears' if deaf else 'reaches'} nobody"
 
+    def _flaky(self) -> str:
+        loss, most_ms = self._random.choice([0.01, 0.05, 0.2]), self._random.choice([2, 20, 50])
+        self._nodes.network.trouble(self._nodes.ids, loss, 0.0, most_ms)
+        return f"{loss:.0%} lost, up to {most_ms} ms late"
+
     # Disks and clocks.
 
     def _slow_disk(self) -> str:
@@ -253,9 +264,8 @@ class Faults:
         self._nodes.kill(node)
         where = damage(self._nodes.data(node), self._random)
         self._nodes.start(node)
-        status = self._nodes.wait_until_it_ends(node, 3.0)
+        status = self._nodes.wait_until_it_ends_or_follows(node)
         if status is None:
-            self._nodes.wait_until_it_follows(node)
             return f"node {node}, {where}: no harm"
         line = self._nodes.last_line(node)
         if status != 1 or not line:

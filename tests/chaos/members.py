@@ -46,7 +46,10 @@ class Members:
         number = self._nodes.id_of(node)
         assert number is not None
         self._nodes.may_end(node)
-        return _said(self._nodes.ask(ask, "REDRAFT", "REMOVE", str(number), seconds=CHANGE_SECONDS))
+        said = _said(self._nodes.ask(ask, "REDRAFT", "REMOVE", str(number), seconds=CHANGE_SECONDS))
+        if said == "OK":
+            self._nodes.leaving.add(node)
+        return said
 
     def replace(self, old: int, new: int, *, ask: int) -> str:
         """Ask a node to have one take another's place; what it says."""
@@ -54,7 +57,10 @@ class Members:
         numbers = [self._nodes.id_of(each) for each in (old, new)]
         assert None not in numbers
         self._nodes.may_end(old)
-        return _said(self._nodes.ask(ask, "REDRAFT", "REPLACE", *map(str, numbers), seconds=CHANGE_SECONDS))
+        said = _said(self._nodes.ask(ask, "REDRAFT", "REPLACE", *map(str, numbers), seconds=CHANGE_SECONDS))
+        if said == "OK":
+            self._nodes.leaving.add(old)
+        return said
 
     def join(self, to: int | None = None, *, wait: bool = True) -> int:
         """Have a new node join by way of one of the others, and wait until it votes; the node. Raises TimeoutError."""
@@ -84,7 +90,7 @@ class Members:
         self._wait("changes do not come to an end", self._rests)
         self._wait("a new node is not taken in", lambda: None not in map(self._nodes.id_of, self._nodes.ids))
         self._wait("changes do not come to an end", self._rests)
-        for node in [*self._nodes.ids, *self._nodes.lingering]:
+        for node in list(self._nodes.ids):
             if not self._votes(node):
                 self._see_off(node)
         while len(self._nodes.ids) > self._size:

@@ -1,6 +1,7 @@
 """A network for nodes: each in a namespace of its own on one bridge, so that any of them can be cut off from any other.
 
-A cut is a blackhole route in the sender's namespace: what goes one way is dropped, and nobody is told. Clients are in
+A cut is a blackhole route in the sender's namespace: what goes one way is dropped, and nobody is told. Trouble (packets
+lost and late) is a road through this process (`relay`) for all that nodes send each other. Clients are in
 the namespace that this process is in, and reach every node whatever is cut. Where namespaces cannot be made (it takes
 root and iproute2) all nodes are on 127.0.0.1, and nothing can be cut.
 """
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 from itertools import permutations
 
+from chaos.relay import DEVICE, TUN, Relay
 from support.processes import free_port
 
 
@@ -27,6 +29,7 @@ class Network:
     """Places for nodes, by their ids."""
 
     can_cut = False
+    can_trouble = False
 
     def __init__(self) -> None:
         self._ports: dict[int, int] = {}
@@ -45,8 +48,12 @@ class Network:
         """What a node sends another is lost from now on. Raises NoCutsError."""
         raise NoCutsError
 
+    def trouble(self, nodes: list[int], loss: float, least_ms: float, most_ms: float) -> None:
+        """Of what some nodes send each other a share is lost from now on, and the rest is late. Raises NoCutsError."""
+        raise NoCutsError
+
     def heal(self) -> None:
-        """Nothing is cut any more."""
+        """Nothing is cut any more, nor lost, nor late."""
 
     def close(self) -> None:
         """Take everything away that was made."""
@@ -64,6 +71,9 @@ class NamespaceNetwork(Network):
         self._subnet = f"10.{64 + number % 64}.{number // 64 % 256}"
         self._nodes: set[int] = set()
         self._cuts: set[tuple[int, int]] = set()
+        self._roads: set[tuple[int, int]] = set()
+        """Pairs whose packets go through the relay."""
+        self._relay = Relay() if TUN.exists() else None
         _ip("link", "add", self._name, "type", "bridge")
         try:
             _ip("addr", "add", f"{self._subnet}.254/24", "dev", self._name)
@@ -89,6 +99,9 @@ class NamespaceNetwork(Network):
             _ip("-n", namespace, "addr", "add", f"{self._address(node)}/24", "dev", inner)
             _ip("-n", namespace, "link", "set", inner, "up")
             _ip("-n", namespace, "link", "set", "lo", "up")
+            if self._relay is not None:
+                self._relay.add(namespace, self._address(node))
+                _ip("-n", namespace, "link", "set", DEVICE, "up")
         return self._address(node), self.PORT
 
     def command(self, node: int) -> list[str]:
@@ -100,12 +113,33 @@ class NamespaceNetwork(Network):
             self._cuts.add((sender, receiver))
             _ip("-n", self._namespace(sender), "route", "add", "blackhole", f"{self._address(receiver)}/32")
 
+    @property
+    def can_trouble(self) -> bool:  # type: ignore[override]
+        return self._relay is not None
+
+    def trouble(self, nodes: list[int], loss: float, least_ms: float, most_ms: float) -> None:
+        if self._relay is None:
+            raise NoCutsError
+        self._relay.set_trouble(loss, least_ms, most_ms)
+        for sender, receiver in permutations(nodes, 2):
+            self._roads.add((sender, receiver))
+            _ip("-n", self._namespace(sender), "route", "add", *self._road(sender, receiver))
+
+    def _road(self, sender: int, receiver: int) -> list[str]:
+        return [f"{self._address(receiver)}/32", "dev", DEVICE, "src", self._address(sender)]
+
     def heal(self) -> None:
+        for sender, receiver in sorted(self._roads):
+            _ip("-n", self._namespace(sender), "route", "del", *self._road(sender, receiver))
+        self._roads.clear()
         for sender, receiver in sorted(self._cuts):
             _ip("-n", self._namespace(sender), "route", "del", "blackhole", f"{self._address(receiver)}/32")
         self._cuts.clear()
 
     def close(self) -> None:
+        if self._relay is not None:
+            self._relay.close()
+            self._relay = None
         for node in sorted(self._nodes):
             subprocess.run(["ip", "netns", "del", self._namespace(node)], check=False, capture_output=True)
         subprocess.run(["ip", "link", "del", self._name], check=False, capture_output=True)

@@ -36,9 +36,9 @@ class Nodes:
     def __init__(self, size: int, directory: Path, network: Network, *arguments: str) -> None:
         self.ids = list(range(1, size + 1))
         """Those that should be members."""
-        self.lingering: list[int] = []
-        """Those that clients may still ask though they were removed."""
         self.surprises: list[str] = []
+        self.leaving: set[int] = set()
+        """Those that are members no more, as the cluster says, and are not started again."""
         self._first = size
         self._joins_by: dict[int, int] = {}
         self._last = size
@@ -99,7 +99,7 @@ class Nodes:
         """A node is a member no more: end it, and forget its data."""
         self.may_end(node)
         self.ids = [each for each in self.ids if each != node]
-        self.lingering = [each for each in self.lingering if each != node]
+        self.leaving.discard(node)
         if self.runs(node):
             self.kill(node)
         shutil.rmtree(self.home(node), ignore_errors=True)
@@ -128,7 +128,7 @@ class Nodes:
         self.look_for_surprises()
         for node in self.ids:
             self.resume(node)
-            if not self.runs(node):
+            if not self.runs(node) and node not in self.leaving:
                 self.start(node)
 
     def pid(self, node: int) -> int:
@@ -279,6 +279,17 @@ class Nodes:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"node {node} knows no leader after {seconds} s")
             time.sleep(0.05)
+
+    def wait_until_it_ends_or_follows(self, node: int, seconds: float = START_SECONDS) -> int | None:
+        """The exit status of a node that was started and ended; None if it follows. Raises TimeoutError."""
+        deadline = time.monotonic() + seconds
+        while True:
+            ended = self.wait_until_it_ends(node, 0.1)
+            status = self.status(node)
+            if ended is not None or (status and status["leader-id"] and status["applied-index"]):
+                return ended
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"node {node} neither ends nor follows after {seconds} s")
 
     def wait_for_agreement(self, seconds: float = START_SECONDS) -> dict[int, str]:
         """What each node says of its data, once all are equally far. Raises TimeoutError."""

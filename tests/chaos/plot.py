@@ -38,6 +38,7 @@ def draw(path: Path, load: Load, events: list[Event], title: str) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.patches import Patch
+    from matplotlib.ticker import NullFormatter
 
     length = load.ended - load.began
     rows = max(1, round(length / SECONDS_A_ROW + 0.49))
@@ -46,7 +47,7 @@ def draw(path: Path, load: Load, events: list[Event], title: str) -> None:
         rows * 2, 1, figsize=(16, 4.4 * rows + 1), squeeze=False, height_ratios=[1.25, 1] * rows, layout="constrained"
     )
     times, rates, lower, upper = _series(load)
-    most = max([1.0, *rates])
+    most, slowest = max([1.0, *rates]), max([1.0, *(took * 1000 for _, took in load.acknowledged)])
     for row in range(rows):
         rate, latency = panels[row * 2][0], panels[row * 2 + 1][0]
         for panel in (rate, latency):
@@ -65,7 +66,9 @@ def draw(path: Path, load: Load, events: list[Event], title: str) -> None:
         latency.plot(times, upper, color="#e31a1c", linewidth=0.9, label="longest")
         latency.set_yscale("log")
         latency.set_ylabel("latency, ms")
+        latency.set_ylim(slowest / 2e4, slowest * 2)
         latency.yaxis.set_major_formatter("{x:g}")
+        latency.yaxis.set_minor_formatter(NullFormatter())
     panels[-1][0].set_xlabel("seconds")
     patches = [Patch(color=colour, alpha=0.35, label=f"fault: {group}") for group, colour in COLOURS.items()]
     lines = panels[1][0].get_legend_handles_labels()[0]
@@ -98,9 +101,10 @@ def _name_faults(panel: Any, load: Load, events: list[Event], begin: float, end:
         began = event.began - load.began
         if not begin <= began < end:
             continue
+        is_late = began > end - width * len(event.name)
         lane = next((number for number in range(LANES) if free[number] <= began), free.index(min(free)))
         free[lane] = began + width * (len(event.name) + 1)
         panel.text(
             began, 0.98 - 0.085 * lane, event.name, transform=panel.get_xaxis_transform(), fontsize=7.5, va="top",
-            color=COLOURS[group_of(event.name)], clip_on=True,
+            ha="right" if is_late else "left", color=COLOURS[group_of(event.name)],
         )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,11 +37,12 @@ def run(
     clients: int = 8,
     pause_seconds: float = 0.01,
     kinds: list[str] | None = None,
+    arguments: Sequence[str] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Run for so long; faults of some kinds only, if they are given."""
+    """Run for so long; faults of some kinds only, if they are given. The nodes get the arguments besides their own."""
     random_ = random.Random(seed)
-    nodes = Nodes(size, directory, network)
+    nodes = Nodes(size, directory, network, *arguments)
     faults = Faults(nodes, random_)
     found: list[str] = []
     try:

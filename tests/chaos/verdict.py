@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import statistics
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,19 +57,20 @@ def bad_lines(nodes: Nodes) -> list[str]:
     return found
 
 
-def outage(load: Load, event: Event) -> float:
-    """The longest time without any acknowledged write, s, from a fault's beginning to shortly after its end."""
-    end = min(event.ended + AFTER_SECONDS, load.ended)
-    moments = sorted(moment for moment, _ in load.acknowledged if event.began <= moment <= end)
-    times = [event.began, *moments, end]
-    return max(later - earlier for earlier, later in itertools.pairwise(times))
-
-
 def outages(load: Load, events: list[Event]) -> dict[str, list[float]]:
-    """The outages of each kind of fault."""
+    """For each kind of fault the longest times without any acknowledged write, s, each fault's one.
+
+    A fault answers for what begins while it lasts, or shortly after its end and before the next one.
+    """
+    moments = sorted({load.began, load.ended, *(moment for moment, _ in load.acknowledged)})
     found: dict[str, list[float]] = defaultdict(list)
-    for event in events:
-        found[event.name].append(outage(load, event))
+    for event, following in itertools.pairwise([*events, None]):
+        assert event is not None
+        end = min(event.ended + AFTER_SECONDS, load.ended if following is None else following.began)
+        first = max(0, bisect_right(moments, event.began) - 1)
+        last = max(first + 1, bisect_left(moments, end))
+        gaps = itertools.pairwise(moments[first : last + 1])
+        found[event.name].append(max((later - max(earlier, event.began) for earlier, later in gaps), default=0.0))
     return dict(sorted(found.items()))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from support.processes import Server
 
@@ -114,6 +115,28 @@ def test_a_node_joins_that_needs_a_snapshot(nodes: Nodes) -> None:
     second.wait_printed("is installed")
     eventually(lambda: roles(first) == {1: "leader", 2: "voter"})
     assert second.client().execute_command("DEBUG", "DIGEST") == first.client().execute_command("DEBUG", "DIGEST")
+
+
+def test_a_node_that_joins_answers_no_read_before_it_has_the_data(nodes: Nodes) -> None:
+    """Jepsen's #30: empty lists from nodes that had just been added."""
+    first = nodes.start("n1", "--log-retain-entries", "1")
+    first.client().rpush("list", *range(100))
+    first.client().execute_command("SAVE")
+    second = nodes.join("n2", first)
+    answers = []
+
+    def has_become_a_voter() -> bool:
+        client = second.client(socket_timeout=PATIENCE_SECONDS)
+        for ask in (lambda: client.llen("list"), lambda: client.execute_command("EXISTS", "list") * 100):
+            try:
+                answers.append(ask())
+            except redis.RedisError as error:
+                answers.append(str(error).split(" ", 1)[0])
+        return roles(first) == {1: "leader", 2: "voter"}
+
+    eventually(has_become_a_voter)
+    assert {*answers} <= {100, "CLUSTERDOWN", "LOADING"}
+    assert answers[-1] == 100
 
 
 def test_leadership_is_handed_over(nodes: Nodes) -> None:

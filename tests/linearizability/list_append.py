@@ -100,7 +100,8 @@ class _Edge(NamedTuple):
     why: str
 
 
-KINDS = ("ww", "wr", "rw", "rt")
+MOST_TRIES = 1000
+"""Edges that a shorter cycle is looked for from, once there is one."""
 CYCLES: tuple[tuple[str, frozenset[str], int], ...] = tuple(
     (name + suffix, frozenset(kinds) | more, rw)
     for name, kinds, rw in (
@@ -297,7 +298,7 @@ class _History:
                 return
 
     def _find_cycle(self, members: set[int], kinds: frozenset[str], rw: int) -> list[tuple[int, int, _Edge]] | None:
-        """The first cycle of edges of those kinds, and exactly one rw if that is asked for."""
+        """A short cycle of edges of those kinds, and exactly one rw if that is asked for."""
         allowed = kinds | (frozenset({"rw"}) if rw > 1 else frozenset())
         first = {"rw"} if rw else allowed
         if rw != 1:
@@ -308,14 +309,19 @@ class _History:
                 for start in range(len(self._all))
             ]
             members = members & {number for component in _components(inside) for number in component}
+        best: list[tuple[int, int, _Edge]] | None = None
+        tries = 0
         for start in sorted(members):
+            if best is not None and (len(best) == 2 or tries > MOST_TRIES):
+                break
             for end in sorted(self._edges[start]):
                 edge = next((each for each in self._edges[start][end] if each.kind in first), None)
                 if edge is not None and end in members:
+                    tries += 1
                     way = self._way(end, start, members, allowed)
-                    if way is not None:
-                        return [(start, end, edge), *way]
-        return None
+                    if way is not None and (best is None or len(way) + 1 < len(best)):
+                        best = [(start, end, edge), *way]
+        return best
 
     def _way(
         self, start: int, end: int, members: set[int], kinds: frozenset[str]

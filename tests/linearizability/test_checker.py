@@ -43,7 +43,54 @@ GOOD: list[tuple[str, Model, list[Row]]] = [
         [(1, 9, ("move", (("a", -1), ("b", 1))), [-1, 1]), (2, 8, ("read", ("a", "b")), [0, 0])],
     ),
 ]
+GOOD += [
+    (
+        "a lost pop took the element",
+        Queue(),
+        [(1, 2, ("rpush", "a"), 1), (3, 0, ("lpop",), UNKNOWN), (4, 5, ("lrange",), ["a"]), (6, 7, ("lpop",), None)],
+    ),
+    ("a refused SET XX beside a SET", Register(), [(1, 9, ("set", "a"), True), (2, 8, ("setxx", "b"), False)]),
+    ("SET GET", Register(), [(1, 2, ("getset", "a"), None), (3, 4, ("getset", "b"), "a"), (5, 6, ("get",), "b")]),
+    (
+        "a lost transaction that happened whole",
+        Transfers(),
+        [
+            (1, 0, ("move", (("a", -1), ("b", 1))), UNKNOWN),
+            (2, 3, ("read", ("a",)), [0]),
+            (4, 5, ("read", ("b",)), [1]),
+        ],
+    ),
+    (
+        "two lost ones of which both are needed",
+        Counter(),
+        [(1, 0, ("incrby", 2), UNKNOWN), (1, 0, ("incrby", 3), UNKNOWN), (5, 6, ("count",), 5)],
+    ),
+]
 BAD: list[tuple[str, Model, list[Row]]] = [
+    ("SET XX made what there was not", Register(), [(1, 2, ("setxx", "a"), True)]),
+    ("deleted twice", Register(), [(1, 2, ("set", "a"), True), (3, 9, ("del",), 1), (4, 8, ("del",), 1)]),
+    ("a lost element", Queue(), [(1, 2, ("rpush", "a"), 1), (3, 4, ("rpush", "b"), 2), (5, 6, ("lrange",), ["b"])]),
+    ("an element twice", Queue(), [(1, 0, ("rpush", "a"), UNKNOWN), (5, 6, ("lrange",), ["a", "a"])]),
+    (
+        "an element that comes back after a lost pop",
+        Queue(),
+        [(1, 2, ("rpush", "a"), 1), (3, 0, ("lpop",), UNKNOWN), (4, 5, ("lrange",), []), (6, 7, ("lpop",), "a")],
+    ),
+    (
+        "a lost field",
+        Hash(),
+        [(1, 2, ("hset", "f", 1), 1), (3, 4, ("hincrby", "g", 2), 2), (5, 6, ("hget", "f"), None)],
+    ),
+    (
+        "a lost transaction of which half happened",
+        Transfers(),
+        [(1, 0, ("move", (("a", -1), ("b", 1))), UNKNOWN), (2, 3, ("read", ("a", "b")), [-1, 0])],
+    ),
+    (
+        "two lost ones that would be needed twice",
+        Counter(),
+        [(1, 0, ("incrby", 2), UNKNOWN), (1, 0, ("incrby", 3), UNKNOWN), (5, 6, ("count",), 7)],
+    ),
     ("a stale read", Register(), [(1, 2, ("set", "a"), True), (3, 4, ("get",), None)]),
     (
         "a read that goes back",

@@ -1,0 +1,99 @@
+"""A peer that knows the secret and sends garbage is cut, and harms nobody."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+import pytest
+
+from redraft.ids import NodeId
+from redraft.node.links import IncomingLink, framed
+from redraft.node.peers import FrameError, decode_frame
+from support.fleet import Fleet
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """Three nodes, the first of which leads."""
+    fleet = Fleet()
+    fleet.elect()
+    return fleet
+
+
+def real_frames(fleet: Fleet) -> list[bytes]:
+    """What the leader says to the second node while clients write."""
+    found = []
+    client = fleet[2].connect()
+    for number in range(5):
+        client.ask(f"SET k{number} v", "GET k0")
+        for _ in range(6):
+            fleet.tick_all()
+            found += [data for sender, to, data in fleet.frames if (sender, to) == (1, 2)]
+    assert len(found) > 5
+    return found
+
+
+def test_the_fuzz_begins_with_frames_that_are_taken(fleet: Fleet) -> None:
+    link = IncomingLink(fleet[2].node, NodeId(1))
+    link.receive(b"".join(framed(msgspec.msgpack.encode(decode_frame(data))) for data in real_frames(fleet)))
+    fleet.settle()
+    assert fleet[2].connect()("PING") == b"PONG"
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_bytes_that_are_no_frame_are_refused(seed: int) -> None:
+    random_ = Random(seed)
+    data = random_.randbytes(random_.randint(1, 200))
+    try:
+        frame = decode_frame(data)
+    except FrameError:
+        return
+    assert not frame.raft
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_frame_with_changed_or_missing_bytes_is_refused_or_is_another_frame(fleet: Fleet, seed: int) -> None:
+    """Decoding never fails otherwise; whatever it gives can be said again."""
+    random_ = Random(seed)
+    refused = 0
+    for data in real_frames(fleet):
+        for _ in range(20):
+            changed = bytearray(data)
+            for _ in range(random_.randint(1, 3)):
+                changed[random_.randrange(len(changed))] = random_.randrange(256)
+            if random_.random() < 0.3:
+                del changed[random_.randrange(len(changed)) :]
+            try:
+                frame = decode_frame(changed)
+            except FrameError:
+                refused += 1
+            else:
+                assert decode_frame(msgspec.msgpack.encode(frame)) == frame
+    assert refused > 40
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xff\xff\xff",
+        framed(b"garbage"),
+        framed(msgspec.msgpack.encode([[[7, None]]])),
+        framed(b"\xc0"),
+        framed(b"\x91\x91\x92\x01\x91\xa1\xff"),
+        framed(b"\x98" + b"\x90" * 7 + b"\x91" * 100_000 + b"\x90"),
+    ],
+    ids=["a frame of 4 GB", "no msgpack", "a message that is none", "nothing", "no text", "very deep"],
+)
+def test_a_link_that_carries_garbage_is_cut(fleet: Fleet, data: bytes) -> None:
+    link = IncomingLink(fleet[2].node, NodeId(1))
+    with pytest.raises(FrameError):
+        link.receive(data)
+    assert fleet[2].connect()("PING") == b"PONG"
+
+
+def test_a_message_of_another_sender_is_refused(fleet: Fleet) -> None:
+    """Who has proved to be node 3 speaks for node 3 only."""
+    data = next(data for data in real_frames(fleet) if decode_frame(data).raft)
+    with pytest.raises(FrameError, match="not from here"):
+        fleet[2].node.receive_frame(NodeId(3), decode_frame(data))
