@@ -223,7 +223,9 @@ class Chaos:
         if machine is None:
             return False
         self.set_clock(machine)
-        return self._tell(f"clock of m{machine.number}: {machine.clock.rate_ppm} ppm, {machine.clock.wall_offset_ms} ms")
+        return self._tell(
+            f"clock of m{machine.number}: {machine.clock.rate_ppm} ppm, {machine.clock.wall_offset_ms} ms"
+        )
 
     def _do_wall_jump(self) -> bool:
         machine = self._some()

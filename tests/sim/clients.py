@@ -22,10 +22,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import hiredis
-
 from linearizability import models
 from linearizability.checker import Model, UndecidedError, Violation, check_key
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
+
 from sim.events import MS, SECOND
 from sim.wires import CLIENTS, Connection
 from support.processes import NOTHING, ReplyError

@@ -184,8 +184,8 @@ class Invariants:
             if raft.role is Role.LEADER and committed >= log.first_index:
                 require(
                     log.term(committed) == raft.term,
-                    f"group {group}: node {machine.id} commits entry {committed} of term {log.term(committed)} by itself"
-                    f" in term {raft.term}",
+                    f"group {group}: node {machine.id} commits entry {committed} of term {log.term(committed)} by"
+                    f" counting in term {raft.term}",
                 )
             self._commit(machine, group, raft, seen.commit)
             seen.commit = committed

@@ -286,7 +286,11 @@ class LinkKeeper:
 
         def fail(reason: str) -> None:
             machine.cluster.tell(machine, f"the snapshot for node {peer} did not arrive: {reason}")
-            machine.later(SECOND // 2, lambda: (machine.node.snapshot_failed(peer), end()) and None)
+            machine.later(SECOND // 2, give_up)
+
+        def give_up() -> None:
+            machine.node.snapshot_failed(peer)
+            end()
 
         def end() -> None:
             machine.node.flusher.needed_behind.pop(peer, None)
@@ -378,7 +382,7 @@ class SnapshotReceiver:
 
 
 class JoinDial(Dial):
-    """A new node asks the cluster to take it in, as `server.joining` does. It has no process yet that could be paused."""
+    """A new node asks the cluster to take it in, as `server.joining` does. It has no process yet that could pause."""
 
     def __init__(self, machine: Machine, to: int, incarnation: str, done: Callable[[Identity | str], None]) -> None:
         self._incarnation = incarnation
@@ -420,4 +424,3 @@ def host_of(address: str) -> int:
 def address_of(host: int) -> str:
     """A machine's address."""
     return f"10.0.0.{host}:7000"
-

@@ -1,4 +1,4 @@
-"""One machine: a process with the real node in it, and what the process needs: ticks, fsyncs, jobs, Raft's clock, links.
+"""One machine: a process with the real node in it, and what that needs: ticks, fsyncs, jobs, Raft's clock, links.
 
 It does what `server.reactor`, `server.app` and `server.persistence` do, in the same order; what they leave to the
 operating system is an event here: when a tick comes after what wakes it, when an fsync ends, when a job has run. An

@@ -132,10 +132,12 @@ MUTATIONS = (
          "self.write_context.begin(header.time_ms, self._monotonic_ns())"),
     )),
     Mutation("set-order", "a member of a set is taken in the order of a Python set", (
-        ("values/set.py", "        member = self.members[position]\n", "        member = list(set(self.members))[position]\n"),
+        ("values/set.py", "        member = self.members[position]\n",
+         "        member = list(set(self.members))[position]\n"),
     )),
     Mutation("pop-without-the-log", "a wait of an earlier leader is not ended by the next", (
-        ("node/blocking.py", "        if not shard.raft.is_alone or shard.keyspace.waiters.replicated():", "        if False:"),
+        ("node/blocking.py", "        if not shard.raft.is_alone or shard.keyspace.waiters.replicated():",
+         "        if False:"),
     )),
     Mutation("vote-needed-of-the-gone", "a removed node is struck out before its vote is taken from it", (
         ("node/membership.py", "if raft.conf.is_voter(leaving):", "if False:"),

@@ -1,4 +1,4 @@
-"""A cluster by hand: one action a line, typed (`tools/simulate --interactive`) or from a script with expectations.
+"""A cluster by hand: an action a line, typed (`tools/simulate --interactive`) or from a script with expectations.
 
     cluster N [pre-vote=on|off] [option=value …]   a new cluster, started; options are redraft's
     step [N] | run MS | until CONDITION [MS]       events, time, time until something holds (10 s at most)
@@ -14,8 +14,8 @@
     status | state M | table M | trace [N]         looking
     expect CONDITION                               fails unless it holds
 
-Conditions: `leader` (one serves), `leader M`, `no-leader`, `role M ROLE`, `not-leading M`, `term M N` (at least), `same-term`, `equal`
-(all that are up have applied the same and have the same bytes), `applied M N` (at least), `voter M`, `up M`,
+Conditions: `leader` (one serves), `leader M`, `no-leader`, `role M ROLE`, `not-leading M`, `term M N` (at least), `same-term`,
+`equal` (all that are up have applied the same and have the same bytes), `applied M N` (at least), `voter M`, `up M`,
 `down M`, `reply TEXT` (what was answered last begins with it), `reached M` (it has all that is committed).
 """
 
