@@ -8,6 +8,10 @@ SHUTDOWN, DEBUG RELOAD). It goes through three phases:
          → finishing (the file is fsynced and ingested, which takes a disk's time: a background job)
          → idle      (the log up to the image's index, less a margin for slow followers, is let go)
 
+A snapshot from the leader takes the place of the image. It breaks off a flush that is being written, but one that is
+being finished, in another thread, would put its file into an image that is not its own any more: so no snapshot is
+taken then, and no flush comes to be finished while one waits.
+
 Invariants: one flush at a time; the log is compacted only up to an index whose image is durable.
 """
 
@@ -95,12 +99,18 @@ class Flusher:
         self._wanted = True
 
     def step(self) -> None:
-        """A tick's share of the work."""
+        """A tick's share of the work; none while a snapshot waits, which will take the place of all this."""
+        if self._shard.raft.snapshot_waits:
+            return
         if self.phase is Phase.IDLE and (self._wanted or self._due()):
             self._begin()
         if self.phase is Phase.WRITING:
             self._write_slice()
         self._shard.keyspace.bury(500)
+
+    def may_install(self) -> bool:
+        """Whether a snapshot may come now; its sender says it again."""
+        return self.phase is not Phase.FINISHING
 
     def active(self) -> bool:
         """Whether the next tick has work to do even if nobody calls."""
@@ -116,7 +126,7 @@ class Flusher:
 
     def install(self, meta: SnapshotMeta) -> None:
         """A snapshot takes the place of the image and of the keyspace; a flush of the old one is broken off."""
-        self._node.finish_jobs()
+        assert self.phase is not Phase.FINISHING
         if self.phase is not Phase.IDLE:
             assert self.writer is not None
             self.writer.abort()

@@ -477,6 +477,8 @@ class Node:
             if isinstance(message, InstallSnapshot) and self.prepared_snapshot != message.meta.index:
                 # Its files are not here: they were lost with an earlier life of this node.
                 return
+            if isinstance(message, InstallSnapshot) and not self.flusher.may_install():
+                return
             self.shard.raft.step(message)
             self.reads.heard(message)
         elif group == self.config.group and not isinstance(message, InstallSnapshot):

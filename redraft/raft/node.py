@@ -187,6 +187,11 @@ class RaftNode:
         return self.conf.voters == (self._config.id,) and not self.conf.outgoing
 
     @property
+    def snapshot_waits(self) -> bool:
+        """Whether a snapshot has come that the next Ready will have installed."""
+        return self._snapshot is not None
+
+    @property
     def id(self) -> NodeId:
         """This member's."""
         return self._config.id
