@@ -76,6 +76,8 @@ class Membership:
         """Addresses from the command line, which count more than the table's."""
         self.first_known: dict[NodeId, str] = {}
         """Where nodes were when this one was made; until the table tells."""
+        self.heard: dict[NodeId, str] = {}
+        """Where the nodes are that have linked to here, by their own words: newer than the table of one that is behind."""
         self.address_here = ""
         """Where this node is to be reached."""
         self.incarnation = ""
@@ -93,17 +95,19 @@ class Membership:
             return self.address_here
         record = self._node.config.table.nodes.get(node)
         known = record.address if record is not None else self.first_known.get(node, "")
-        return self.configured.get(node) or known
+        return self.configured.get(node) or self.heard.get(node) or known
 
     def others(self) -> dict[NodeId, str]:
         """The nodes that this one should have links to, and where they are.
 
-        Until a new node has a table, it can answer who sends it one only if it knows that node from when it joined: its
-        log begins with the voters of the beginning, and those may all be gone.
+        Whoever has a link to here is among them: it could lead, and be in no table that has come here yet. A new node
+        has none at all; its log begins with the voters of the beginning, and those may be gone, but it knows others
+        from when it joined.
         """
         node = self._node
         members = {*node.config.raft.conf.members(), *node.shard.raft.conf.members()}
         members.update(node.config.table.nodes if node.config.table.version else self.first_known)
+        members.update(each for each in self.heard if not self._is_gone(each))
         return {each: address for each in sorted(members) if each != node.id and (address := self.address(each))}
 
     def members(self) -> list[MemberStatus]:
@@ -156,6 +160,10 @@ class Membership:
         elif known != incarnation:
             return f"node {peer} has other data than it had; remove it, and have it join anew"
         return ""
+
+    def heard_from(self, peer: NodeId, address: str) -> None:
+        """A node that has proved who it is says where it is."""
+        self.heard[peer] = address
 
     def was_removed(self) -> bool:
         """Whether this node is of the cluster no more, as far as it has heard."""

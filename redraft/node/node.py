@@ -448,6 +448,8 @@ class Node:
     def receive_frame(self, sender: NodeId, frame: Frame) -> None:
         """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
         self._look_at_clock()
+        if frame.address:
+            self.membership.heard_from(sender, frame.address)
         for group, message in frame.raft:
             if message.sender != sender or message.to != self.id:
                 raise FrameError("a message that is not from here, or not for this node")
@@ -503,7 +505,7 @@ class Node:
 
     def link_opened(self, peer: NodeId) -> None:
         """What is sent to a node leaves from now on."""
-        self.peers.open(peer)
+        self.peers.open(peer, self.membership.address_here)
         self.forwarding.step()
 
     def link_lost(self, peer: NodeId) -> None:

@@ -84,11 +84,16 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     read_indexes: list[ReadIndex] = []
     proposals: list[Proposal] = []
     """Changes of the config table that the sender asks for."""
+    address: str = ""
+    """Where the sender is; said first of all, since the receiver may lack the table that tells."""
 
     def __bool__(self) -> bool:
         return any(
-            (self.raft, self.requests, self.answers, self.interrupts, self.asks, self.read_indexes, self.proposals)
-        )
+            (
+                self.raft, self.requests, self.answers, self.interrupts, self.asks, self.read_indexes, self.proposals,
+                self.address,
+            )
+        )  # fmt: skip
 
 
 class FrameError(RedraftError):
@@ -107,8 +112,8 @@ def decode_frame(data: bytes | memoryview) -> Frame:
         raise FrameError(f"a frame that cannot be read: {error}") from error
 
 
-def _empty() -> Frame:
-    return Frame([], [], [], [], [], [], [])
+def _empty(address: str = "") -> Frame:
+    return Frame([], [], [], [], [], [], [], address)
 
 
 class Peers:
@@ -121,9 +126,9 @@ class Peers:
         """Whether there is a link to a node."""
         return peer in self._queues
 
-    def open(self, peer: NodeId) -> None:
-        """There is a link to a node, and what was queued for an earlier one is gone."""
-        self._queues[peer] = _empty()
+    def open(self, peer: NodeId, address_here: str = "") -> None:
+        """There is a link to a node, and what was queued for an earlier one is gone. It is told where this one is."""
+        self._queues[peer] = _empty(address_here)
 
     def close(self, peer: NodeId) -> None:
         """The link has ended."""

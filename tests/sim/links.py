@@ -45,15 +45,16 @@ class LinkKeeper:
         self.links: dict[NodeId, Link] = {}
         self._addresses: dict[NodeId, str] = {}
         self._pauses: dict[NodeId, int] = {}
-        self._seen: tuple[Any, ...] = ()
+        self._seen: tuple[Any, ...] = (None,)
 
     def look(self) -> None:
         """Look at who the members are."""
         node = self.machine.node
+        heard = tuple(node.membership.heard.items())
         seen = (node.config.table, node.config.raft.conf, node.shard.raft.conf)
-        if all(one is other for one, other in zip(seen, self._seen, strict=False)) and self._seen:
+        if self._seen[1:] == seen and self._seen[0] == heard:
             return
-        self._seen = seen
+        self._seen = (heard, *seen)
         wanted = node.membership.others()
         for peer in [peer for peer, address in self._addresses.items() if wanted.get(peer) != address]:
             del self._addresses[peer]

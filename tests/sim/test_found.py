@@ -61,3 +61,25 @@ def test_a_new_node_is_answered_to_when_no_founder_is_left() -> None:
         shell.line("until down $L")
         shell.line("until leader $NEW")
     assert cluster.members() == [NodeId(3)]
+
+
+def test_a_node_that_comes_back_to_a_cluster_of_strangers_answers_them() -> None:
+    """Its table names nobody of them; they tell where they are when they link to it."""
+    shell = Shell()
+    shell.line("until leader")
+    shell.line("run 1000")
+    shell.line("kill 3")
+    shell.line("until leader")
+    for name in ("FOUR", "FIVE"):
+        shell.line(f"join {name}")
+        shell.line(f"until up ${name}")
+        shell.line(f"until voter ${name}")
+    for old in (1, 2):
+        shell.line(f"propose $FOUR REDRAFT REMOVE {old} -> OK")
+        shell.line(f"until down {old}")
+        shell.line("until leader")
+    shell.line("propose $FIVE SET k v -> OK")
+    shell.line("start 3")
+    shell.line("until reached 3")
+    shell.line("until equal")
+    assert sorted(shell.cluster.machines[3].node.config.table.nodes) == [3, 4, 5]
