@@ -77,7 +77,7 @@ class Membership:
         self.first_known: dict[NodeId, str] = {}
         """Where nodes were when this one was made; until the table tells."""
         self.heard: dict[NodeId, str] = {}
-        """Where the nodes are that have linked to here, by their own words: newer than the table of one that is behind."""
+        """Where the nodes are that have linked to here, as they say: newer than the table of one that is behind."""
         self.address_here = ""
         """Where this node is to be reached."""
         self.incarnation = ""
