@@ -2,8 +2,9 @@
 
 A mutation is a few replacements in a copy of the sources. It fails loudly when the text that it replaces is not there
 exactly once: then the source has changed, and the mutation must be written anew. Each is tried on one seed after the
-other until one ends in a violation, which without the bug it must not; and where none does, the same seed is run under two hash seeds, which must make no
-difference (that is how an order that comes from a Python set is found: all simulated nodes share one process).
+other until one ends in a violation, which without the bug it must not. Where none does, the same seeds are run under
+two hash seeds, which must make no difference: that is how an order is found that comes from a Python set, since all
+simulated nodes share one process.
 """
 
 from __future__ import annotations
