@@ -79,7 +79,7 @@ class Membership:
         self.first_known: dict[NodeId, str] = {}
         """Where nodes were when this one was made; until the table tells."""
         self.heard: dict[NodeId, str] = {}
-        """Where nodes that have a link to here, or had one, said that they are; until the table tells."""
+        """Where nodes that have a link to here, or had one, said that they are."""
         self.address_here = ""
         """Where this node is to be reached."""
         self.incarnation = ""
@@ -95,8 +95,11 @@ class Membership:
         """Where a node is; empty when that is not known."""
         if node == self._node.id and self.address_here:
             return self.address_here
+        heard = self.heard.get(node, "")
         record = self._node.config.table.nodes.get(node)
-        known = record.address if record is not None else self.heard.get(node) or self.first_known.get(node, "")
+        known = record.address if record is not None else heard or self.first_known.get(node, "")
+        if node in self._node.incoming.linked_from():
+            known = heard or known  # newer than the table of a node that is behind
         return self.configured.get(node) or known
 
     def others(self) -> dict[NodeId, str]:

@@ -133,3 +133,40 @@ class Transfers(KeyModel):
             case _:
                 raise ValueError(operation.action)
         return _fits(operation.result, expected), frozenset(counters.items())
+
+
+class Expiring(KeyModel):
+    """SET PX, GET and DEL of a key with a time to live: it may be gone at any time, and does not come back."""
+
+    def initial(self) -> Hashable:
+        return None
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        result = operation.result
+        match operation.action:
+            case ("setpx", value):
+                return result is UNKNOWN or result is True, value
+            case ("xget",):
+                return result is None or result == state, state if result is not None else None
+            case ("xdel",):
+                return result is UNKNOWN or result == 0 or state is not None, None
+        raise ValueError(operation.action)
+
+
+class Set(KeyModel):
+    """SADD, SPOP and SMEMBERS of one set. A key with a pop of unknown outcome is not searched: it may have been any."""
+
+    def initial(self) -> Hashable:
+        return frozenset()
+
+    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
+        assert isinstance(state, frozenset)
+        result = operation.result
+        match operation.action:
+            case ("sadd", member):
+                return result is UNKNOWN or result == int(member not in state), state | {member}
+            case ("spop",):
+                return (result in state if state else result is None), state - {result}
+            case ("smembers",):
+                return sorted(result) == sorted(state), state
+        raise ValueError(operation.action)

@@ -11,6 +11,8 @@
   that jump in both directions;
 * the cluster: hand-overs, nodes that join, are removed and are replaced, elections out of turn;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment.
+
+Longer than most, since it is one list.
 """
 
 from __future__ import annotations
@@ -19,15 +21,13 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-import hiredis
-
 from redraft.ids import NodeId
 from redraft.node.peers import Frame, decode_frame
 from redraft.raft.messages import InstallSnapshot
+from sim.asking import Asking
 from sim.events import MS, SECOND
 from sim.machine import WAKE_NS, Machine, Speeds
 from sim.wires import CLIENTS
-from support.processes import NOTHING, ReplyError
 
 if TYPE_CHECKING:
     from sim.cluster import Cluster
@@ -223,7 +223,9 @@ class Chaos:
         if machine is None:
             return False
         self.set_clock(machine)
-        return self._tell(f"clock of m{machine.number}: {machine.clock.rate_ppm} ppm, {machine.clock.wall_offset_ms} ms")
+        return self._tell(
+            f"clock of m{machine.number}: {machine.clock.rate_ppm} ppm, {machine.clock.wall_offset_ms} ms"
+        )
 
     def _do_wall_jump(self) -> bool:
         machine = self._some()
@@ -426,42 +428,3 @@ class Chaos:
             self._changing = False
             return False
         return True
-
-
-class Asking:
-    """Somebody who asks a node one thing."""
-
-    def __init__(
-        self, cluster: Cluster, machine: Machine, command: tuple[Any, ...], done: Callable[[Any], None] | None = None
-    ) -> None:
-        self._done = done
-        self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=NOTHING)
-        self._connection = machine.accept(CLIENTS, self)
-        self._over = False
-        data = hiredis.pack_command(tuple(str(word).encode() for word in command))
-        self._connection.send(near=True, data=data)
-        cluster.events.after(20 * SECOND, self._give_up)
-
-    def arrived(self, data: bytes) -> None:
-        """Bytes have come."""
-        self._reader.feed(data)
-        reply = self._reader.gets()
-        if reply is not NOTHING:
-            self._connection.close(near=True)
-            self._finish(reply)
-
-    def ended(self) -> None:
-        """The node is gone."""
-        self._connection.wires[1].end = None
-        self._finish(ReplyError("UNKNOWN the connection broke"))
-
-    def _give_up(self, _: object) -> None:
-        if not self._over:
-            self._connection.close(near=True)
-            self._finish(ReplyError("UNKNOWN no answer"))
-
-    def _finish(self, reply: Any) -> None:
-        if not self._over:
-            self._over = True
-            if self._done is not None:
-                self._done(reply)

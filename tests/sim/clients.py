@@ -17,7 +17,7 @@ may be old and are left out; the writes, and what they were answered, may not.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +26,7 @@ from linearizability import models
 from linearizability.checker import Model, UndecidedError, Violation, check_key
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
 
-from sim.events import MS, SECOND
+from sim.events import SECOND
 from sim.wires import CLIENTS, Connection
 from support.processes import NOTHING, ReplyError
 
@@ -44,51 +44,14 @@ Step = tuple[tuple[Any, ...] | None, list[tuple[Any, ...]]]
 """The action as its model has it, and the commands; no action: not part of the history."""
 
 
-class Expiring(models.KeyModel):
-    """SET PX, GET and DEL of a key with a time to live: it may be gone at any time, and does not come back."""
-
-    def initial(self) -> Hashable:
-        return None
-
-    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
-        result = operation.result
-        match operation.action:
-            case ("setpx", value):
-                return result is UNKNOWN or result is True, value
-            case ("xget",):
-                return result is None or result == state, state if result is not None else None
-            case ("xdel",):
-                return result is UNKNOWN or result == 0 or state is not None, None
-        raise ValueError(operation.action)
-
-
-class Set(models.KeyModel):
-    """SADD, SPOP and SMEMBERS of one set. A key with a pop of unknown outcome is not searched: it may have been any."""
-
-    def initial(self) -> Hashable:
-        return frozenset()
-
-    def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
-        assert isinstance(state, frozenset)
-        result = operation.result
-        match operation.action:
-            case ("sadd", member):
-                return result is UNKNOWN or result == int(member not in state), state | {member}
-            case ("spop",):
-                return (result in state if state else result is None), state - {result}
-            case ("smembers",):
-                return sorted(result) == sorted(state), state
-        raise ValueError(operation.action)
-
-
 MODELS: dict[str, Callable[[], Model]] = {
     "register": models.Register,
     "counter": models.Counter,
     "queue": models.Queue,
     "hash": models.Hash,
     "transfers": models.Transfers,
-    "expiring": Expiring,
-    "set": Set,
+    "expiring": models.Expiring,
+    "set": models.Set,
 }
 
 
@@ -411,6 +374,3 @@ def _result(action: tuple[Any, ...], reply: Any) -> Any:
     if isinstance(reply, list):
         return [_text(each) for each in reply]
     return _text(reply)
-
-
-__all__ = ["MS", "Client", "Clients", "Expiring"]

@@ -1,4 +1,4 @@
-"""A machine's clocks: the monotonic one runs at a rate of its own; the wall clock is set by others, and may be off, and jump.
+"""A machine's clocks: the monotonic one has a rate of its own, the wall clock may be off, and jump.
 
 The monotonic clock of a process has no relation to true time but its rate. Each look at it within one instant of true
 time gives a little more than the one before, as if the work between two looks took time.

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from redraft.errors import StorageError
 from redraft.ids import FIRST_SHARD_GROUP, GroupId, NodeId
 from redraft.node import flusher
 from redraft.raft.messages import AnyMessage
+from sim.dials import address_of
 from sim.disk import Disk, Identity
-from sim.events import MS, SECOND, Events
-from sim.invariants import InvariantError, Invariants, require
-from sim.links import PASSING, JoinDial, address_of
+from sim.events import SECOND, Events
+from sim.invariants import InvariantError, Invariants
+from sim.joining import PASSING, JoinDial
 from sim.machine import Machine
+from sim.state import summary
 from sim.trace import NoTrace, Trace
 from sim.wires import Network
 
@@ -250,9 +251,4 @@ class Cluster:
 
     def describe(self) -> str:
         """All nodes, a line each."""
-        from sim.invariants import summary
-
         return "\n".join(f"m{number}: {summary(machine)}" for number, machine in self.machines.items())
-
-
-__all__ = ["MS", "SECOND", "Cluster", "StorageError", "require"]

@@ -1,9 +1,11 @@
-"""One machine: a process with the real node in it, and what the process needs: ticks, fsyncs, jobs, Raft's clock, links.
+"""One machine: a process with the real node in it, and what that needs: ticks, fsyncs, jobs, Raft's clock, links.
 
 It does what `server.reactor`, `server.app` and `server.persistence` do, in the same order; what they leave to the
 operating system is an event here: when a tick comes after what wakes it, when an fsync ends, when a job has run. An
 fsync is awaited inside the tick (`inline`), as on a fast disk, or ticks go on meanwhile. A paused process does nothing;
 what comes for it waits in its sockets.
+
+Longer than most, since all of it is one state: which of a process's events waits for which other.
 """
 
 from __future__ import annotations
@@ -26,16 +28,17 @@ from redraft.raft.node import RaftNode
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
 from sim.clocks import SimClock
+from sim.dials import SECRET
 from sim.disk import Disk, SimShardStorage
 from sim.events import MS, Events
-from sim.links import LinkKeeper, SnapshotReceiver
+from sim.links import LinkKeeper
 from sim.peers import WatchedPeers
+from sim.snapshots import SnapshotReceiver
 from sim.wires import Connection, Network
 
 if TYPE_CHECKING:
     from sim.cluster import Cluster
 
-SECRET = b"the simulated secret"
 WAKE_NS = 30_000
 """From what wakes the reactor to its tick."""
 

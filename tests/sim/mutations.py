@@ -2,8 +2,9 @@
 
 A mutation is a few replacements in a copy of the sources. It fails loudly when the text that it replaces is not there
 exactly once: then the source has changed, and the mutation must be written anew. Each is tried on one seed after the
-other until one ends in a violation; and where none does, the same seed is run under two hash seeds, which must make no
-difference (that is how an order that comes from a Python set is found: all simulated nodes share one process).
+other until one ends in a violation, which without the bug it must not. Where none does, the same seeds are run under
+two hash seeds, which must make no difference: that is how an order is found that comes from a Python set, since all
+simulated nodes share one process.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-MOST_SEEDS = 120
-MINUTES = 1
+MOST_SEEDS = 60
+MINUTES = 0.5
 COPIED = ("redraft", "tests/sim", "tests/linearizability", "tests/support", "tools/simulate")
 
 
@@ -132,10 +133,12 @@ MUTATIONS = (
          "self.write_context.begin(header.time_ms, self._monotonic_ns())"),
     )),
     Mutation("set-order", "a member of a set is taken in the order of a Python set", (
-        ("values/set.py", "        member = self.members[position]\n", "        member = list(set(self.members))[position]\n"),
+        ("values/set.py", "        member = self.members[position]\n",
+         "        member = list(set(self.members))[position]\n"),
     )),
     Mutation("pop-without-the-log", "a wait of an earlier leader is not ended by the next", (
-        ("node/blocking.py", "        if not shard.raft.is_alone or shard.keyspace.waiters.replicated():", "        if False:"),
+        ("node/blocking.py", "        if not shard.raft.is_alone or shard.keyspace.waiters.replicated():",
+         "        if False:"),
     )),
     Mutation("vote-needed-of-the-gone", "a removed node is struck out before its vote is taken from it", (
         ("node/membership.py", "if raft.conf.is_voter(leaving):", "if False:"),
@@ -199,6 +202,8 @@ def check_mutations(root: Path, names: list[str], tell: Callable[[str], None]) -
             copy = Path(directory)
             mutate(root, mutation, copy)
             count, violation = find(copy)
+            if count and simulate(root, "--seeds", str(count), "--minutes-virtual", str(MINUTES)).returncode:
+                raise MutationError(f"seed {count} ends in a violation without {mutation.name}, too")
             if count:
                 tell(f"{mutation.name:34} found within {count:3} seeds: {violation}")
             elif depends_on_hashes(copy):

@@ -1,5 +1,5 @@
-"""A trace as a page: nodes are lanes, time goes down, messages are arrows, roles and terms are colours. No script needed
-but to show a moment's text; nothing is loaded from elsewhere."""
+"""A trace as a page: nodes are lanes, time goes down, messages are arrows, roles and terms are colours. It needs no
+script, and loads nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -96,9 +96,7 @@ class Run:
             raise AssertionError("a history cannot be explained\n" + "\n".join(each.show() for each in violations))
 
 
-def run(
-    seed: int, virtual_seconds: float, *, trace: Trace | None = None, beyond_drift: bool = False
-) -> Outcome:
+def run(seed: int, virtual_seconds: float, *, trace: Trace | None = None, beyond_drift: bool = False) -> Outcome:
     """A run of a seed."""
     logging.getLogger("redraft").setLevel(logging.CRITICAL)
     # What runs make is freed by counting references, nearly all of it.

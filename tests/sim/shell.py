@@ -1,4 +1,4 @@
-"""A cluster by hand: one action a line, typed (`tools/simulate --interactive`) or from a script with expectations.
+"""A cluster by hand: an action a line, typed (`tools/simulate --interactive`) or from a script with expectations.
 
     cluster N [pre-vote=on|off] [option=value …]   a new cluster, started; options are redraft's
     step [N] | run MS | until CONDITION [MS]       events, time, time until something holds (10 s at most)
@@ -14,9 +14,10 @@
     status | state M | table M | trace [N]         looking
     expect CONDITION                               fails unless it holds
 
-Conditions: `leader` (one serves), `leader M`, `no-leader`, `role M ROLE`, `not-leading M`, `term M N` (at least), `same-term`, `equal`
-(all that are up have applied the same and have the same bytes), `applied M N` (at least), `voter M`, `up M`,
-`down M`, `reply TEXT` (what was answered last begins with it), `reached M` (it has all that is committed).
+Conditions: `leader` (one serves), `leader M`, `no-leader`, `role M ROLE`, `not-leading M`, `term M N` (at least),
+`same-term`, `equal` (all that are up have applied the same and have the same bytes), `applied M N` (at least),
+`voter M`, `up M`, `down M`, `reply TEXT` (what was answered last begins with it), `reached M` (it has all that is
+committed).
 """
 
 from __future__ import annotations
@@ -25,14 +26,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import hiredis
-
 from redraft.raft.status import Role
-from sim.chaos import Asking
+from sim.asking import Asking
 from sim.cluster import Cluster
-from sim.events import MS, SECOND
-from sim.invariants import state, summary
+from sim.events import MS
 from sim.machine import Machine
+from sim.state import state
 from sim.trace import Trace
 from support.processes import ReplyError
 
@@ -363,6 +362,3 @@ def interact(seed: int, size: int, read: Callable[[str], str]) -> None:
             printed = f"{type(error).__name__}: {error}"
         if printed:
             print(printed)
-
-
-__all__ = ["SECOND", "Shell", "hiredis", "interact", "run_script", "summary"]

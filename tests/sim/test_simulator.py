@@ -1,4 +1,4 @@
-"""A bounded set of simulated runs, and that the simulator does what it is believed for: the same each time, and failing.
+"""A bounded set of simulated runs; and that the simulator is the same each time, and fails when it should.
 
 More seeds, and longer: `tools/simulate`; all seeded bugs: `tools/simulate --mutations`.
 """

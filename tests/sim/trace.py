@@ -11,7 +11,7 @@ import msgspec
 
 from redraft.ids import FIRST_SHARD_GROUP, GroupId
 from redraft.raft.messages import AnyMessage, Append, Heartbeat, HeartbeatReply
-from sim.invariants import summary
+from sim.state import summary
 
 if TYPE_CHECKING:
     from sim.machine import Machine

@@ -1,4 +1,4 @@
-"""Connections, as TCP has them: bytes arrive in order and once, late, or never; then both ends hear of it sooner or later.
+"""Connections, as TCP has them: bytes arrive in order and once, late or never; then both ends hear of it in the end.
 
 A way from one host to another that is *blocked* holds what is sent: TCP sends it again and again, and it arrives after
 the way is open. So a cut of the network loses nothing by itself; what is under way is lost when a connection *breaks*,

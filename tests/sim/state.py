@@ -1,0 +1,99 @@
+"""A node from outside: a digest of its bytes, a line, and all of it."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, NO_NODE, GroupId
+from redraft.raft.messages import ConfState
+from redraft.raft.status import Role
+from redraft.values import codec
+from sim.disk import GROUPS
+
+if TYPE_CHECKING:
+    from sim.machine import Machine
+
+
+def digest_of(machine: Machine) -> str:
+    """A digest of all that is replicated: as the image would have it."""
+    keyspace = machine.node.shard.keyspace
+    whole = blake2b(msgspec.msgpack.encode(keyspace.meta()), digest_size=16)
+    for number, database in enumerate(keyspace.databases):
+        if database.size:
+            for key in database.keys_from(b""):
+                value = database.peek(key)
+                assert value is not None
+                record = codec.encode(value, database.deadline(key))
+                whole.update(b"%d %d %d " % (number, len(key), len(record)) + key + record)
+    return whole.hexdigest()
+
+
+def summary(machine: Machine, group: GroupId = FIRST_SHARD_GROUP) -> str:
+    """A node in a few words."""
+    if not machine.up:
+        return "down"
+    raft = dict(machine.rafts())[group]
+    found = raft.status()
+    lease = " lease" if raft.has_lease() else ""
+    leader = f" of {found.leader}" if found.role is Role.FOLLOWER and found.leader != NO_NODE else ""
+    return (
+        f"{found.role.value}{leader} t{found.term}{lease} a{found.applied_index} c{found.commit_index}"
+        f" s{found.stable_index} l{found.last_index}"
+    )
+
+
+def state(machine: Machine) -> dict[str, Any]:
+    """A node's whole state, for people."""
+    facts: dict[str, Any] = {
+        "machine": machine.number,
+        "up": machine.up,
+        "paused": machine.paused,
+        "why down": machine.why_down if not machine.up else "",
+        "node": machine.disk.identity.node if machine.disk.identity else None,
+        "incarnation": machine.disk.identity.incarnation if machine.disk.identity else "",
+        "disk": {
+            str(group): {
+                "hard state": msgspec.to_builtins(machine.disk.durable[group].hard_state),
+                "log": [machine.disk.durable[group].first_index(), machine.disk.durable[group].last_index()],
+                "written log": [machine.disk.logs[group].first_index(), machine.disk.logs[group].last_index()],
+            }
+            for group in GROUPS
+        },
+        "unsynced batches": machine.disk.mark(),
+        "image": machine.disk.image.point.applied.index if machine.disk.image.point else 0,
+        "clock rate, ppm": machine.clock.rate_ppm,
+    }
+    if not machine.up:
+        return facts
+    node = machine.node
+    for name, group in (("config group", CONFIG_GROUP), ("shard", FIRST_SHARD_GROUP)):
+        raft = dict(machine.rafts())[group]
+        found = raft.status()
+        facts[name] = {
+            "role": found.role.value, "term": found.term, "vote": raft._vote, "leader": found.leader,
+            "commit": found.commit_index, "applied": found.applied_index, "stable": found.stable_index,
+            "last": found.last_index, "conf": _conf(raft.conf), "lease until, ms": raft.lease_until_ms,
+            "elapsed ticks": raft._elapsed_ticks, "timeout ticks": raft._timeout_ticks,
+            "followers": {
+                str(member): {"state": p.state.value, "match": p.match, "next": p.next, "active": p.active}
+                for member, p in (raft.leader.followers.items() if raft.leader else ())
+            },
+        }  # fmt: skip
+    facts["serves"] = node.serves
+    facts["monotonic, ms"] = machine.clock.monotonic_ns() // 1_000_000
+    facts["links"] = sorted(peer for peer, link in machine.keeper.links.items() if link.opened)
+    facts["links from"] = sorted(node.incoming.linked_from())
+    facts["sessions"] = len(node.sessions)
+    facts["guests"] = len(node.guests)
+    facts["flush"] = node.flusher.phase.value
+    facts["keyspace"] = node.shard.keyspace.statistics()
+    facts["digest"] = digest_of(machine)
+    facts["table"] = msgspec.to_builtins(node.config.table, str_keys=True)
+    return facts
+
+
+def _conf(conf: ConfState) -> dict[str, list[int]]:
+    return {name: list(members) for name, members in msgspec.structs.asdict(conf).items() if isinstance(members, tuple)}

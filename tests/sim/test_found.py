@@ -1,0 +1,85 @@
+"""What simulated runs have found, each as a cluster that shows it by itself."""
+
+from __future__ import annotations
+
+from redraft.ids import NodeId
+from redraft.node.flusher import Phase
+from sim.cluster import Cluster
+from sim.events import MS, SECOND
+from sim.machine import Machine, Speeds
+from sim.shell import Shell
+
+LONG_JOB_NS = 3 * SECOND
+
+
+def away(shell: Shell) -> Machine:
+    """A follower that was away for so long that it needs a snapshot."""
+    shell.line("until leader")
+    shell.line("bind")
+    shell.line("propose $L SET k 0")
+    shell.line("run 500")
+    follower = shell.cluster.machines[int(shell.names["F1"])]
+    shell.line("kill $F1")
+    for number in range(30):
+        shell.line(f"propose $L SET k {number}")
+    shell.line("run 1000")
+    shell.line("flush $L")
+    shell.line("run 1000")
+    shell.line("start $F1")
+    shell.line("until up $F1")
+    return follower
+
+
+def test_a_snapshot_is_not_installed_while_a_flush_is_being_finished() -> None:
+    """The flush's file would enter the image that has just been replaced."""
+    shell = Shell()
+    follower = away(shell)
+    follower.speeds = Speeds(job_ns=(LONG_JOB_NS, LONG_JOB_NS))
+    # The snapshot has arrived and is read for as long as a job takes; the flush's job begins a moment before its end.
+    shell.cluster.run_until(lambda: bool(follower._jobs), 10 * SECOND, "no snapshot comes")
+    shell.cluster.run(LONG_JOB_NS - 10 * MS)
+    follower.node.flusher.request()
+    follower.wake()
+    shell.cluster.run_until(lambda: follower.node.flusher.phase is Phase.FINISHING, SECOND, "no flush")
+    shell.line("until reached $F1")
+    shell.cluster.run(10 * SECOND)
+    assert follower.up, follower.why_down
+    shell.line("until equal")
+
+
+def test_a_new_node_is_answered_to_when_no_founder_is_left() -> None:
+    cluster = Cluster(1)
+    cluster.start()
+    shell = Shell()
+    shell.cluster = cluster
+    for _ in range(2):
+        shell.line("until leader")
+        shell.line("bind")
+        shell.line("join NEW")
+        shell.line("until up $NEW")
+        shell.line("send $L REDRAFT REPLACE $L $NEW")
+        shell.line("until down $L")
+        shell.line("until leader $NEW")
+    assert cluster.members() == [NodeId(3)]
+
+
+def test_a_node_that_comes_back_to_a_cluster_of_strangers_answers_them() -> None:
+    """Its table names nobody of them; they tell where they are when they link to it."""
+    shell = Shell()
+    shell.line("until leader")
+    shell.line("run 1000")
+    shell.line("kill 3")
+    shell.line("until leader")
+    for name in ("FOUR", "FIVE"):
+        shell.line(f"join {name}")
+        shell.line(f"until up ${name}")
+        shell.line(f"until voter ${name}")
+    for old in (1, 2):
+        shell.line(f"propose $FOUR REDRAFT REMOVE {old} -> OK")
+        shell.line(f"until down {old}")
+        shell.line("until leader")
+    shell.line("propose $FIVE SET k v -> OK")
+    shell.line("start 3")
+    shell.line("until reached 3")
+    shell.line("until equal")
+    assert sorted(shell.cluster.machines[3].node.config.table.nodes) == [3, 4, 5]
