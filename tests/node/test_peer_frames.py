@@ -96,4 +96,4 @@ def test_a_message_of_another_sender_is_refused(fleet: Fleet) -> None:
     """Who has proved to be node 3 speaks for node 3 only."""
     data = next(data for data in real_frames(fleet) if decode_frame(data).raft)
     with pytest.raises(FrameError, match="not from here"):
-        fleet[2].node.receive_frame(NodeId(3), decode_frame(data))
+        fleet[2].node.incoming.receive_frame(NodeId(3), decode_frame(data))

@@ -91,7 +91,7 @@ MUTATIONS = (
         ("raft/node.py", "self._may_vote = hard_state.term == 0 or self.is_alone", "self._may_vote = True"),
     )),
     Mutation("read-without-quorum", "a node that leads, or believes so, serves reads without a lease", (
-        ("node/node.py", "serves = self.clock.monotonic_ns() < self._lease_until_ns", "pass"),
+        ("node/leadership.py", "serves = node.clock.monotonic_ns() < self.lease_until_ns", "pass"),
     )),
     Mutation("follower-reads-too-early", "a follower reads before it has applied the read index", (
         ("node/reads.py", "if each.index is not None and each.index <= applied]", "if each.index is not None]"),
