@@ -67,9 +67,6 @@ MUTATIONS = (
         ("raft/node.py", "messages, self._messages = self._messages, []",
          "messages, self._messages = [], (urgent.extend(self._messages) or [])"),
     )),
-    Mutation("no-check-of-the-entry-before", "entries are taken without looking at the one before them", (
-        ("raft/log.py", "if not self.matches(prev_index, prev_term):", "if prev_index > self.last_index:"),
-    )),
     Mutation("commit-beyond-the-match", "a heartbeat tells of commits that the follower may not have", (
         ("raft/leader.py", "commit = Index(min(progress.match, self._log.committed))", "commit = self._log.committed"),
     )),

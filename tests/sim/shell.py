@@ -9,7 +9,7 @@
     propose M WORDS …                              any command, to any machine; its reply (10 s at most)
     send M WORDS …                                 the same, and nobody waits for it
     join [NAME]                                    a new machine asks to be taken in; it is $NAME from now on
-    flush M | clock M PPM | disk M bad|good
+    flush M | clock M PPM | disk M bad|good | wipe M
     bind                                           $L is whoever serves, $F1, $F2 … are the others
     status | state M | table M | trace [N]         looking
     expect CONDITION                               fails unless it holds
@@ -164,6 +164,16 @@ class Shell:
 
     def _disk_action(self, words: list[str]) -> str:
         self._machine(words[0]).disk.fails = words[1] == "bad"
+        return ""
+
+    def _wipe_action(self, words: list[str]) -> str:
+        """It has lost its data, and is started with its old id."""
+        machine = self._machine(words[0])
+        identity = machine.disk.identity
+        if machine.up or identity is None:
+            raise ScriptError("only a machine that is down, and was a node, can lose its data")
+        machine.disk.wipe()
+        machine.disk.identity = identity._replace(incarnation=identity.incarnation + "-again")
         return ""
 
     # The network.
