@@ -21,14 +21,14 @@ from collections import Counter as Counts
 from collections.abc import Callable
 from typing import Any
 
-import hiredis
 from linearizability import models
 from linearizability.checker import Model
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
 from linearizability.list_append import Append, Outcome, Read, Transaction
 
+from chaos import client
 from chaos.nodes import Nodes
-from support.processes import Connection, ReplyError
+from support.processes import ReplyError
 
 KEYS_OF_A_KIND = 3
 KEY_SECONDS = 4
@@ -130,7 +130,7 @@ class Client:
         self._random = random_
         self._node = load.nodes.ids[number % len(load.nodes.ids)]
         self._next_element = number
-        self._connection: Connection | None = None
+        self._connection: client.Client | None = None
         self._count = 0
 
     def run(self) -> None:
@@ -145,8 +145,8 @@ class Client:
     def _connect(self) -> bool:
         host, port = self._load.nodes.places[self._node]
         try:
-            self._connection = Connection(port, host, timeout=TIMEOUT_SECONDS)
-        except OSError:
+            self._connection = client.Client(host, port, TIMEOUT_SECONDS)
+        except client.BROKEN:
             self._load.failed("unreachable")
             self._node = self._random.choice(self._load.nodes.ids)
             return False
@@ -165,8 +165,8 @@ class Client:
         """What became of some commands sent at once, and the last reply."""
         try:
             assert self._connection is not None
-            replies = self._connection.pipeline([tuple(word.encode() for word in command) for command in commands])
-        except (OSError, EOFError, hiredis.ProtocolError):
+            replies = self._connection.pipeline(commands)
+        except client.BROKEN:
             self._hang_up()
             self._node = self._random.choice(self._load.nodes.ids)
             self._load.failed("connection")

@@ -29,6 +29,8 @@ EXPECTED_LINES = ("Input/output error", "the disk", "fsync", "No space left")
 """But not in a line that tells of a disk that was made to fail."""
 AFTER_SECONDS = 3.0
 """How long after its end a fault is still answered for."""
+LULL_SECONDS = 0.25
+"""As long as this there may be no write by chance: what has lasted no longer when a fault begins is that fault's."""
 
 
 def violations(load: Load) -> list[str]:
@@ -60,13 +62,14 @@ def bad_lines(nodes: Nodes) -> list[str]:
 def outages(load: Load, events: list[Event]) -> dict[str, list[float]]:
     """For each kind of fault the longest times without any acknowledged write, s, each fault's one.
 
-    A fault answers for what begins while it lasts, or shortly after its end and before the next one.
+    A fault answers for what begins while it lasts, or shortly after its end, and is there when the next one begins.
     """
     moments = sorted({load.began, load.ended, *(moment for moment, _ in load.acknowledged)})
     found: dict[str, list[float]] = defaultdict(list)
     for event, following in itertools.pairwise([*events, None]):
         assert event is not None
-        end = min(event.ended + AFTER_SECONDS, load.ended if following is None else following.began)
+        next_began = load.ended if following is None else following.began
+        end = min(event.ended + AFTER_SECONDS, next_began - LULL_SECONDS)
         first = max(0, bisect_right(moments, event.began) - 1)
         last = max(first + 1, bisect_left(moments, end))
         gaps = itertools.pairwise(moments[first : last + 1])
