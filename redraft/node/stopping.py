@@ -38,10 +38,11 @@ class Stopping:
         now_ns = node.clock.monotonic_ns()
         if not self._give_up_ns:
             self._give_up_ns = now_ns + PATIENCE_MS * 1_000_000
-        handing_over = [self._hand_over(raft) for raft in (node.shard.raft, node.config.raft)]
-        if any(handing_over) and now_ns < self._give_up_ns:
-            return False
         if not self._linger_until_ns:
+            handing_over = [self._hand_over(raft) for raft in (node.shard.raft, node.config.raft)]
+            if any(handing_over) and now_ns < self._give_up_ns:
+                return False
+            # What comes back from now on is of another that stops as well: it is not sent to and fro.
             self._linger_until_ns = now_ns + LINGER_MS * 1_000_000
         return now_ns >= self._linger_until_ns
 

@@ -37,3 +37,16 @@ def test_a_leader_whom_nobody_can_follow_stops_all_the_same() -> None:
     assert not stopping.may_stop()
     fleet.pass_time(LINGER_MS)
     assert stopping.may_stop()
+
+
+def test_two_that_stop_at_once_do_not_send_leadership_to_and_fro() -> None:
+    fleet = Fleet(2)
+    fleet.elect()
+    fleet.pass_time(1000)
+    first_term = fleet[1].node.shard.raft.term
+    stopped: set[int] = set()
+    for _ in range(40):
+        stopped |= {node for node in (1, 2) if fleet[node].node.stopping.may_stop()}
+        fleet.pass_time(50)
+    assert stopped == {1, 2}
+    assert fleet[1].node.shard.raft.term <= first_term + 2
