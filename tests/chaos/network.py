@@ -99,10 +99,19 @@ class NamespaceNetwork(Network):
             _ip("-n", namespace, "addr", "add", f"{self._address(node)}/24", "dev", inner)
             _ip("-n", namespace, "link", "set", inner, "up")
             _ip("-n", namespace, "link", "set", "lo", "up")
-            if self._relay is not None:
-                self._relay.add(namespace, self._address(node))
-                _ip("-n", namespace, "link", "set", DEVICE, "up")
+            self._add_to_relay(node)
         return self._address(node), self.PORT
+
+    def _add_to_relay(self, node: int) -> None:
+        if self._relay is None:
+            return
+        try:
+            self._relay.add(self._namespace(node), self._address(node))
+            _ip("-n", self._namespace(node), "link", "set", DEVICE, "up")
+        except (OSError, subprocess.CalledProcessError):
+            # A machine may have the file of TUN devices, and not allow any.
+            self._relay.close()
+            self._relay = None
 
     def command(self, node: int) -> list[str]:
         self.place(node)

@@ -96,7 +96,7 @@ def _series(load: Load) -> tuple[list[float], list[float], list[float], list[flo
 def _name_faults(panel: Any, load: Load, events: list[Event], begin: float, end: float) -> None:
     """The name of each fault above its span, in the first line that has room for it."""
     free = [begin] * LANES
-    width = (end - begin) / 150
+    width = (end - begin) / 260
     for event in events:
         began = event.began - load.began
         if not begin <= began < end:

@@ -19,8 +19,8 @@ transaction has appended half; `internal`, a transaction that does not see what 
 an element that is there twice; `incompatible-order`, two reads neither of which is the beginning of the other; and
 `garbage`, an element that nobody appended.
 
-A transaction of unknown outcome has happened if an element of it was ever read. The elements that nobody has read
-come behind all that were, in an order that is not known.
+A transaction of unknown outcome has happened, whole, if an element of it was ever read. The elements that nobody has
+read come behind all that were, in an order that is not known.
 
 Left out: predicates, deletes, and sessions of their own (a client's transactions follow each other in real time).
 """
@@ -240,9 +240,11 @@ class _History:
             edges.setdefault(self._number[id(later)], []).append(_Edge(kind, why))
 
     def _draw_dependencies(self) -> None:
+        seen = {(key, element) for key, order in self._orders.items() for element in order}
+        happened = {id(writer) for place, writer in self._writers.items() if place in seen}
         behind: dict[str, list[tuple[int, Transaction]]] = defaultdict(list)
         for (key, element), writer in self._writers.items():
-            if writer.outcome is Outcome.DONE and element not in self._orders.get(key, ()):
+            if (key, element) not in seen and (writer.outcome is Outcome.DONE or id(writer) in happened):
                 behind[key].append((element, writer))
         successors: dict[tuple[str, int], list[tuple[int, Transaction]]] = {}
         """Of a list and a length: the elements that come next, and who appended them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass, field
 
@@ -165,3 +166,64 @@ def test_a_read_that_is_made_older_is_found(seed: int) -> None:
 
 def test_thousands_of_transactions_are_judged_in_seconds() -> None:
     assert check(run(9, 8000, elements_a_key=150)) == []
+
+
+def explained_by_trying(history: list[Transaction]) -> bool:
+    """Every order of what happened, and of every choice of what may have."""
+    done = [each for each in history if each.outcome is Outcome.DONE]
+    unknown = [each for each in history if each.outcome is Outcome.UNKNOWN]
+    for count in range(len(unknown) + 1):
+        for chosen in itertools.combinations(unknown, count):
+            for order in itertools.permutations([*done, *chosen]):
+                in_time = all(not later.return_ns < each.call_ns for each, later in itertools.combinations(order, 2))
+                if in_time and _runs(order):
+                    return True
+    return False
+
+
+def _runs(order: tuple[Transaction, ...]) -> bool:
+    lists: dict[str, tuple[int, ...]] = {}
+    for transaction in order:
+        for step in transaction.steps:
+            elements = lists.get(step.key, ())
+            if isinstance(step, Append):
+                lists[step.key] = (*elements, step.element)
+            elif step.elements not in (None, elements):
+                return False
+    return True
+
+
+def random_history(random_: random.Random) -> list[Transaction]:
+    """A few transactions whose reads show any elements that were appended, in about the right order."""
+    history = []
+    appended: dict[str, list[int]] = {"x": [], "y": []}
+    element = 0
+    for _ in range(random_.randint(2, 5)):
+        outcome = random_.choices([*Outcome], [0.8, 0.07, 0.13])[0]
+        steps: list[Append | Read] = []
+        for _ in range(random_.randint(1, 3)):
+            key = random_.choice("xy")
+            if random_.random() < 0.5:
+                element += 1
+                steps.append(Append(key, element))
+                appended[key].append(element)
+            elif outcome is Outcome.DONE:
+                shown = appended[key][: random_.randint(0, len(appended[key]))]
+                if random_.random() < 0.1:
+                    random_.shuffle(shown)
+                steps.append(Read(key, tuple(shown)))
+        call = random_.randint(1, 20)
+        end = NEVER_NS if outcome is Outcome.UNKNOWN else call + random_.randint(1, 12)
+        history.append(Transaction(0, call * 2, end if end == NEVER_NS else end * 2 + 1, outcome, tuple(steps)))
+    return history
+
+
+def test_it_says_the_same_as_trying_all_orders() -> None:
+    random_ = random.Random(30)
+    verdicts = []
+    for _ in range(3000):
+        history = random_history(random_)
+        found = check(history)
+        assert (not found) == explained_by_trying(history), (history, found)
+        verdicts.append(not found)
+    assert 300 < sum(verdicts) < 2700
