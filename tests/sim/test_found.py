@@ -83,3 +83,23 @@ def test_a_node_that_comes_back_to_a_cluster_of_strangers_answers_them() -> None
     shell.line("until reached 3")
     shell.line("until equal")
     assert sorted(shell.cluster.machines[3].node.config.table.nodes) == [3, 4, 5]
+
+
+def test_a_node_whose_link_breaks_before_it_has_answered_a_new_leader_needs_no_snapshot() -> None:
+    """The leader would begin to look for where the logs match at the first entry of all, which is gone."""
+    shell = Shell()
+    shell.line("until leader")
+    shell.line("bind")
+    for number in range(20):
+        shell.line(f"propose $L SET k {number}")
+    shell.line("pause $L")
+    shell.line("run 2500")
+    shell.line("until leader")
+    shell.line("flush $F1")
+    shell.line("flush $F2")
+    shell.line("run 1000")
+    shell.line("kill $L")
+    shell.line("run 500")
+    shell.line("start $L")
+    shell.line("until reached $L")
+    assert not [line for line in shell.trace.lines() if "a snapshot of" in line]
