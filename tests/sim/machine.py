@@ -174,6 +174,7 @@ class Machine:
             shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random)
             node.start(config, shard, self.storage)
             self._rafts = (CONFIG_GROUP, config.raft), (FIRST_SHARD_GROUP, raft)
+            self._watch_reads(node, shard)
             node.reload = lambda: self.storage.load()[0]
             node.receive_snapshot = lambda session, peer: SnapshotReceiver(self, session, peer)
             self.up = True
@@ -201,6 +202,24 @@ class Machine:
         self.keeper.look()
         self.wake()
         self.cluster.changed(self)
+
+    def _watch_reads(self, node: Node, shard: Shard) -> None:
+        """Have the invariants see each read that a leader executes on the strength of its lease."""
+        read, granted = shard.read, node.forwarding.granted
+        by_round = False
+
+        def watched_read(*arguments: Any) -> Any:
+            if shard.raft.leader is not None and not by_round:
+                self.cluster.invariants.read(self)
+            return read(*arguments)
+
+        def watched_granted(reads: Any) -> None:
+            nonlocal by_round
+            by_round = True
+            granted(reads)
+            by_round = False
+
+        shard.read, node.forwarding.granted = watched_read, watched_granted  # type: ignore[method-assign]
 
     def _raft_config(self, settings: Settings) -> RaftConfig:
         ticks = max(2, settings.election_timeout // settings.heartbeat_interval)
