@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redraft.ids import NodeId
 from redraft.node.flusher import Phase
+from sim.clients import Clients
 from sim.cluster import Cluster
 from sim.events import MS, SECOND
 from sim.machine import Machine, Speeds
@@ -103,3 +104,16 @@ def test_a_node_whose_link_breaks_before_it_has_answered_a_new_leader_needs_no_s
     shell.line("start $L")
     shell.line("until reached $L")
     assert not [line for line in shell.trace.lines() if "a snapshot of" in line]
+
+
+def test_a_follower_shows_nothing_that_its_leader_has_not_applied() -> None:
+    """A leader that applies in pieces, and waits for its disk between them, told of all that was committed."""
+    cluster = Cluster(3, raft_options={"max_committed_bytes_per_ready": 1})
+    for machine in cluster.machines.values():
+        machine.speeds = Speeds((MS, 40 * MS))
+    clients = Clients(cluster, 8, 10 * MS)
+    cluster.start()
+    clients.start()
+    cluster.run(8 * SECOND)
+    assert clients.violations() == []
+    assert len(clients.history) > 200
