@@ -42,6 +42,9 @@ WAKE_NS = 30_000
 """From what wakes the reactor to its tick."""
 
 
+MOST_SLICE_PAUSE_NS = 15 * MS
+
+
 class Speeds(NamedTuple):
     """How long the machine's disk and threads take, ns: the least and the most."""
 
@@ -114,6 +117,7 @@ class Machine:
         self._in_tick = False
         self._had_input = False
         self._next_raft_ns = 0
+        self._background_waits = False
         self._timer_ns = 0
         self._sending: set[NodeId] = set()
         self._rafts: tuple[tuple[GroupId, RaftNode], ...] = ()
@@ -185,6 +189,7 @@ class Machine:
             self._sending = set()
             self._jobs = {}
             self._timer_ns = 0
+            self._background_waits = False
             self.inline = self.random.random() < 0.5
             self.keeper = LinkKeeper(self)
             self.cluster.opened(self)
@@ -439,12 +444,21 @@ class Machine:
         if node.shutdown_requested is not None and node.stopping.may_stop() and not self._pending:
             self._stop_now()
             return
-        if node.wants_tick() and not self._pending:
+        if node.has_writes() and not self._pending:
             self.wake()
+        elif node.wants_tick() and not self._background_waits:
+            # What is left is a flush: slices of it are far apart, as on a large keyspace, and other ticks come between.
+            self._background_waits = True
+            self.events.after(self.random.randint(MS, MOST_SLICE_PAUSE_NS), self._background, self.life)
         deadline_ns = node.timers.next_ns()
         if deadline_ns is not None and deadline_ns != self._timer_ns:
             self._timer_ns = deadline_ns
             self.events.at(self.clock.true_ns(deadline_ns), self._timer, self.life)
+
+    def _background(self, life: int) -> None:
+        if life == self.life:
+            self._background_waits = False
+            self.wake()
 
     def _timer(self, life: int) -> None:
         if life == self.life:
