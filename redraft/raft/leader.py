@@ -2,7 +2,9 @@
 
 * Replication (paper, section 5.3): each follower's `Progress` says what to send next; all that was proposed since the
   last Ready leaves in as few messages as their size allows, without waiting for the leader's own disk.
-* Commitment (sections 5.3, 5.4.2): what a majority has durable, once it includes an entry of this term.
+* Commitment (sections 5.3, 5.4.2): what a majority has durable, once it includes an entry of this term. Followers are
+  told of no more of it than is handed out to be applied here: else one could show what its leader, asked later, does
+  not.
 * Reads (thesis sections 6.4, 6.4.1): every message carries a *round*; once a majority has answered a round, the
   leadership was good when that round began. A ReadIndex waits for a round that began after it; a lease lasts `lease_ms`
   from the beginning of the last round answered, since whoever answered votes for nobody else within that time.
@@ -166,9 +168,10 @@ class Leader:
         """Whether `replicate` would find anything, or has."""
         return self._to_send or bool(self.out or self.reads or self.wanting_snapshot)
 
-    def replicate(self) -> None:
-        """Send every follower what it lacks, as far as its window goes."""
-        if not self._to_send:
+    def replicate(self, *, tells_commit: bool = False) -> None:
+        """Send every follower what it lacks, as far as its window goes; with `tells_commit` also that more is committed
+        and handed out to be applied now."""
+        if not self._to_send and not (tells_commit and self.followers):
             return
         self._to_send = False
         last_index = self._log.last_index
@@ -179,9 +182,9 @@ class Leader:
                     break
                 self._send(member, progress)
             # While entries are on their way, what follows them tells of the commit index soon enough.
-            tells_commit = progress.match == last_index and progress.commit_sent < self._log.committed
+            news = progress.match == last_index and progress.commit_sent < self._log.applying
             asks = progress.state is ProgressState.PROBE and not progress.awaiting
-            if progress.next > last_index and (tells_commit or asks):
+            if progress.next > last_index and (news or asks):
                 self._send(member, progress, empty=True)
 
     def _send(self, member: NodeId, progress: Progress, *, empty: bool = False) -> None:
@@ -195,10 +198,8 @@ class Leader:
             progress.wait_for_snapshot()
             self.wanting_snapshot.append(member)
             return
-        self.out.append(
-            Append(self._config.id, member, self._term, previous, term, entries, log.committed, self._round)
-        )
-        progress.commit_sent = log.committed
+        self.out.append(Append(self._config.id, member, self._term, previous, term, entries, log.applying, self._round))
+        progress.commit_sent = log.applying
         if entries:
             progress.sent(entries[-1].index, sum(len(entry.data) for entry in entries))
         elif progress.state is ProgressState.PROBE:
@@ -209,7 +210,7 @@ class Leader:
         self._round += 1
         self._rounds.append((self._round, now_ms))
         for member, progress in self.followers.items():
-            commit = Index(min(progress.match, self._log.committed))
+            commit = Index(min(progress.match, self._log.applying))
             self.out.append(Heartbeat(self._config.id, member, self._term, commit, self._round))
         self._count_rounds()
 
@@ -257,7 +258,7 @@ class Leader:
         if progress.accepted(message.index):
             self.commit()
             self._hand_over()
-        if was_paused or progress.next <= self._log.last_index or progress.commit_sent < self._log.committed:
+        if was_paused or progress.next <= self._log.last_index or progress.commit_sent < self._log.applying:
             self._to_send = True
 
     def on_heartbeat_reply(self, sender: NodeId, round_: int) -> None:

@@ -273,8 +273,9 @@ class RaftNode:
         reads = []
         wanting: list[NodeId] = []
         leader = self.leader
+        committed = self._log.take_committed(self._config.max_committed_bytes_per_ready)
         if leader is not None:
-            leader.replicate()
+            leader.replicate(tells_commit=bool(committed))
             urgent, leader.out = leader.out, urgent
             reads, leader.reads = leader.reads, []
             wanting, leader.wanting_snapshot = leader.wanting_snapshot, wanting
@@ -283,7 +284,6 @@ class RaftNode:
         entries = self._log.take_unstable()
         must_sync = bool(entries) or self._must_persist_vote() or snapshot is not None
         hard_state = HardState(self.term, self._vote, self._log.committed)
-        committed = self._log.take_committed(self._config.max_committed_bytes_per_ready)
         return Ready(
             hard_state if hard_state != self._persisted else None,
             entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, self._log.epoch,

@@ -53,7 +53,11 @@ class Progress:
         self._inflight_bytes = 0
 
     def probe(self) -> None:
-        """Find out anew where the logs match."""
+        """Find out anew where the logs match: where that was being done, from where it was. (With no match known, the
+        first entry of all, which is most likely gone, would have to be asked for.)"""
+        if self.state is ProgressState.PROBE:
+            self.awaiting = False
+            return
         self.next = Index(max(self.match, self.snapshot.index if self.snapshot else 0) + 1)
         self._enter(ProgressState.PROBE)
 

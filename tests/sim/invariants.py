@@ -13,6 +13,7 @@ After every event, for the node that it was about:
 * commit and applied index never go back while a process lives;
 * no lease overlaps another leader's lease, and whoever has a lease has all that was ever committed (not in runs whose
   clocks drift by more than is stated);
+* a leader that reads on the strength of its lease has applied all that any node has (the same);
 * the Raft core's `check()`.
 
 At every eighth applied index, and at the end: state machine safety: nodes that have applied the same index have the
@@ -91,6 +92,7 @@ class Invariants:
         self.digests: dict[Index, tuple[str, NodeId]] = {}
         self._seen: dict[tuple[int, GroupId], Seen] = {}
         self._count = 0
+        self._most_applied = Index(0)
         self.leases_hold = True
         """Whether clocks drift by no more than is stated."""
 
@@ -151,6 +153,16 @@ class Invariants:
         known = self.groups[group].votes.setdefault((machine.id, term), candidate)
         require(known == candidate, f"node {machine.id} votes for {known} and for {candidate} in term {term}")
 
+    # Reads.
+
+    def read(self, machine: Machine) -> None:
+        """A node that leads reads from what it has applied, and has asked nobody."""
+        applied = machine.node.shard.applied.index
+        require(
+            applied >= self._most_applied or not self.leases_hold,
+            f"node {machine.id} reads what it has applied, {applied}; another has applied {self._most_applied}",
+        )
+
     # Events.
 
     def after(self, machine: Machine) -> None:
@@ -189,6 +201,8 @@ class Invariants:
         if applied != seen.applied:
             require(applied > seen.applied, f"node {machine.id}: the applied index goes back to {applied}")
             seen.applied = applied
+            if group == FIRST_SHARD_GROUP:
+                self._most_applied = max(self._most_applied, applied)
             if group == FIRST_SHARD_GROUP and applied % DIGEST_EVERY == 0:
                 self.digest(machine)
         if raft.role is Role.LEADER:

@@ -43,6 +43,9 @@ WAKE_NS = 30_000
 """From what wakes the reactor to its tick."""
 
 
+MOST_SLICE_PAUSE_NS = 15 * MS
+
+
 class Speeds(NamedTuple):
     """How long the machine's disk and threads take, ns: the least and the most."""
 
@@ -115,6 +118,7 @@ class Machine:
         self._in_tick = False
         self._had_input = False
         self._next_raft_ns = 0
+        self._background_waits = False
         self._timer_ns = 0
         self._sending: set[NodeId] = set()
         self._rafts: tuple[tuple[GroupId, RaftNode], ...] = ()
@@ -175,6 +179,7 @@ class Machine:
             shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random)
             node.start(config, shard, self.storage)
             self._rafts = (CONFIG_GROUP, config.raft), (FIRST_SHARD_GROUP, raft)
+            self._watch_reads(node, shard)
             node.reload = lambda: self.storage.load()[0]
             node.receive_snapshot = lambda session, peer: SnapshotReceiver(self, session, peer)
             self.up = True
@@ -185,6 +190,7 @@ class Machine:
             self._sending = set()
             self._jobs = {}
             self._timer_ns = 0
+            self._background_waits = False
             self.inline = self.random.random() < 0.5
             self.keeper = LinkKeeper(self)
             self.cluster.opened(self)
@@ -202,6 +208,24 @@ class Machine:
         self.keeper.look()
         self.wake()
         self.cluster.changed(self)
+
+    def _watch_reads(self, node: Node, shard: Shard) -> None:
+        """Have the invariants see each read that a leader executes on the strength of its lease."""
+        read, granted = shard.read, node.forwarding.granted
+        by_round = False
+
+        def watched_read(*arguments: Any) -> Any:
+            if shard.raft.leader is not None and not by_round:
+                self.cluster.invariants.read(self)
+            return read(*arguments)
+
+        def watched_granted(reads: Any) -> None:
+            nonlocal by_round
+            by_round = True
+            granted(reads)
+            by_round = False
+
+        shard.read, node.forwarding.granted = watched_read, watched_granted  # type: ignore[method-assign]
 
     def _raft_config(self, settings: Settings) -> RaftConfig:
         ticks = max(2, settings.election_timeout // settings.heartbeat_interval)
@@ -421,12 +445,21 @@ class Machine:
         if node.shutdown_requested is not None and node.stopping.may_stop() and not self._pending:
             self._stop_now()
             return
-        if node.wants_tick() and not self._pending:
+        if node.has_writes() and not self._pending:
             self.wake()
+        elif node.wants_tick() and not self._background_waits:
+            # What is left is a flush: slices of it are far apart, as on a large keyspace, and other ticks come between.
+            self._background_waits = True
+            self.events.after(self.random.randint(MS, MOST_SLICE_PAUSE_NS), self._background, self.life)
         deadline_ns = node.timers.next_ns()
         if deadline_ns is not None and deadline_ns != self._timer_ns:
             self._timer_ns = deadline_ns
             self.events.at(self.clock.true_ns(deadline_ns), self._timer, self.life)
+
+    def _background(self, life: int) -> None:
+        if life == self.life:
+            self._background_waits = False
+            self.wake()
 
     def _timer(self, life: int) -> None:
         if life == self.life:

@@ -68,18 +68,13 @@ MUTATIONS = (
          "messages, self._messages = [], (urgent.extend(self._messages) or [])"),
     )),
     Mutation("commit-beyond-the-match", "a heartbeat tells of commits that the follower may not have", (
-        ("raft/leader.py", "commit = Index(min(progress.match, self._log.committed))", "commit = self._log.committed"),
+        ("raft/leader.py", "commit = Index(min(progress.match, self._log.applying))", "commit = self._log.applying"),
     )),
     Mutation("replaced-entries-are-stable", "an fsync counts for entries that have been replaced meanwhile", (
         ("raft/log.py", "if epoch is not None and epoch != self.epoch:", "if False:"),
     )),
     Mutation("lease-too-long", "a lease lasts longer than its followers' promise", (
         ("raft/leader.py", "began_ms + self._config.lease_ms)", "began_ms + 2 * self._config.lease_ms)"),
-    )),
-    Mutation("lease-from-the-answer", "a lease begins when its round is answered", (
-        ("raft/leader.py", "self._rounds.append((self._round, now_ms))",
-         "self._rounds.append((self._round, now_ms)); self._latest_ms = now_ms"),
-        ("raft/leader.py", "began_ms + self._config.lease_ms)", "self._latest_ms + self._config.lease_ms)"),
     )),
     Mutation("lease-while-handing-over", "a leader keeps its lease while it hands over", (
         ("raft/leader.py", "self._leases_end = True", "self._leases_end = False"),

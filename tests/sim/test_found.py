@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redraft.ids import NodeId
 from redraft.node.flusher import Phase
+from sim.clients import Clients
 from sim.cluster import Cluster
 from sim.events import MS, SECOND
 from sim.machine import Machine, Speeds
@@ -83,3 +84,36 @@ def test_a_node_that_comes_back_to_a_cluster_of_strangers_answers_them() -> None
     shell.line("until reached 3")
     shell.line("until equal")
     assert sorted(shell.cluster.machines[3].node.config.table.nodes) == [3, 4, 5]
+
+
+def test_a_node_whose_link_breaks_before_it_has_answered_a_new_leader_needs_no_snapshot() -> None:
+    """The leader would begin to look for where the logs match at the first entry of all, which is gone."""
+    shell = Shell()
+    shell.line("until leader")
+    shell.line("bind")
+    for number in range(20):
+        shell.line(f"propose $L SET k {number}")
+    shell.line("pause $L")
+    shell.line("run 2500")
+    shell.line("until leader")
+    shell.line("flush $F1")
+    shell.line("flush $F2")
+    shell.line("run 1000")
+    shell.line("kill $L")
+    shell.line("run 500")
+    shell.line("start $L")
+    shell.line("until reached $L")
+    assert not [line for line in shell.trace.lines() if "a snapshot of" in line]
+
+
+def test_a_follower_shows_nothing_that_its_leader_has_not_applied() -> None:
+    """A leader that applies in pieces, and waits for its disk between them, told of all that was committed."""
+    cluster = Cluster(3, raft_options={"max_committed_bytes_per_ready": 1})
+    for machine in cluster.machines.values():
+        machine.speeds = Speeds((MS, 40 * MS))
+    clients = Clients(cluster, 8, 10 * MS)
+    cluster.start()
+    clients.start()
+    cluster.run(8 * SECOND)
+    assert clients.violations() == []
+    assert len(clients.history) > 200
