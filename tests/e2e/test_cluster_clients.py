@@ -15,7 +15,7 @@ from redis.exceptions import ClusterDownError, ConnectionError, RedisClusterExce
 from redis.retry import Retry
 
 from support.processes import Connection
-from support.real_cluster import PATIENCE_SECONDS, RealCluster
+from support.real_cluster import PATIENCE_SECONDS, RealCluster, eventually
 
 PAUSE_SECONDS = 0.1
 RETRIES = 100
@@ -101,6 +101,7 @@ def test_redis_cli_follows_to_the_leader(cluster: RealCluster) -> None:
 @pytest.mark.skipif(shutil.which("redis-cli") is None, reason="redis-cli is not installed")
 def test_redis_cli_checks_the_cluster(cluster: RealCluster) -> None:
     """`--cluster check` asks every node for its view and compares them."""
+    eventually(lambda: all(cluster.raft(node)["raft_leader_id"] for node in cluster.ports))
     command = ["redis-cli", "--cluster", "check", f"127.0.0.1:{cluster.ports[1]}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert "[OK] All nodes agree about slots configuration." in done.stdout

@@ -50,7 +50,8 @@ class Receiver:
         self.installs = False
         self.place = Place(directory)
         self.node = SimpleNamespace(
-            prepared_snapshot=None, outgoing={}, run_in_background=lambda run, done: self.jobs.append((run, done)),
+            prepared_snapshot=None, outgoing={},
+            jobs=SimpleNamespace(add=lambda run, done: self.jobs.append((run, done))),
             shard=SimpleNamespace(raft=SimpleNamespace(installs=False)),
         )  # fmt: skip
         self.accept = Receivers(self.node, self.place)  # type: ignore[arg-type]

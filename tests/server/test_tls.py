@@ -17,6 +17,7 @@ import pytest
 import trio
 from cryptography import x509
 
+from redraft.node.links import VERSION
 from redraft.server import handshakes
 from redraft.server.certificates import Certificates
 from redraft.server.connection import PROTECTED_MODE_REFUSAL, refusal_of
@@ -367,7 +368,7 @@ async def test_another_node_is_not_let_in_without_tls(
 ) -> None:
     house.world.node.settings.tls_cluster = True
     nursery.start_soon(house.reactor.run)
-    greeting = b"REDRAFT PEER 2 another 2 1 00\r\n"
+    greeting = b"REDRAFT PEER " + VERSION + b" another 2 1 00\r\n"
     for stream, said in (
         (await trio.open_tcp_stream(*house.plain_address), b"it takes none but by TLS"),
         (await house.connect(authority), b"it is of another cluster"),
