@@ -84,6 +84,8 @@ class Run:
         chaos.stop()
         cluster.calm()
         cluster.run(10 * SECOND)
+        # Who was asked to stop has stopped by now.
+        cluster.calm()
         answers = clients.answers
         cluster.run_until(lambda: clients.answers > answers, SETTLE_NS, "no client is answered any more")
         clients.stop()
