@@ -232,7 +232,10 @@ def lrem(context: Context, argv: list[bytes]) -> Any:
 
 def _span(size: int, first: bytes, last: bytes) -> tuple[int, int]:
     """Positions `[start, end)` of a range whose ends may be negative, and beyond the list."""
-    start, end = parse.integer(first), parse.integer(last)
+    return _clipped(size, parse.integer(first), parse.integer(last))
+
+
+def _clipped(size: int, start: int, end: int) -> tuple[int, int]:
     start = max(start + size, 0) if start < 0 else start
     end = end + size if end < 0 else end
     return min(start, size), max(min(end, size - 1) + 1, 0)
@@ -309,9 +312,9 @@ def llen(context: Context, argv: list[bytes]) -> Any:
     complexity="O(N) where N is the number of elements of the range.", summary="Get a range of a list",
 )  # fmt: skip
 def lrange(context: Context, argv: list[bytes]) -> Any:
-    _span(0, argv[2], argv[3])
+    first, last = parse.integer(argv[2]), parse.integer(argv[3])
     held = context.collection(argv[1], List)
-    return [] if held is None else held.slice(*_span(held.size, argv[2], argv[3]))
+    return [] if held is None else held.slice(*_clipped(held.size, first, last))
 
 
 @_of_one(

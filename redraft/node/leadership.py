@@ -62,7 +62,7 @@ class Leadership:
         What came in before is proposed before, since Raft takes nothing more; what comes in from now on is held for the
         successor.
         """
-        self._node.propose()
+        self._node.propose(everything=True)
         raft.transfer_leader(to)
         self.follow()
 

@@ -339,12 +339,14 @@ class Node:
                 return ready
             self.peers.send_raft(shard.group, ready.messages)
             raft.advance(ready)
+            if shard.may_propose():
+                self.propose()
         self.waits.step()
         return None
 
-    def propose(self) -> None:
-        """Propose what was gathered so far."""
-        self.deliver(self.shard.propose(self.now_ms))
+    def propose(self, *, everything: bool = False) -> None:
+        """Propose what was gathered so far, if not too much is under way, or `everything`."""
+        self.deliver(self.shard.propose(self.now_ms, everything=everything))
 
     def persisted(self, persists: list[Persist]) -> None:
         """What `collect` returned is durable."""
@@ -364,13 +366,13 @@ class Node:
                 keyspace.settle(SETTLE_KEYS)
 
     def has_writes(self) -> bool:
-        """Whether something waits to be proposed."""
-        return not self.loading and bool(self.shard.batch.items)
+        """Whether something waits to be proposed, and may be."""
+        return not self.loading and self.shard.may_propose()
 
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
         return not self.loading and (
-            bool(self.shard.batch.items) or self.flusher.active() or self.shard.keyspace.has_unsettled()
+            self.shard.may_propose() or self.flusher.active() or self.shard.keyspace.has_unsettled()
         )
 
     def raft_tick(self) -> None:

@@ -40,6 +40,10 @@ from redraft.shard.executor import Executor
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch that has logged this much is closed, so that no entry grows past one write beyond it."""
 
+MOST_IN_FLIGHT = 2
+"""While so many entries are on their way, what comes in gathers in one more: an entry costs each replica some hundred
+microseconds whatever is in it, and all that waits for one round trip has room in the next."""
+
 UNKNOWN_OUTCOME = (
     "UNKNOWN the leader was lost before the outcome of the write was known: it may or may not have been applied"
 )
@@ -193,11 +197,16 @@ class Shard:
 
     # Raft.
 
-    def propose(self, now_ms: int) -> list[Outcome]:
-        """Make entries of the batches that hold writes. Returns what could be answered at once: batches without
-        writes, and batches that Raft refused (with the error as every reply)."""
+    def may_propose(self) -> bool:
+        """Whether `propose` would make an entry of the open batch: it holds something, and few others are under way."""
+        return bool(self.batch.items) and len(self._in_flight) < MOST_IN_FLIGHT
+
+    def propose(self, now_ms: int, *, everything: bool = False) -> list[Outcome]:
+        """Make entries of the batches that hold writes: of the open one if it may be, or `everything`. Returns what
+        could be answered at once: batches without writes, and batches that Raft refused (with the error as every
+        reply)."""
         outcomes: list[Outcome] = []
-        if self.batch.items:
+        if self.may_propose() or (everything and self.batch.items):
             self._close_batch()
         while self._closed:
             batch = self._closed.popleft()

@@ -328,12 +328,24 @@ def test_a_batch_that_was_passed_over_is_lost_and_those_behind_it_are_not(follow
     batches = []
     for number in range(3):
         batches.append(follower.add("SET", "a", number))
-        follower.propose()
+        follower.shard.propose(NOW_MS, everything=True)
     outcomes = follower.commit("SET a 2", index=13)
     assert [outcome.batch for outcome in outcomes] == batches
     assert unknown(outcomes[:2])
     assert outcomes[2].replies == [[OK]]
     assert follower.read("GET", "a") == b"2"
+
+
+def test_what_comes_in_while_two_entries_are_under_way_gathers_in_one_more(follower: Follower) -> None:
+    for number in range(4):
+        follower.add("SET", "a", number)
+        follower.propose()
+    assert [batch.index for batch in follower.shard.unapplied()] == [11, 12, None]
+    assert not follower.shard.may_propose()
+    follower.commit("SET a 0", index=11)
+    assert follower.shard.may_propose()
+    follower.propose()
+    assert [batch.writes for batch in follower.shard.unapplied()] == [1, 2, 0]
 
 
 def test_giving_up_tells_every_client_whether_its_outcome_is_unknown(follower: Follower) -> None:
