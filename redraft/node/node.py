@@ -9,6 +9,8 @@ from nothing else.
 Nothing here waits, reads a clock that was not handed in, or touches a file. What takes a disk's time is a *job*: the
 server runs it in a thread and calls its end back on the node's own thread.
 
+The file is longer than most: the tick is one sequence, and the sessions that it serves are opened and closed here.
+
 Invariants (`check`): every session with ready replies is in `outgoing`; `plain` is true exactly while no command
 needs the long road because of the node's state.
 """

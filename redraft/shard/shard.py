@@ -41,8 +41,8 @@ BATCH_BYTES = 4 * 1024 * 1024
 """A batch that has logged this much is closed, so that no entry grows past one write beyond it."""
 
 MOST_IN_FLIGHT = 2
-"""While so many entries are on their way, what comes in gathers in one more: an entry costs each replica some hundred
-microseconds whatever is in it, and all that waits for one round trip has room in the next."""
+"""While so many entries are on their way, what comes in gathers in one more: an entry costs each replica a frame, a log
+write and an fsync whatever is in it, and all that waits for one round trip has room in the next."""
 
 UNKNOWN_OUTCOME = (
     "UNKNOWN the leader was lost before the outcome of the write was known: it may or may not have been applied"
