@@ -230,6 +230,10 @@ class Database:
             return self.delete(key)
         return False
 
+    def is_due(self, now_ms: int) -> bool:
+        """Whether there is a key whose deadline has come."""
+        return bool(self.deadlines) and self.due[0][0] <= now_ms
+
     def reap(self, now_ms: int, limit: int) -> int:
         """Remove up to `limit` keys that are due, earliest deadline first; how many it removed."""
         due = self.due

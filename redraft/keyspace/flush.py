@@ -43,6 +43,14 @@ class RecordWriter(Protocol):
     def put(self, key: bytes, value: bytes) -> None:
         """Set a key of the image."""
 
+    def put_pieces(self, key: bytes, pieces: Iterable[bytes]) -> Iterator[None]:
+        """Set a key of the image to what the pieces are together, a piece a step."""
+        value = bytearray()
+        for piece in pieces:
+            value += piece
+            yield
+        self.put(key, bytes(value))
+
     def delete(self, key: bytes) -> None:
         """Remove a key of the image, whether it is there or not."""
 
@@ -90,7 +98,7 @@ class DatabaseFlush:
                 else:
                     value = peek(key)
                     deadline_ms = deadlines.get(key)
-                    if type(value) is bytes:
+                    if type(value) is bytes and len(value) <= codec.PIECE_BYTES:
                         put(prefix + key, codec.encode(value, deadline_ms))
                         yield 1
                         continue
@@ -98,11 +106,8 @@ class DatabaseFlush:
                 if frozen is None:
                     writer.delete(prefix + key)
                 else:
-                    pieces = []
-                    for piece in codec.frozen_pieces(frozen, deadline_ms):
-                        pieces.append(piece)
+                    for _ in writer.put_pieces(prefix + key, codec.frozen_pieces(frozen, deadline_ms)):
                         yield 1
-                    put(prefix + key, b"".join(pieces))
                 yield 1
             run.clear()
         database.flushing = None

@@ -471,9 +471,16 @@ class Node:
             for session in resumed:
                 self.router.resume(session)
 
+    def wants_reaping(self) -> bool:
+        """Whether this node is to have keys removed whose time is over: a tick does it."""
+        if self.loading or not (self.serves and self.active_expire):
+            return False
+        now_ms = self.clock.now_ms()
+        return any(database.is_due(now_ms) for database in self.shard.keyspace.databases)
+
     def _reap_due(self) -> None:
         for number, database in enumerate(self.shard.keyspace.databases):
-            if database.deadlines and database.due[0][0] <= self.now_ms:
+            if database.is_due(self.now_ms):
                 assert self._reap is not None
                 self._last_reap_ms = self.now_ms
                 argv = [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS]

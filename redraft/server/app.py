@@ -206,7 +206,8 @@ class App:
         while True:
             await trio.sleep(self._settings.heartbeat_interval / 1000)
             node.raft_tick()
-            if not node.shard.raft.is_alone or node.config.raft.has_ready() or node.shard.raft.has_ready():
+            has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
+            if has_ready or not node.shard.raft.is_alone or node.wants_reaping():
                 reactor.wake()
 
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:

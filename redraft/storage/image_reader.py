@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from redraft.storage.image import META_KEY, ImageMeta, decode_meta
+from rocksdict import ReadOptions
+
+from redraft.storage.image import META_KEY, ImageMeta, decode_meta, records
 from redraft.storage.mirror import Mirror
 
 
@@ -24,12 +26,5 @@ class ImageReader(Mirror):
 
     def items(self) -> Iterator[tuple[bytes, bytes]]:
         """The records in the order of their keys, up to the first that cannot be read. Raises DamagedDataError."""
-        iterator = self.db.iter()
-        iterator.seek_to_first()
-        while iterator.valid():
-            key = iterator.key()
-            if key != META_KEY:
-                yield key, iterator.value()
-            iterator.next()
         with self.told():
-            iterator.status()
+            yield from records(self.db, ReadOptions)

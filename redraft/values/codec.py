@@ -7,7 +7,8 @@ the rest    the payload, as the type defines it
 ```
 
 Tags are listed in `TAGS` and never reused; a record with an unknown tag is damage or comes from a newer version, and
-is refused. A string's payload is its bytes, so the commonest record costs one concatenation.
+is refused; 0x40 is none, the image has its own use for it. A string's payload is its bytes, so the commonest record
+costs one concatenation.
 
 What this leaves out: DUMP's payload, which is Redis's own format, not redraft's.
 """
@@ -31,6 +32,8 @@ TAG_ZSET = 5
 TAG_STREAM = 6
 
 HAS_DEADLINE = 0x80
+PIECE_BYTES = 1 << 18
+"""A longer string is written in pieces of so many bytes."""
 _DEADLINE = struct.Struct(">q")
 
 COLLECTIONS: dict[int, type[Value]] = {}
@@ -52,7 +55,9 @@ class _FrozenString:
         self._data = data
 
     def pieces(self) -> Iterator[bytes]:
-        yield self._data
+        data = self._data
+        for start in range(0, len(data), PIECE_BYTES):
+            yield data[start : start + PIECE_BYTES]
 
 
 FrozenRecord = tuple[int, Frozen]

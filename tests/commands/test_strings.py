@@ -11,6 +11,7 @@ import random
 import pytest
 
 from redraft.commands import strings
+from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.resp.reply import OK
 from redraft.values import codec
@@ -381,7 +382,7 @@ def test_a_reply_does_not_change_with_the_value(shell: Shell, change: str, quest
     assert reply == ([b"ab"] if question.startswith("MGET") else b"ab")
 
 
-class Writer:
+class Writer(RecordWriter):
     """What a flush wrote."""
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from redraft.errors import DamagedDataError
+from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.values import codec
 
@@ -56,7 +57,7 @@ class Bag:
         return freed
 
 
-class DictImage:
+class DictImage(RecordWriter):
     """An image in memory: `put` and `delete` fill a file in the making, `finish` makes it part of the image."""
 
     def __init__(self) -> None:

@@ -298,3 +298,14 @@ def test_an_argument_longer_than_proto_max_bulk_len_is_refused(start: Callable[.
     assert client.read() == ReplyError("ERR Protocol error: invalid bulk length")
     assert client.closed_by_server()
     assert Connection(server.port)("STRLEN", "key") == 2 * MEGABYTE
+
+
+# Idle.
+
+
+def test_keys_are_removed_in_time_though_nobody_calls(client: Connection) -> None:
+    for _ in range(3):  # after the first key there is still work that makes ticks
+        client("SET", "key", "value", "PX", "20")
+        time.sleep(0.3)
+        # INFO counts what is in memory, and is answered before the tick that it wakes can remove anything.
+        assert b"db0" not in client("INFO", "keyspace")

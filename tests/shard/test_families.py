@@ -25,6 +25,7 @@ from oracle.commands import words
 from redraft.commands.all import TABLE
 from redraft.commands.table import Kind
 from redraft.errors import CommandError
+from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.shard.shard import FlushPoint, Outcome
 from support.member import Member, state
@@ -77,7 +78,7 @@ def steps_of(family: st.SearchStrategy[tuple[bytes, ...]]) -> st.SearchStrategy[
     return st.lists(step, min_size=20, max_size=60)
 
 
-class Image:
+class Image(RecordWriter):
     """What a flush writes."""
 
     def __init__(self) -> None:

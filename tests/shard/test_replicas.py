@@ -25,6 +25,7 @@ from redraft.commands.context import Context
 from redraft.commands.table import Command, CommandTable, Kind
 from redraft.errors import CommandError
 from redraft.ids import Index
+from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.shard import entry
 from redraft.shard.batch import Transaction
@@ -73,7 +74,7 @@ examples = settings(
 )
 
 
-class Image:
+class Image(RecordWriter):
     """What a flush writes."""
 
     def __init__(self) -> None:

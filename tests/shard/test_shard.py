@@ -9,6 +9,7 @@ import pytest
 from redraft.commands.table import Command
 from redraft.errors import CommandError
 from redraft.ids import Index, NodeId, Term
+from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.raft.errors import EntryTooBigError, NotLeaderError
 from redraft.raft.memory_storage import MemoryStorage
@@ -402,7 +403,7 @@ def test_a_membership_change_becomes_part_of_what_is_applied(follower: Follower)
 # The image.
 
 
-class Writer:
+class Writer(RecordWriter):
     def __init__(self) -> None:
         self.records: dict[bytes, bytes] = {}
 

@@ -17,6 +17,7 @@ import msgspec
 
 from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
+from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import Entry, HardState, SnapshotMeta
@@ -207,7 +208,7 @@ class SimShardStorage:
         return loaded
 
 
-class SimImageWriter:
+class SimImageWriter(RecordWriter):
     """A flush in the making; implements `node.flusher.ImageWriter`."""
 
     def __init__(self, disk: Disk) -> None:

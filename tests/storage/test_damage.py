@@ -234,7 +234,7 @@ def whole_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for flush in range(3):
         writer = image.writer()
         for number in range(flush, 600, 3):
-            writer.put(b"\0\0\0\0%06d" % number, random.Random(number).randbytes(300))
+            writer.put(b"\0\0\0\0%06d" % number, b"\0" + random.Random(number).randbytes(300))
         writer.finish(ImageMeta(images.FORMAT, flush, b""))
     image.close()
     return path

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from redraft.errors import DamagedDataError, StorageError
-from redraft.storage.image import FORMAT, META_KEY, NEW_FILE, Image, ImageMeta
+from redraft.storage.image import FORMAT, META_KEY, NEW_FILE, PART_BYTES, Image, ImageMeta
 
 
 def meta(index: int, state: bytes = b"") -> ImageMeta:
@@ -23,8 +23,11 @@ def flush(image: Image, index: int, changes: dict[bytes, bytes | None]) -> None:
     for key, value in sorted(changes.items()):
         if value is None:
             writer.delete(key)
-        else:
+        elif len(value) <= 100_000:
             writer.put(key, value)
+        else:
+            pieces = [value[start : start + 99_999] for start in range(0, len(value), 99_999)]
+            assert len(list(writer.put_pieces(key, pieces))) == len(pieces)
     writer.finish(meta(index))
 
 
@@ -223,7 +226,7 @@ def test_flushes_add_up_to_a_dict(seed: int, open_image: Callable[[], Image]) ->
     model: dict[bytes, bytes] = {}
     for index in range(1, 30):
         changes = {
-            b"\0\0\0\0%d" % rng.randrange(60): rng.choice([None, rng.randbytes(rng.choice([0, 10, 5000]))])
+            b"\0\0\0\0%d" % rng.randrange(60): rng.choice([None, b"\0" + rng.randbytes(rng.choice([0, 10, 5000]))])
             for _ in range(rng.randrange(20))
         }
         if rng.random() < 0.2:
@@ -241,3 +244,52 @@ def test_flushes_add_up_to_a_dict(seed: int, open_image: Callable[[], Image]) ->
         if rng.random() < 0.3:
             image = open_image()
         assert list(image.items()) == sorted(model.items())
+
+
+NAMES = [b"a", b"a\0", b"a\0\0", b"a\0\0\0\0\0", b"a\0\0\0\0\0\1", b"a\0\xff", b"a\xff", b"b", b"", b"\0", b"\xff" * 9]
+"""Keys whose parts would be mixed up if zeros were not escaped."""
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_large_records_are_split_and_put_together(seed: int, open_image: Callable[[], Image]) -> None:
+    rng = random.Random(seed)
+    image = open_image()
+    model: dict[bytes, bytes] = {}
+    sizes = [None, 0, 10, PART_BYTES - 2, PART_BYTES - 1, PART_BYTES, 2 * PART_BYTES, 3 * PART_BYTES + 5]
+    for index in range(1, 20):
+        names = rng.sample(NAMES, rng.randrange(6))
+        changes = {
+            rng.choice([b"\0\0\0\0", b"\0\0\0\7"]) + name: None if size is None else b"\0" + rng.randbytes(size)
+            for name in names
+            for size in [rng.choice(sizes)]
+        }
+        flush(image, index, changes)
+        model |= {key: value for key, value in changes.items() if value is not None}
+        for key in [key for key, value in changes.items() if value is None]:
+            model.pop(key, None)
+        if rng.random() < 0.3:
+            image = open_image()
+        assert list(image.items()) == sorted(model.items())
+        parts = sum(-(-len(value) // PART_BYTES) for value in model.values() if len(value) > PART_BYTES)
+        assert count_records(image) == len(model) + parts + 1
+
+
+def test_parts_go_with_their_generation(image: Image, open_image: Callable[[], Image]) -> None:
+    large = bytes(PART_BYTES * 2)
+    flush(image, 1, {b"\0\0\0\0a": large, b"\0\0\0\1a": large})
+    image.drop_generations([0])
+    for each in before_and_after(image, open_image):
+        assert list(each.items()) == [(b"\0\0\0\1a", large)]
+        assert count_records(each) == 1 + 2 + 1
+
+
+def test_a_missing_part_is_damage(image: Image) -> None:
+    flush(image, 1, {b"\0\0\0\0a": bytes(PART_BYTES * 3)})
+    del image._db[b"\x80\0\0\0a\0\0\0\0\0\1"]
+    with pytest.raises(DamagedDataError, match="lacks its part 2 of 3"):
+        list(image.items())
+
+
+def count_records(image: Image) -> int:
+    """Everything in the database: records, parts, the meta record."""
+    return len(list(image._db.keys()))

@@ -15,6 +15,7 @@ import hiredis
 
 from redraft.cluster.config_group import ConfigGroup
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, Index, NodeId
+from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.families.all import TABLE
 from redraft.node.flusher import ImageDigest
@@ -83,7 +84,7 @@ class DictStorage:
         return Keyspace.load(self.point.keyspace, sorted(self.records.items())), self.point.applied
 
 
-class DictWriter:
+class DictWriter(RecordWriter):
     """A flush in the making; implements `node.flusher.ImageWriter`."""
 
     def __init__(self, storage: DictStorage) -> None:
