@@ -34,7 +34,7 @@ def content_of(value: AnyValue) -> Content:
         case Hash():
             return HashContent(value.members, value.values, value.encoding() == b"listpack")
         case SortedSet():
-            return SortedSetContent(list(value.order), value.encoding() == b"listpack")
+            return SortedSetContent(list(value.walk(range(len(value)))), value.encoding() == b"listpack")
         case Stream():
             return _content_of_stream(value)
         case _:

@@ -208,8 +208,7 @@ class _Search:
         assert self.held is not None
         assert self.area is not None
         scores = cell.scores()
-        order = self.held.order
-        for score, member in order.irange((float(scores.start), b""), (float(scores.stop), b""), (True, False)):
+        for score, member in self.held.between(float(scores.start), float(scores.stop)):
             position = geohash.position_of(score)
             distance = self.area.maybe_distance_m(position)
             if distance is not None:

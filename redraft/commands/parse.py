@@ -48,6 +48,8 @@ def positive(data: bytes, error: str = errors.MUST_BE_POSITIVE) -> int:
 def maybe_strtod(data: StringValue) -> float | None:
     """The double that C's `strtod` reads from the whole of `data`, or None; spaces, NaN and nothing are refused. What
     is too large is infinite, what is too small is 0."""
+    if data.isdigit():
+        return float(data)
     if not _FLOAT.match(data):
         return None
     text = bytes(data).decode("ascii")

@@ -88,7 +88,7 @@ def _followed(context: Context, pattern: bytes, element: bytes) -> bytes | None:
 
 def _elements(held: List | Set | SortedSet, *, backwards: bool) -> list[bytes]:
     if isinstance(held, SortedSet):
-        return [member for _, member in held.walk(range(len(held)), backwards)]
+        return held.members_in(range(len(held)), backwards)
     if isinstance(held, List):
         return list(held)[::-1] if backwards else list(held)
     return list(held.members)

@@ -141,19 +141,24 @@ class _Query:
         self._offset, self._count = (0, -1) if by is _RankRange else (offset, count)
         self._range = by(argv[position + 1], argv[position + 2], self._backwards)
 
-    def run(self, context: Context) -> Iterable[Pair]:
+    def pairs(self, context: Context) -> Iterable[Pair]:
         """The pairs that are asked for. Raises WRONGTYPE."""
         held = context.collection(self.key, SortedSet)
-        if held is None:
-            return ()
-        span = _limited(self._range.span(held), self._offset, self._count, self._backwards)
-        return held.walk(span, self._backwards)
+        return () if held is None else held.walk(self._span(held), self._backwards)
+
+    def members(self, context: Context) -> list[bytes]:
+        """Their members. Raises WRONGTYPE."""
+        held = context.collection(self.key, SortedSet)
+        return [] if held is None else held.members_in(self._span(held), self._backwards)
+
+    def _span(self, held: SortedSet) -> range:
+        return _limited(self._range.span(held), self._offset, self._count, self._backwards)
 
 
 def _answer(context: Context, query: _Query) -> Any:
     if query.with_scores:
-        return Pairs((member, score) for score, member in query.run(context))
-    return [member for _, member in query.run(context)]
+        return Pairs((member, score) for score, member in query.pairs(context))
+    return query.members(context)
 
 
 @_get("ZRANGE", -4, since="1.2.0", summary="Get the members in a range of ranks, scores or members")
@@ -191,7 +196,7 @@ def zrevrangebylex(context: Context, argv: list[bytes]) -> Any:
     complexity=_RANGE, keys=(1, 2, 1), access="OW update; RO access",
 )  # fmt: skip
 def zrangestore(context: Context, argv: list[bytes]) -> Any:
-    pairs = list(_Query(argv, 2, scores_allowed=False).run(context))
+    pairs = list(_Query(argv, 2, scores_allowed=False).pairs(context))
     return store(context, argv[1], pairs)
 
 

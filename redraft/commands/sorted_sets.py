@@ -36,6 +36,10 @@ _zset = partial(command, group="sorted-set", acl="sortedset", keys=(1, 1, 1))
     complexity=_PER_MEMBER, access="RW update",
 )  # fmt: skip
 def zadd(context: Context, argv: list[bytes]) -> Any:
+    if len(argv) == 4:
+        if argv[2].lower() in _ZADD_WORDS:
+            raise CommandError(errors.SYNTAX)
+        return _put(context, argv[1], parse.floating(argv[2]), argv[3])
     position = 2
     words: set[bytes] = set()
     while position < len(argv) and (word := argv[position].lower()) in _ZADD_WORDS:
@@ -48,6 +52,18 @@ def zadd(context: Context, argv: list[bytes]) -> Any:
         pairs = [(parse.floating(argv[at]), argv[at + 1]) for at in range(position, len(argv), 2)]
         return _put_all(context, argv[1], pairs)
     return _zadd_with(context, argv, position, words)
+
+
+def _put(context: Context, key: bytes, score: float, member: bytes) -> int:
+    """Set a member's score; whether it is new."""
+    held = context.collection(key, SortedSet)
+    if held is not None and held.maybe_score(member) == score:
+        return 0
+    held = context.mutable(key, SortedSet)
+    if held is None:
+        held = SortedSet()
+        context.db.put(key, held)
+    return int(held.put(member, score))
 
 
 def _put_all(context: Context, key: bytes, pairs: list[tuple[float, bytes]]) -> int:
@@ -194,7 +210,10 @@ def zrandmember(context: Context, argv: list[bytes]) -> Any:
     if count is None:
         return held.members[draw(context.random, len(held), 1)[0]]
     if count >= len(held):
-        return Pairs((member, score) for score, member in held.order) if with_scores else [m for _, m in held.order]
+        everything = range(len(held))
+        if with_scores:
+            return Pairs((member, score) for score, member in held.walk(everything))
+        return held.members_in(everything)
     drawn = draw(context.random, len(held), count)
     if with_scores:
         return Pairs((held.members[position], held.scores[position]) for position in drawn)
@@ -213,7 +232,7 @@ def zscan(context: Context, argv: list[bytes]) -> Any:
     matches, count = scan_options(argv)
     small = held.encoding() == b"listpack"
     if small:
-        following, pairs = b"0", list(held.order)
+        following, pairs = b"0", list(held.walk(range(len(held))))
     else:
         following, positions = scanned(held, cursor, count, whole=False)
         pairs = [(held.scores[position], held.members[position]) for position in positions]
