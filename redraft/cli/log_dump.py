@@ -192,7 +192,7 @@ def _print_json(state: GroupState, shown: Shown) -> None:
     if shown.term is not None:
         fields["term"] = shown.term
     if shown.header is not None:
-        fields["time_ms"], fields["seed"] = shown.header
+        fields["time_ms"], fields["seed"] = shown.header[:2]
         fields["commands"] = [
             {"database": database, "argv": [json_bytes(word) for word in argv]} for database, argv in shown.commands
         ]

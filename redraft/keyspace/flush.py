@@ -24,6 +24,7 @@ from collections.abc import Generator, Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Protocol
 
+from redraft.keyspace.database import HASH_SHIFT, SEGMENT_MASK
 from redraft.values import codec
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ RUN_KEYS = 1024
 """Keys sorted at once, on average: about half a millisecond."""
 RUN_UNITS = 256
 """What sorting a run costs, and what it costs to find the runs of as many keys, counted in records written."""
+STRINGS_A_STEP = 16
+"""Strings written in one step."""
 SAMPLES = 8
 """Keys of the sample for each run: the more, the closer runs are to the same length."""
 
@@ -86,21 +89,25 @@ class DatabaseFlush:
         waiting = self.waiting
         saved = self.saved
         prefix = self.prefix
-        peek, put = database.peek, writer.put
-        deadlines = database.deadlines
+        segments, deadlines = database.segments, database.deadlines
+        put = writer.put
         for run in (yield from self._cut()):
             run.sort()
             yield RUN_UNITS
+            written = 0
             for key in run:
                 waiting.remove(key)
                 if saved and key in saved:
                     frozen, deadline_ms = saved.pop(key)
                 else:
-                    value = peek(key)
-                    deadline_ms = deadlines.get(key)
+                    value = segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK].get(key)
+                    deadline_ms = deadlines.get(key) if deadlines else None
                     if type(value) is bytes and len(value) <= codec.PIECE_BYTES:
-                        put(prefix + key, codec.encode(value, deadline_ms))
-                        yield 1
+                        put(prefix + key, b"\0" + value if deadline_ms is None else codec.encode(value, deadline_ms))
+                        written += 1
+                        if written == STRINGS_A_STEP:
+                            yield written
+                            written = 0
                         continue
                     frozen = None if value is None else codec.freeze(value)
                 if frozen is None:
@@ -110,6 +117,7 @@ class DatabaseFlush:
                         yield 1
                 yield 1
             run.clear()
+            yield written
         database.flushing = None
 
     def _cut(self) -> Generator[int, None, list[list[bytes]]]:

@@ -253,14 +253,14 @@ class Keyspace:
     def has_unsettled(self) -> bool:
         """Whether there are keys whose place in the order is still to be found (see `keyspace.key_order`)."""
         for database in self.databases:  # noqa: SIM110 - asked twice a tick; a generator would cost twice as much
-            if database.order.has_unsettled():
+            if database.order.runs:
                 return True
         return False
 
     def settle(self, keys: int) -> None:
         """Find the places of about so many keys."""
         for database in self.databases:
-            if database.order.has_unsettled():
+            if database.order.runs:
                 database.order.settle(keys)
                 return
 

@@ -341,8 +341,6 @@ class Node:
                 return ready
             self.peers.send_raft(shard.group, ready.messages)
             raft.advance(ready)
-            if shard.may_propose():
-                self.propose()
         self.waits.step()
         return None
 

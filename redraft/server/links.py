@@ -60,6 +60,8 @@ class OutgoingLink:
         self.lost = trio.Event()
         self._unsent: deque[memoryview] = deque()
         self._unsent_bytes = 0
+        self.watched = 0
+        """The events that the reactor waits for now."""
 
     @property
     def events(self) -> int:

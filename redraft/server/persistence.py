@@ -4,7 +4,7 @@ Theory (design section 2, step 4). `write` hands the entries to the log store, w
 `sync` is the fsync. Acknowledgement needs both (`appendfsync always`). The fsync of a fast disk is shorter than what
 a thread's return costs under the GIL, so it is awaited inline; on a slower disk it runs in one persister thread. The
 choice follows a running mean of what fsyncs take, with hysteresis: over `SLOW_NS` inline moves to the thread, under
-`FAST_NS` back.
+`FAST_NS` back; a node that does not lead is more patient.
 
 `appendfsync everysec` and `no` acknowledge what only the operating system holds: a crash of the process loses
 nothing, a power cut loses up to a second, or whatever the system had not written.
@@ -27,6 +27,9 @@ from redraft.storage.log_store import GroupUpdate, LogStore
 
 FAST_NS = 800_000
 SLOW_NS = 2_000_000
+PATIENT_FACTOR = 4
+"""The two are so many times longer at a node that does not lead: what comes in meanwhile are mostly its leader's next
+entries, which then share a log write, and for each way through the thread it would pay twice what an entry costs."""
 MEAN_WEIGHT = 1 / 16
 """The weight of the newest fsync in the running mean."""
 
@@ -49,16 +52,17 @@ class Persistence:
         self._error: RedraftError | None = None
         self._thread: threading.Thread | None = None
 
-    def write(self, persists: list[Persist], wake: Callable[[], None]) -> bool:
+    def write(self, persists: list[Persist], wake: Callable[[], None], *, patient: bool = False) -> bool:
         """Write what must be persisted. True: it is durable now. False: `finished` tells when, after `wake` was
-        called from the persister thread. Raises StorageError."""
+        called from the persister thread. `patient`: the node does not lead. Raises StorageError."""
         self._store.write([GroupUpdate(group, ready.hard_state, ready.entries) for group, _, ready in persists])
         self._unsynced = True
         if self._settings.appendfsync != "always":
             return True
+        limit_ns = (FAST_NS if self.threaded else SLOW_NS) * (PATIENT_FACTOR if patient else 1)
+        self.threaded = self.mean_ns > limit_ns
         if not self.threaded:
             self.sync()
-            self.threaded = self.mean_ns > SLOW_NS
             return True
         self._pending = persists
         self._done = False
@@ -82,7 +86,6 @@ class Persistence:
     def take(self) -> list[Persist]:
         """The Readies that the thread has made durable."""
         persists, self._pending = self._pending, []
-        self.threaded = self.mean_ns > FAST_NS
         return persists
 
     def sync(self) -> None:

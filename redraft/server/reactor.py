@@ -117,13 +117,12 @@ class Reactor:
             while not self.stopping:
                 await self._wait()
                 turn_ends_ns = time.monotonic_ns() + SCHEDULE_NS
-                while not self.stopping:
+                self.tick(epoll.poll(0, EVENTS_A_TICK))
+                while not self.stopping and time.monotonic_ns() < turn_ends_ns:
                     events = epoll.poll(0, EVENTS_A_TICK)
-                    self.tick(events)
                     if not events and (self._persisting or not node.wants_tick()):
                         break
-                    if time.monotonic_ns() >= turn_ends_ns:
-                        break
+                    self.tick(events)
             await self._answer_all()
         finally:
             self._close_all()
@@ -290,7 +289,7 @@ class Reactor:
         while persists := node.collect():
             # Entries leave while this node's own fsync runs.
             self._send_frames()
-            if not self._persistence.write(persists, self.wake):
+            if not self._persistence.write(persists, self.wake, patient=not node.serves):
                 self._persisting = True
                 return
             node.persisted(persists)
@@ -304,7 +303,8 @@ class Reactor:
     def add_link(self, link: OutgoingLink) -> None:
         """A node was dialled and has answered: send it what there is from now on."""
         self._links[link.fd] = self._links_by_peer[link.peer] = link
-        self._epoll.register(link.fd, link.events)
+        link.watched = link.events
+        self._epoll.register(link.fd, link.watched)
         self._node.link_opened(link.peer)
         self.wake()
 
@@ -318,11 +318,16 @@ class Reactor:
         try:
             if event & select.EPOLLOUT:
                 link.flush()
-                self._epoll.modify(link.fd, link.events)
+                self._watch_link(link)
             if event & _READABLE and link.is_closed():
                 self._lose_link(link)
         except OSError:
             self._lose_link(link)
+
+    def _watch_link(self, link: OutgoingLink) -> None:
+        if link.watched != link.events:
+            link.watched = link.events
+            self._epoll.modify(link.fd, link.watched)
 
     def _lose_link(self, link: OutgoingLink) -> None:
         del self._links[link.fd], self._links_by_peer[link.peer]
@@ -337,7 +342,7 @@ class Reactor:
             link = self._links_by_peer[peer]
             try:
                 link.send(frame)
-                self._epoll.modify(link.fd, link.events)
+                self._watch_link(link)
             except OSError as error:
                 log.warning("the link to node %d is cut: %s", peer, error)
                 self._lose_link(link)

@@ -53,12 +53,25 @@ class Run(NamedTuple):
 class Batch:
     """Work to be executed together."""
 
-    __slots__ = ("applied", "database", "fragments", "index", "items", "logged_bytes", "owners", "term", "writes")
+    __slots__ = (
+        "applied",
+        "database",
+        "fragments",
+        "index",
+        "items",
+        "logged",
+        "logged_bytes",
+        "owners",
+        "term",
+        "writes",
+    )
 
     def __init__(self) -> None:
         self.items: list[Run] = []
         self.fragments: list[bytes] = []
         self.logged_bytes = 0
+        self.logged = 0
+        """Commands and marks in the fragments."""
         self.writes = 0
         """Write commands among the items, each command of a transaction counted."""
         self.database = 0
@@ -81,6 +94,7 @@ class Batch:
             self._select(database)
         self.fragments.append(packed)
         self.logged_bytes += len(packed)
+        self.logged += len(argvs)
         self.writes += len(argvs)
 
     def add_unlogged(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> None:
@@ -106,6 +120,7 @@ class Batch:
         for step in writes:
             self._log(step.argv, step.database)
         self.fragments.append(entry.EXEC)
+        self.logged += 2
 
     def _log(self, argv: list[bytes], database: int) -> None:
         if database != self.database:
@@ -113,8 +128,10 @@ class Batch:
         fragment = entry.pack(tuple(argv))
         self.fragments.append(fragment)
         self.logged_bytes += len(fragment)
+        self.logged += 1
         self.writes += 1
 
     def _select(self, database: int) -> None:
         self.database = database
         self.fragments.append(entry.select(database))
+        self.logged += 1

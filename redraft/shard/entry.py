@@ -1,9 +1,10 @@
 """A log entry's data: what the leader decided beside the commands, then the commands as Redis writes them.
 
 ```
-byte 0       format version, 1
+byte 0       format version, 2
 8 bytes      the leader's clock, Unix ms, big endian: the time of every command in the entry
 8 bytes      the seed of the entry's randomness
+4 bytes      how many RESP arrays follow
 the rest     a fragment of an append-only file: RESP arrays, `SELECT n` before commands of another database than the
              last (each entry starts in database 0), `MULTI` … `EXEC` around a transaction
 ```
@@ -15,14 +16,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import NamedTuple, cast
 
 import hiredis
 
 from redraft.errors import DamagedDataError
 
-VERSION = 1
-_HEADER = struct.Struct(">BqQ")
+VERSION = 2
+_HEADER = struct.Struct(">BqQI")
 HEADER_BYTES = _HEADER.size
 
 pack = cast(Callable[[tuple[bytes, ...]], bytes], hiredis.pack_command)
@@ -37,6 +39,8 @@ class EntryHeader(NamedTuple):
 
     time_ms: int
     seed: int
+    commands: int = 0
+    """Commands and marks in the entry."""
 
 
 class LoggedCommand(NamedTuple):
@@ -58,19 +62,19 @@ def select(database: int) -> bytes:
     return pack((b"SELECT", b"%d" % database))
 
 
-def encode(time_ms: int, seed: int, fragments: list[bytes]) -> bytes:
-    """An entry's data from packed commands."""
-    return _HEADER.pack(VERSION, time_ms, seed) + b"".join(fragments)
+def encode(time_ms: int, seed: int, fragments: list[bytes], count: int | None = None) -> bytes:
+    """An entry's data from packed commands; `count` is how many, if a fragment has not one each."""
+    return _HEADER.pack(VERSION, time_ms, seed, len(fragments) if count is None else count) + b"".join(fragments)
 
 
 def header(data: bytes) -> EntryHeader:
     """The header of an entry's data. Raises DamagedDataError."""
     if len(data) < HEADER_BYTES:
         raise DamagedDataError(f"a log entry has {len(data)} bytes, less than its header")
-    version, time_ms, seed = _HEADER.unpack_from(data)
+    version, time_ms, seed, count = _HEADER.unpack_from(data)
     if version != VERSION:
         raise DamagedDataError(f"a log entry has the format {version}; this version reads {VERSION}")
-    return EntryHeader(time_ms, seed)
+    return EntryHeader(time_ms, seed, count)
 
 
 def commands(data: bytes) -> Iterator[LoggedCommand]:
@@ -85,39 +89,50 @@ def commands(data: bytes) -> Iterator[LoggedCommand]:
 
 def runs(data: bytes) -> Iterator[LoggedRun]:
     """As `commands`, in runs. Raises DamagedDataError."""
-    reader = hiredis.Reader(notEnoughData=_NOTHING)
-    gets = reader.gets
+    argvs = _decoded(data)
+    if not argvs:
+        return
+    names = [argv[0] for argv in argvs]
+    if names[0] != b"SELECT" and names.count(names[0]) == len(names):
+        yield LoggedRun(0, argvs)
+        return
     database = 0
-    last_name, argvs = b"", []
+    start, end = 0, len(argvs)
+    while start < end:
+        name = names[start]
+        stop = start + 1
+        if name == b"SELECT":
+            database = _database(argvs[start])
+        else:
+            while stop < end and names[stop] == name:
+                stop += 1
+            yield LoggedRun(database, argvs[start:stop])
+        start = stop
+
+
+def _decoded(data: bytes) -> list[list[bytes]]:
+    """All that is in an entry: hiredis reads it as one array of arrays."""
+    reader = hiredis.Reader(notEnoughData=None)
     try:
+        reader.feed(b"*%d\r\n" % header(data).commands)
         reader.feed(data, HEADER_BYTES, len(data) - HEADER_BYTES)
-        reader.feed(_END)
-        while (argv := gets()) != _END_MARK:
-            if argv is _NOTHING:
-                raise DamagedDataError("a log entry ends inside a command")
-            if type(argv) is not list or set(map(type, argv)) != _BYTES_ONLY:
-                raise DamagedDataError("a log entry holds something that is no command")
-            if argv[0] == last_name:
-                argvs.append(argv)
-                continue
-            if argvs:
-                yield LoggedRun(database, argvs)
-            last_name, argvs = argv[0], [argv]
-            if last_name == b"SELECT":
-                database = int(argv[1])
-                if database < 0:
-                    raise DamagedDataError(f"a log entry selects the database {database}")
-                last_name, argvs = b"", []
-        if argvs:
-            yield LoggedRun(database, argvs)
-    except (hiredis.ProtocolError, IndexError, TypeError, ValueError) as error:
+        argvs = reader.gets()
+    except hiredis.ProtocolError as error:
         raise DamagedDataError(f"a log entry does not hold commands: {error}") from error
-    if reader.has_data():
+    if argvs is None:
+        raise DamagedDataError("a log entry ends inside a command")
+    if (
+        reader.has_data()
+        or not set(map(type, argvs)) <= {list}
+        or not all(argvs)
+        or not set(map(type, chain.from_iterable(argvs))) <= {bytes}
+    ):
         raise DamagedDataError("a log entry holds something that is no command")
+    return cast(list[list[bytes]], argvs)
 
 
-_NOTHING = object()
-_BYTES_ONLY = {bytes}
-_END, _END_MARK = b":0\r\n", 0
-"""Read behind the last command. An entry that was cut swallows it, or makes an error of it; the reader itself does not
-tell that an array was begun and is not complete."""
+def _database(argv: list[bytes]) -> int:
+    """The number that a SELECT names."""
+    if len(argv) != 2 or not argv[1].isdigit():
+        raise DamagedDataError(f"a log entry selects the database {b' '.join(argv[1:])!r}")
+    return int(argv[1])

@@ -175,7 +175,7 @@ class Executor:
             if database >= len(self.keyspace.databases):
                 raise StorageError(f"the log holds a write to the database {database}, which does not exist")
             command = self._logged(argvs[0])
-            if "|" not in command.name and all(command.accepts(len(argv)) for argv in argvs):
+            if "|" not in command.name and all(map(command.accepts, set(map(len, argvs)))):
                 token = self.write_context.waiter_token
                 replies = self.write(None, command, argvs, database)
                 if token is not None and command.blocking and not isinstance(replies[0], Waiter):

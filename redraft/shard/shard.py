@@ -214,7 +214,7 @@ class Shard:
                 outcomes.append(self._execute(batch, entry.EntryHeader(self._time_ms, 0)))
                 continue
             self._time_ms = max(self._time_ms, now_ms)
-            data = entry.encode(self._time_ms, self._seeds.getrandbits(64), batch.fragments)
+            data = entry.encode(self._time_ms, self._seeds.getrandbits(64), batch.fragments, batch.logged)
             batch.term = self.raft.term
             try:
                 batch.index = self.raft.propose(data)

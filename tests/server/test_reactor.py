@@ -32,7 +32,7 @@ class SlowDisk:
         self._done = False
         self._wake: Callable[[], None] = lambda: None
 
-    def write(self, persists: list[Persist], wake: Callable[[], None]) -> bool:
+    def write(self, persists: list[Persist], wake: Callable[[], None], *, patient: bool = False) -> bool:
         for persist in persists:
             self._world.log.write(persist.ready.hard_state, persist.ready.entries)
         if not self.held:

@@ -42,7 +42,7 @@ def executed(batch: Batch) -> list[tuple[Any, str, list[bytes], int]]:
 
 def logged(batch: Batch) -> list[tuple[int, list[bytes]]]:
     """What the log will hold, the marks of transactions left out."""
-    commands = entry.commands(entry.encode(0, 0, batch.fragments))
+    commands = entry.commands(entry.encode(0, 0, batch.fragments, batch.logged))
     return [(database, argv) for database, argv in commands if argv not in MARKS]
 
 
