@@ -84,7 +84,7 @@ def test_a_node_with_a_wrong_secret_is_not_let_in(cluster: RealCluster) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"REDRAFT PEER 3 other 2 1 00", "it is of another cluster"),
+        (b"REDRAFT PEER 4 other 2 1 00", "it is of another cluster"),
         (b"REDRAFT PEER 9 other 2 1 00", "it speaks version 9"),
         (b"REDRAFT PROOF x 00 FRAMES h:1", "it does not know the cluster's secret"),
     ],
