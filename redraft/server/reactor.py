@@ -66,6 +66,10 @@ LAST_POLL_SECONDS = 0.001
 """How often a server that stops looks whether its last fsync has ended."""
 GATHER_NS = 1_000_000
 """How long a tick with writes goes on looking for ready sockets before its fsync, as long as there are any."""
+EXPECT_NS = 3_000_000
+EXPECT_SECONDS = 0.001
+"""Likewise, in all and for the next one, where the writes go to other nodes, and the clients that were just answered
+may send more. (PostgreSQL's commit_delay is the same bet.)"""
 LONG_TICK_NS = 1_000_000
 """A tick that is looked at by LATENCY; its threshold is in whole milliseconds."""
 
@@ -128,9 +132,9 @@ class Reactor:
             self._close_all()
 
     async def _answer_all(self) -> None:
-        """Apply and answer what was proposed before the end."""
-        while self._persisting:
-            while not self._persistence.finished():
+        """Apply and answer what came in before the end."""
+        while self._persisting or self._node.has_writes():
+            while self._persisting and not self._persistence.finished():
                 await trio.sleep(LAST_POLL_SECONDS)
             self._persist()
         self._send_all()
@@ -155,8 +159,11 @@ class Reactor:
         self._handshakes.seen = 0
         self._serve(events)
         # What came in meanwhile may share the entry and the fsync of what came in first.
-        while node.has_writes() and not self._persisting and time.monotonic_ns() - started_ns < GATHER_NS:
-            more = self._epoll.poll(0, EVENTS_A_TICK)
+        while node.has_writes() and not self._persisting:
+            expects = node.shard.expects_more()
+            if time.monotonic_ns() - started_ns >= (EXPECT_NS if expects else GATHER_NS):
+                break
+            more = self._epoll.poll(EXPECT_SECONDS if expects else 0, EVENTS_A_TICK)
             if not more:
                 break
             self._serve(more)

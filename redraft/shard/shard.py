@@ -40,9 +40,13 @@ from redraft.shard.executor import Executor
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch that has logged this much is closed, so that no entry grows past one write beyond it."""
 
-MOST_IN_FLIGHT = 2
-"""While so many entries are on their way, what comes in gathers in one more: an entry costs each replica a frame, a log
-write and an fsync whatever is in it, and all that waits for one round trip has room in the next."""
+FULL_BYTES = 32 * 1024
+"""While an entry is on its way, what comes in gathers until it is this much (as Nagle's algorithm sends segments): an
+entry costs each replica a frame, a log write and an fsync whatever is in it."""
+MOST_IN_FLIGHT = 4
+"""So many entries may be on their way at once."""
+FEW_WRITES = 4
+"""After an entry of no more writes than this nobody waits for others."""
 
 UNKNOWN_OUTCOME = (
     "UNKNOWN the leader was lost before the outcome of the write was known: it may or may not have been applied"
@@ -103,6 +107,8 @@ class Shard:
         """The open batch: what arrives now is put into it."""
         self._closed: deque[Batch] = deque()
         self._in_flight: deque[Batch] = deque()
+        self._answered = 0
+        """Writes of the last batch that was executed: so many clients, or pipelines, may be about to send the next."""
         self._seeds = seeds
         self._time_ms = applied.time_ms
         self.flush: Flush | None = None
@@ -198,8 +204,16 @@ class Shard:
     # Raft.
 
     def may_propose(self) -> bool:
-        """Whether `propose` would make an entry of the open batch: it holds something, and few others are under way."""
-        return bool(self.batch.items) and len(self._in_flight) < MOST_IN_FLIGHT
+        """Whether `propose` would make an entry of the open batch: it holds something, and no other is under way, or
+        few are and it is full."""
+        if not self._in_flight:
+            return bool(self.batch.items)
+        return len(self._in_flight) < MOST_IN_FLIGHT and self.batch.logged_bytes >= FULL_BYTES
+
+    def expects_more(self) -> bool:
+        """Whether the open batch should wait a moment, since those who were answered last have not all sent more; only
+        where an entry goes to other replicas."""
+        return self._answered > max(FEW_WRITES, self.batch.writes) and not self._in_flight and not self.raft.is_alone
 
     def propose(self, now_ms: int, *, everything: bool = False) -> list[Outcome]:
         """Make entries of the batches that hold writes: of the open one if it may be, or `everything`. Returns what
@@ -267,6 +281,7 @@ class Shard:
         self.batch = Batch()
 
     def _execute(self, batch: Batch, header: entry.EntryHeader) -> Outcome:
+        self._answered = batch.writes
         replies = self.executor.apply_batch(batch, header)
         batch.applied = True
         return Outcome(batch, replies)

@@ -144,7 +144,7 @@ async def test_what_was_proposed_before_the_end_is_answered(house: House) -> Non
         await first.send_all(b"SET a 1\r\n")
         await house.until(house.disk.waiting)
         await second.send_all(b"SET b 2\r\n")
-        await house.until(house.world.node.has_writes)
+        await house.until(lambda: bool(house.world.node.shard.batch.items))
         house.world.node.shutdown_requested = ShutdownRequest(flush=True, force=False, session=None)
         house.reactor.stopping = True
         house.reactor.wake()

@@ -17,7 +17,7 @@ from redraft.raft.messages import ConfState, Entry, EntryKind
 from redraft.raft.ready import Ready
 from redraft.resp.reply import OK
 from redraft.shard import entry, shard
-from redraft.shard.shard import UNKNOWN_OUTCOME, AppliedPoint, Outcome, Shard
+from redraft.shard.shard import FEW_WRITES, FULL_BYTES, MOST_IN_FLIGHT, UNKNOWN_OUTCOME, AppliedPoint, Outcome, Shard
 from support.member import NOW_MS, Member, state
 
 
@@ -198,11 +198,11 @@ def test_beyond_its_uncommitted_bytes_a_group_is_congested_and_nothing_is_lost()
     assert not member.shard.congested
     second = member.add("APPEND", "a", "y")
     member.add("STRLEN", "a")
-    assert member.propose() == []
+    assert member.shard.propose(NOW_MS, everything=True) == []
     assert member.shard.congested
     assert second.index is None
     third = member.add("APPEND", "a", "z")
-    assert member.propose() == []
+    assert member.shard.propose(NOW_MS, everything=True) == []
     assert member.shard.congested
     assert member.shard.unapplied()[:3] == [first, second, third]
     assert answers(member.settle()) == [OK, 301, 301, 302]
@@ -254,6 +254,8 @@ def test_an_entry_that_is_too_large_is_refused_and_the_next_is_not() -> None:
 
 class FakeRaft:
     """Raft as a shard sees it: proposals get indexes, and the test says what is committed."""
+
+    is_alone = False
 
     def __init__(self) -> None:
         self.term = Term(5)
@@ -337,16 +339,53 @@ def test_a_batch_that_was_passed_over_is_lost_and_those_behind_it_are_not(follow
     assert follower.read("GET", "a") == b"2"
 
 
-def test_what_comes_in_while_two_entries_are_under_way_gathers_in_one_more(follower: Follower) -> None:
+def test_what_comes_in_while_an_entry_is_under_way_gathers_in_one_more(follower: Follower) -> None:
     for number in range(4):
         follower.add("SET", "a", number)
         follower.propose()
-    assert [batch.index for batch in follower.shard.unapplied()] == [11, 12, None]
+    assert [batch.index for batch in follower.shard.unapplied()] == [11, None]
     assert not follower.shard.may_propose()
     follower.commit("SET a 0", index=11)
     assert follower.shard.may_propose()
     follower.propose()
-    assert [batch.writes for batch in follower.shard.unapplied()] == [1, 2, 0]
+    assert [batch.writes for batch in follower.shard.unapplied()] == [3, 0]
+
+
+def test_a_full_batch_does_not_wait_for_the_entry_under_way_unless_too_many_are(follower: Follower) -> None:
+    for number in range(MOST_IN_FLIGHT + 2):
+        follower.add("SET", "a", "x" * FULL_BYTES)
+        follower.propose()
+        assert len(follower.shard.unapplied()) == min(number + 1, MOST_IN_FLIGHT) + 1
+    follower.add("SET", "a", 1)
+    assert not follower.shard.may_propose()
+
+
+def test_a_batch_waits_for_those_who_were_just_answered(follower: Follower) -> None:
+    def write(count: int) -> None:
+        for number in range(count):
+            follower.add("SET", "a", number)
+
+    write(FEW_WRITES + 2)
+    assert not follower.shard.expects_more(), "nobody was answered yet"
+    follower.propose()
+    write(1)
+    assert not follower.shard.expects_more(), "an entry is under way: when it is committed, more will come"
+    follower.commit("SET a 1", index=11)
+    assert follower.shard.expects_more()
+    write(FEW_WRITES)
+    assert follower.shard.expects_more()
+    write(1)
+    assert not follower.shard.expects_more(), "all are there"
+
+
+def test_a_batch_of_a_node_that_is_alone_waits_for_nobody() -> None:
+    member = Member().lead()
+    for _ in range(2):
+        for number in range(FEW_WRITES + 2):
+            member.add("SET", "a", number)
+            assert not member.shard.expects_more()
+        member.propose()
+        member.settle()
 
 
 def test_giving_up_tells_every_client_whether_its_outcome_is_unknown(follower: Follower) -> None:
