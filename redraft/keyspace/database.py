@@ -271,6 +271,13 @@ class Database:
 
     def check(self) -> None:
         """Assert the invariants; O(n log n)."""
+        if not self.size:
+            assert not any(self.segments)
+            assert not self.deadlines
+            assert not self.due
+            assert not len(self.order)
+            self.order.check()
+            return
         live = {key for segment in self.segments for key in segment}
         assert all(segment_of(key) == number for number, part in enumerate(self.segments) for key in part)
         assert self.size == len(live)

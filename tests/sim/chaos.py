@@ -308,7 +308,11 @@ class Chaos:
         pair = tuple(self._random.sample(numbers, 2))
         slow = self._cluster.network.slow
         slow[pair[0], pair[1]] = self._random.randint(10 * MS, 3 * SECOND)
-        self._for(6 * SECOND, lambda: slow.pop((pair[0], pair[1]), None) and None)
+
+        def end() -> None:
+            slow.pop((pair[0], pair[1]), None)
+
+        self._for(6 * SECOND, end)
         return self._tell(f"the way m{pair[0]} to m{pair[1]} is slow")
 
     def _do_break(self) -> bool:

@@ -26,6 +26,7 @@ from linearizability import models
 from linearizability.checker import Model, UndecidedError, Violation, check_key
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
 
+from redraft.shard.entry import pack
 from sim.events import SECOND
 from sim.wires import CLIENTS, Connection
 from support.processes import NOTHING, ReplyError
@@ -187,7 +188,7 @@ class Client:
         self._wanted = len(commands)
         self._replies = []
         self._asked += 1
-        data = b"".join(hiredis.pack_command(tuple(map(_word, command))) for command in commands)
+        data = b"".join(pack(tuple(map(_word, command))) for command in commands)
         self._connection.send(near=True, data=data)
         self._cluster.events.after(PATIENCE_NS, self._give_up, self._asked)
 

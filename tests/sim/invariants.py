@@ -43,7 +43,7 @@ DIGEST_EVERY = 8
 CHECK_EVERY = 64
 
 
-class InvariantError(AssertionError):
+class InvariantError(Exception):
     """Something that must hold does not."""
 
 

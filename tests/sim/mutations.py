@@ -125,8 +125,8 @@ MUTATIONS = (
 )  # fmt: skip
 
 
-def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
-    """Copy what a simulation needs, with the bug in it. Raises MutationError."""
+def copy_sources(root: Path, copy: Path) -> None:
+    """Copy what a simulation needs."""
     ignore = shutil.ignore_patterns("__pycache__")
     for name in COPIED:
         source, target = root / name, copy / name
@@ -135,6 +135,11 @@ def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
             shutil.copytree(source, target, ignore=ignore)
         else:
             shutil.copy2(source, target)
+
+
+def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
+    """Copy what a simulation needs, with the bug in it. Raises MutationError."""
+    copy_sources(root, copy)
     for file, text, instead in mutation.changes:
         path = copy / "redraft" / file
         found = path.read_text()

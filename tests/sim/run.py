@@ -9,6 +9,7 @@ import traceback
 from random import Random
 from typing import Any, NamedTuple
 
+from redraft.ids import FIRST_SHARD_GROUP
 from sim.chaos import Chaos
 from sim.clients import Clients
 from sim.cluster import Cluster
@@ -115,7 +116,7 @@ def run(seed: int, virtual_seconds: float, *, trace: Trace | None = None, beyond
         if trace is not None:
             trace.tell(None, violation.splitlines()[0])
     cluster = one.cluster
-    facts = cluster.invariants.groups[1]
+    facts = cluster.invariants.groups[FIRST_SHARD_GROUP]
     history = one.clients.history
     return Outcome(
         seed, violation, cluster.events.digest(), cluster.events.now_ns / SECOND, time.process_time() - began,
