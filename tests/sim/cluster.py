@@ -54,6 +54,10 @@ class Cluster:
         self.trace = trace
         self.on_frame: Callable[[NodeId, NodeId, bytes], None] | None = None
         """Sees each frame as it leaves: its sender, its receiver, its bytes."""
+        self.on_leader: Callable[[Machine], None] | None = None
+        """Hears of each machine whose node begins to lead the shard; its first messages are on their way."""
+        self.on_vote: Callable[[Machine, NodeId], None] | None = None
+        """Hears of each vote in the shard's group, from whom and for whom, as it leaves."""
         self.machines: dict[int, Machine] = {}
         voters = tuple(NodeId(number) for number in range(1, size + 1))
         addresses = {node: address_of(node) for node in voters}

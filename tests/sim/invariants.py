@@ -21,7 +21,7 @@ same bytes (keys, deadlines, waiters, generations). At every 64th event, and at 
 which calls that of every class above it.
 
 At the end of a run, when all faults are healed: a leader is found, every node serves a client, all nodes have the same
-bytes, and each key's history is linearizable (`clients`).
+bytes, nobody waits for a key of whom no client is left, and each key's history is linearizable (`clients`).
 """
 
 from __future__ import annotations
@@ -140,6 +140,8 @@ class Invariants:
         elif isinstance(message, VoteReply):
             if message.granted and not message.pre:
                 self._vote(machine, group, message.term, message.to)
+                if self._cluster.on_vote is not None and group == FIRST_SHARD_GROUP:
+                    self._cluster.on_vote(machine, message.to)
         elif isinstance(message, Vote) and not message.pre:
             self._vote(machine, group, message.term, machine.id)
 
@@ -231,6 +233,8 @@ class Invariants:
                 f"group {group}: node {machine.id} leads in term {raft.term} with a log up to {raft.last_index}"
                 f" and lacks the committed entry {last.index} of term {last.term}",
             )
+        if self._cluster.on_leader is not None and group == FIRST_SHARD_GROUP:
+            self._cluster.on_leader(machine)
 
     def _compare_leases(self, group: GroupId) -> None:
         if not self.leases_hold:
@@ -330,3 +334,8 @@ class Invariants:
         """All that can be looked at of one node."""
         machine.node.check()
         self.digest(machine)
+
+    def nobody_waits(self, machine: Machine) -> bool:
+        """Whether no command waits for a key, as a node has it. When no client is there any more none may: what is
+        pushed would be given to nobody."""
+        return not machine.node.shard.keyspace.waiters.replicated()

@@ -521,6 +521,10 @@ class Machine:
 
     # Raft's clock.
 
+    def next_heartbeat_ns(self) -> int:
+        """When Raft's clock ticks next, in true time."""
+        return self.clock.true_ns(self._next_raft_ns)
+
     def _ask_raft_tick(self) -> None:
         self.events.at(self.clock.true_ns(self._next_raft_ns), self._raft_tick, self.life)
 

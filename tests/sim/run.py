@@ -92,6 +92,8 @@ class Run:
         clients.stop()
         cluster.run_until(clients.idle, SETTLE_NS, "a client is never answered")
         cluster.settle(SETTLE_NS)
+        waiting = cluster.invariants.nobody_waits
+        cluster.run_until(lambda: all(map(waiting, cluster.up())), SETTLE_NS, "a wait outlives its client")
         violations = clients.violations(
             reads_count=not self.beyond_drift, expiry_counts=not chaos.walls_differ and not self.beyond_drift
         )
