@@ -13,7 +13,8 @@
 * what chance alone would seldom put together: each new leader is cut off as it begins to lead, before its first word
   arrives (logs with different ends); a follower is killed right after it has promised the leader not to vote, or right
   after it has voted, and is back at once where another candidate asks it; a leader sleeps with the answers to its last
-  heartbeat in its sockets, until another leads;
+  heartbeat in its sockets, until another leads; a key falls due by the clock of a leader that is cut off, and the next
+  one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment.
 
 Longer than most, since it is one list.
@@ -35,6 +36,7 @@ from sim.machine import WAKE_NS, Machine, Speeds
 from sim.wires import CLIENTS
 
 if TYPE_CHECKING:
+    from sim.clients import Clients
     from sim.cluster import Cluster
 
 MOST_NODES = 5
@@ -43,8 +45,9 @@ MOST_NODES = 5
 class Chaos:
     """The faults of one run."""
 
-    def __init__(self, cluster: Cluster, random: Random, *, beyond_drift: bool = False) -> None:
+    def __init__(self, cluster: Cluster, clients: Clients, random: Random, *, beyond_drift: bool = False) -> None:
         self._cluster = cluster
+        self._clients = clients
         self._random = random
         self._beyond = beyond_drift
         self.stopped = False
@@ -57,8 +60,8 @@ class Chaos:
         self.kinds = [kind for kind in kinds if random.random() < 0.6] or kinds
         self.walls_differ = random.random() < 0.4
         """Whether the machines' wall clocks tell different times."""
-        if not self.walls_differ and "wall_jump" in self.kinds:
-            self.kinds.remove("wall_jump")
+        if not self.walls_differ:
+            self.kinds = [kind for kind in self.kinds if kind not in ("wall_jump", "expire")] or ["kill"]
         self.mean_ns = random.choice((SECOND // 2, 2 * SECOND, 6 * SECOND))
         self._changing = False
         self._set_up()
@@ -478,6 +481,38 @@ class Chaos:
             events.after(int(election_ns * self._random.uniform(1.5, 3.0)), lambda _: leader.resume())
 
         events.at(leader.next_heartbeat_ns() + leader.wake_ns + 20_000, sleep)
+        return True
+
+    def _do_expire(self) -> bool:
+        """A key falls due by the clock of a leader that has just been cut off; the next leader's clock is behind."""
+        leader, random, events = self._cluster.leader(), self._random, self._cluster.events
+        if leader is None or not leader.running or len(self._numbers()) < 3:
+            return False
+        offsets = [machine.clock.wall_offset_ms for machine in self._cluster.machines.values()]
+        leader.clock.wall_offset_ms = max(offsets) + random.randint(500, 5000)
+        key = f"expiring:chaos:{events.count}"
+        left_ms = random.choice((20, 100, 300))
+
+        def ask(
+            machine: Machine, action: tuple[str, ...], *command: Any, then: Callable[[], None] | None = None
+        ) -> None:
+            if machine.running and not self.stopped:
+                self._clients.ask_for_chaos(machine, key, action, command, then)
+
+        def written() -> None:
+            self._cut_off(leader, 6 * SECOND)
+            for _ in range(3):
+                events.after(random.randint(left_ms, 700) * MS, lambda _: ask(leader, ("xget",), "GET", key))
+            for _ in range(6):
+                events.after(random.randint(700, 5000) * MS, lambda _: ask_somebody())
+
+        def ask_somebody() -> None:
+            machine = self._some()
+            if machine is not None:
+                ask(machine, ("xget",), "GET", key)
+
+        self._tell(f"a key falls due at m{leader.number}, which is cut off and whose clock is ahead")
+        ask(leader, ("setpx", "v"), "SET", key, "v", "PX", left_ms, then=written)
         return True
 
     # The cluster.

@@ -550,7 +550,8 @@ class Machine:
             self.cluster.tell(self, "was removed from the cluster: it stops")
             self._stop_now()
             return
-        if not node.shard.raft.is_alone or node.config.raft.has_ready() or node.shard.raft.has_ready():
+        has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
+        if has_ready or not node.shard.raft.is_alone or node.wants_reaping():
             self.wake()
         self.cluster.changed(self)
 

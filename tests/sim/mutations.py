@@ -131,6 +131,13 @@ MUTATIONS = (
         ("node/flusher.py", "end = point.applied.index - self._node.settings.log_retain_entries",
          "end = min(self._shard.applied.index, point.applied.index + 3)"),
     )),
+    Mutation("reads-hide-by-the-clock", "a leader's reads hide what is due by its clock before the log says it", (
+        ("shard/shard.py", "        context.clock_ms = max(now_ms, context.now_ms)\n",
+         "        context.clock_ms = context.now_ms = max(now_ms, context.now_ms)\n"),
+    )),
+    Mutation("time-goes-back", "an entry's time may be before that of an earlier one", (
+        ("shard/shard.py", "if header.time_ms < time_ms:", "if False:"),
+    )),
     Mutation("expire-by-local-clock", "keys expire by the clock of whoever applies", (
         ("shard/executor.py", "self.write_context.begin(header.time_ms, header.seed)",
          "self.write_context.begin(1_700_000_000_000 + self._monotonic_ns() // 1_000_000, header.seed)"),
