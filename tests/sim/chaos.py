@@ -54,6 +54,8 @@ class Chaos:
         self.injected: dict[str, int] = {}
         self._undo: dict[int, Callable[[], None]] = {}
         self._next_undo = 0
+        self._speeds: dict[int, Speeds] = {}
+        """What the machines' disks are like."""
         kinds = sorted(name.removeprefix("_do_") for name in dir(self) if name.startswith("_do_"))
         if not beyond_drift:
             kinds.remove("freeze")
@@ -76,6 +78,7 @@ class Chaos:
         for machine in cluster.machines.values():
             self.set_clock(machine)
             machine.speeds = random.choice((Speeds(), Speeds((1000, 100_000)), Speeds((MS, 30 * MS), (MS, 200 * MS))))
+            self._speeds[machine.number] = machine.speeds
         if random.random() < 0.3:
             self._duplicate()
 
@@ -211,8 +214,10 @@ class Chaos:
         if machine is None:
             return False
         self._tell(f"slow disk at m{machine.number}")
-        kept, machine.speeds = machine.speeds, Speeds((MS, self._random.choice((50 * MS, 2 * SECOND))), (MS, SECOND))
-        self._for(6 * SECOND, lambda: setattr(machine, "speeds", kept))
+        machine.speeds = Speeds((MS, self._random.choice((50 * MS, 2 * SECOND))), (MS, SECOND))
+        # It may be slowed down twice at once, so what it was before is not what it was like at first.
+        first = self._speeds.get(machine.number, Speeds())
+        self._for(6 * SECOND, lambda: setattr(machine, "speeds", first))
         return True
 
     def _do_bad_disk(self) -> bool:

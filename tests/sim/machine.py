@@ -270,6 +270,8 @@ class Machine:
     def _stop_now(self) -> None:
         """Stop in order: what was asked is durable and answered."""
         node = self.node
+        # What was committed just now may be gone from the log when it has stopped.
+        self.cluster.changed(self)
         try:
             for job, has_run in self._jobs.values():
                 if not has_run:
