@@ -62,8 +62,8 @@ class Chaos:
         self.kinds = [kind for kind in kinds if random.random() < 0.6] or kinds
         self.walls_differ = random.random() < 0.4
         """Whether the machines' wall clocks tell different times."""
-        if not self.walls_differ:
-            self.kinds = [kind for kind in self.kinds if kind not in ("wall_jump", "expire")] or ["kill"]
+        if not self.walls_differ and "wall_jump" in self.kinds:
+            self.kinds.remove("wall_jump")
         self.mean_ns = random.choice((SECOND // 2, 2 * SECOND, 6 * SECOND))
         self._changing = False
         self._set_up()

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-MOST_SEEDS = 60
+MOST_SEEDS = 150
 MINUTES = 0.5
 COPIED = ("redraft", "tests/sim", "tests/linearizability", "tests/support", "tools/simulate")
 
