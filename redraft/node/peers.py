@@ -84,15 +84,8 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     """Changes of the config table that the sender asks for."""
 
     def __bool__(self) -> bool:
-        # One after the other: a tick asks for each peer, and a tuple of them costs three times as much.
-        return bool(
-            self.raft
-            or self.requests
-            or self.answers
-            or self.interrupts
-            or self.asks
-            or self.read_indexes
-            or self.proposals
+        return any(
+            (self.raft, self.requests, self.answers, self.interrupts, self.asks, self.read_indexes, self.proposals)
         )
 
 

@@ -204,7 +204,9 @@ class Shard:
     def finds_due(self, command: Command, argvs: list[list[bytes]], database: int) -> bool:
         """Whether reads ask for a key that is due by the leader's clock and not by the state's: an entry must come
         first."""
-        db = self.keyspace.databases[database]
+        db = self.executor.keyspace.databases[database]
+        if not db.deadlines:
+            return False
         context = self.executor.read_context
         if not db.falls_due(context.now_ms, context.clock_ms):
             return False
