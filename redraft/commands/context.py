@@ -37,6 +37,7 @@ class Context:
 
     __slots__ = (
         "_random",
+        "clock_ms",
         "cursors",
         "database",
         "db",
@@ -60,6 +61,9 @@ class Context:
         self.database = 0
         """Its number."""
         self.now_ms = 0
+        """The state's time, by which keys are there or gone: the entry's, or for a read the last one's."""
+        self.clock_ms = 0
+        """The present, for what only tells of time: how long something has lasted, or will."""
         self.seed = 0
         self._random: Random | None = None
         self.in_transaction = False
@@ -73,7 +77,7 @@ class Context:
 
     def begin(self, now_ms: int, seed: int) -> None:
         """Start a log entry, or a read: its time and the seed of its randomness."""
-        self.now_ms = now_ms
+        self.now_ms = self.clock_ms = now_ms
         self.seed = seed
         self._random = None
         self.waiter_token = None

@@ -190,7 +190,7 @@ def _in_seconds(milliseconds: int) -> int:
 
 def _left(context: Context, key: bytes) -> int:
     deadline_ms = _deadline(context, key)
-    return deadline_ms if deadline_ms < 0 else deadline_ms - context.now_ms
+    return deadline_ms if deadline_ms < 0 else max(0, deadline_ms - context.clock_ms)
 
 
 @command(

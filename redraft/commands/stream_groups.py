@@ -265,7 +265,7 @@ def xpending(context: Context, argv: list[bytes]) -> Any:
         if len(found) >= count:
             break
         pending = group.pending[number]
-        idle_ms = context.now_ms - pending.delivered_ms
+        idle_ms = context.clock_ms - pending.delivered_ms
         if not min_idle_ms or idle_ms >= min_idle_ms:
             found.append([show_id(number), pending.consumer, max(0, idle_ms), pending.deliveries])
     return found

@@ -120,7 +120,7 @@ def xinfo_consumers(context: Context, argv: list[bytes]) -> Any:
         Map(
             [
                 (b"name", name), (b"pending", len(group.owned_by(name))),
-                (b"idle", max(0, context.now_ms - group.seen_ms[name])),
+                (b"idle", max(0, context.clock_ms - group.seen_ms[name])),
             ]
         )
         for name in group.consumers()

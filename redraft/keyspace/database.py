@@ -234,6 +234,13 @@ class Database:
         """Whether there is a key whose deadline has come."""
         return bool(self.deadlines) and self.due[0][0] <= now_ms
 
+    def falls_due(self, after_ms: int, by_ms: int) -> bool:
+        """Whether there is a key whose deadline comes after one time and by another."""
+        if not self.is_due(by_ms):
+            return False
+        place = self.due.bisect_left((after_ms + 1, b""))
+        return place < len(self.due) and self.due[place][0] <= by_ms
+
     def reap(self, now_ms: int, limit: int) -> int:
         """Remove up to `limit` keys that are due, earliest deadline first; how many it removed."""
         due = self.due
@@ -271,6 +278,13 @@ class Database:
 
     def check(self) -> None:
         """Assert the invariants; O(n log n)."""
+        if not self.size:
+            assert not any(self.segments)
+            assert not self.deadlines
+            assert not self.due
+            assert not len(self.order)
+            self.order.check()
+            return
         live = {key for segment in self.segments for key in segment}
         assert all(segment_of(key) == number for number, part in enumerate(self.segments) for key in part)
         assert self.size == len(live)

@@ -53,7 +53,7 @@ class Leadership:
             node.serves = serves
             node.refresh_plain()
             if serves:
-                node.shard.set_read_time(node.now_ms)
+                node.shard.set_clock(node.now_ms)
         node.forwarding.step()
 
     def hand_over(self, raft: RaftNode, to: NodeId) -> None:

@@ -61,6 +61,7 @@ from redraft.resp.parser import Limits as ParserLimits
 from redraft.resp.parser import RequestParser
 from redraft.resp.reply import OK
 from redraft.settings import Settings
+from redraft.shard.batch import Batch
 from redraft.shard.shard import Outcome, Shard
 from redraft.values.thresholds import THRESHOLDS
 
@@ -287,7 +288,7 @@ class Node:
         self.timers.fire(self.clock.monotonic_ns())
         if not self.loading:
             if self.shard.raft.leader is not None:
-                self.shard.set_read_time(self.now_ms)
+                self.shard.set_clock(self.now_ms)
             self.look_at_clock()
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
@@ -478,11 +479,14 @@ class Node:
 
     def _reap_due(self) -> None:
         for number, database in enumerate(self.shard.keyspace.databases):
-            if database.is_due(self.now_ms):
-                assert self._reap is not None
+            if database.is_due(self.shard.clock_ms):
                 self._last_reap_ms = self.now_ms
-                argv = [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS]
-                self.shard.add_write(None, self._reap, argv, number)
+                self.reap(number)
+
+    def reap(self, database: int) -> Batch:
+        """Have keys of a database removed that are due; the batch in which that is done."""
+        assert self._reap is not None
+        return self.shard.add_write(None, self._reap, [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS], database)
 
     # Blocking.
 

@@ -65,7 +65,7 @@ class ReadIndex(msgspec.Struct, frozen=True, array_like=True):
     """The question's."""
     index: Index = Index(0)
     time_ms: int = 0
-    """The leader's time of reading: keys that are due by then are gone."""
+    """The leader's clock: who asks for a key that is due by it must ask the leader."""
     refused: bool = False
     """The receiver does not lead."""
 

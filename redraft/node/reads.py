@@ -5,9 +5,9 @@ began. What that is, only the leader can tell: so this node asks it, once a tick
 for a *read index*; the leader answers at once while it has a lease, or else after a round of heartbeats; and when this
 node has applied that far, it executes the reads. The leader is spared the reads themselves.
 
-Time is part of what is read, since a key is gone at its deadline for whoever reads. The leader hides due keys by its
-own clock, so its time of reading comes with the index, and is the only clock that counts: this node's own may be
-behind (and would show a key again) or ahead (and would hide what the leader still shows).
+Time is part of what is read, since a key is gone at its deadline for whoever reads. Whether it is is decided by the log
+(`shard`), so here as everywhere. But the leader has such a read wait for an entry, if a key is due by its clock: so its
+time comes with the index, and a read that asks for such a key is passed on to it.
 
 Reads that nobody answers in time, or that wait for entries that do not come, are passed on to the leader like any other
 command, as are those that stand with a write in one pipeline. A read of which nothing is demanded (`stale`, READONLY)
@@ -134,21 +134,26 @@ class Reads:
     def at_own_time(self, read: Callable[[], Any]) -> Any:
         """Have something read what is here, by this node's clock; its result."""
         shard = self._node.shard
-        kept_ms = shard.read_time_ms
-        shard.read_at(max(kept_ms, self._node.now_ms))
+        shard.hide_until(self._node.now_ms)
         result = read()
-        shard.read_at(kept_ms)
+        shard.hide_until(0)
         return result
 
     def _execute(self, reads: list[tuple[Session, list[list[bytes]]]], time_ms: int | None) -> None:
         node = self._node
         resumed: list[tuple[Session, list[list[bytes]]]] = []
-        kept_ms = node.shard.read_time_ms
+        shard = node.shard
         serves, node.serves = node.serves, True
-        node.shard.read_at(max(kept_ms, node.now_ms) if serves or time_ms is None else time_ms)
+        if time_ms is None:
+            shard.hide_until(node.now_ms)
+        else:
+            shard.set_clock(node.now_ms if serves else time_ms)
         node.refresh_plain()
         for session, commands in reads:
             if session.closed:
+                continue
+            if not serves and self._find_due(session, commands):
+                self._node.forwarding.pass_on(session, commands, writes=False)
                 continue
             session.blocked = None
             session.refresh_plain()
@@ -161,10 +166,14 @@ class Reads:
         node.serves = serves
         node.refresh_plain()
         if time_ms is None:
-            node.shard.read_at(kept_ms)
+            shard.hide_until(0)
         for session, later in resumed:
             session.backlog.extend(later)
             node.router.resume(session)
+
+    def _find_due(self, session: Session, commands: list[list[bytes]]) -> bool:
+        node = self._node
+        return any(node.shard.finds_due(node.table.lookup(argv), [argv], session.database) for argv in commands)
 
     def _pass_on(self, reads: list[tuple[Session, list[list[bytes]]]]) -> None:
         for session, commands in reads:
@@ -219,7 +228,7 @@ class Reads:
         return own
 
     def _answer(self, sender: NodeId, number: int, index: Index) -> None:
-        self._node.peers.send_read_index(sender, ReadIndex(number, index, self._node.shard.read_time_ms))
+        self._node.peers.send_read_index(sender, ReadIndex(number, index, self._node.shard.clock_ms))
 
     def leadership_lost(self) -> None:
         """What others have asked for does not come back any more."""

@@ -25,7 +25,7 @@ from redraft.node.redaction import redacted
 from redraft.node.session import ReplyMode, Session
 from redraft.resp.encoder import encode, encode_all
 from redraft.resp.reply import NIL_ARRAY, QUEUED
-from redraft.shard.batch import Transaction, TransactionStep
+from redraft.shard.batch import Batch, Transaction, TransactionStep
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -86,8 +86,9 @@ class Router:
                 if arity == len(argv) or 0 > arity >= -len(argv):
                     kind = command.kind
                     if kind is read:
-                        if session.segments:
-                            batch = shard.last_batch()
+                        due = shard.finds_due(command, [argv], session.database)
+                        if due or session.segments:
+                            batch = self._batch_for_reads(session.database, due=due)
                             shard.add_unlogged(session.segment_for(batch), command, argv, session.database)
                         else:
                             replies = shard.read(session, command, [argv], session.database)
@@ -134,7 +135,7 @@ class Router:
         shard = node.shard
         database = session.database
         if command.kind is Kind.DATA_READ:
-            if session.segments:
+            if session.segments or shard.finds_due(command, commands, database):
                 return False
             for start in range(0, size, READS_PER_LOOK):
                 run = commands if size <= READS_PER_LOOK else commands[start : start + READS_PER_LOOK]
@@ -293,11 +294,18 @@ class Router:
 
     def _read(self, session: Session, command: Command, argv: list[bytes]) -> None:
         shard = self._node.shard
-        if session.segments:
-            batch = shard.last_batch()
+        due = shard.finds_due(command, [argv], session.database)
+        if due or session.segments:
+            batch = self._batch_for_reads(session.database, due=due)
             shard.add_unlogged(self.owner(session, batch), command, argv, session.database)
         else:
             self.answer(session, shard.read(session, command, [argv], session.database)[0])
+
+    def _batch_for_reads(self, database: int, *, due: bool) -> Batch:
+        """The batch that reads must stand in: the last one; if they ask for keys that are due, one that is still to
+        have its time, which is after their deadlines."""
+        shard = self._node.shard
+        return self._node.reap(database) if due and not shard.batch.writes else shard.last_batch()
 
     def _run_session_command(self, session: Session, command: Command, argv: list[bytes]) -> None:
         reply = self.session_reply(session, command, argv)
@@ -383,8 +391,9 @@ class Router:
                 if node.watches.watchers and step.command is not None and step.command.kind is Kind.DATA_WRITE:
                     node.watches.aimed(step.command, step.argv, step.database, batch)
             return NO_REPLY
-        if session.segments:
-            batch = shard.last_batch()
+        due = any(s.command is not None and shard.finds_due(s.command, [s.argv], s.database) for s in steps)
+        if due or session.segments:
+            batch = self._batch_for_reads(session.database, due=due)
             shard.add_unlogged(self.owner(session, batch), transaction, [b"EXEC"], session.database)
             return NO_REPLY
         return shard.executor.transaction(session, transaction)

@@ -197,8 +197,14 @@ class Executor:
 
     def _begin(self, header: EntryHeader) -> None:
         self.write_context.begin(header.time_ms, header.seed)
-        if self.read_context.now_ms < header.time_ms:
-            self.read_context.now_ms = header.time_ms
+        self.set_time(header.time_ms)
+
+    def set_time(self, time_ms: int) -> None:
+        """The state's time; to reads the present is no earlier."""
+        context = self.read_context
+        context.now_ms = time_ms
+        if context.clock_ms < time_ms:
+            context.clock_ms = time_ms
 
     # Blocked commands.
 

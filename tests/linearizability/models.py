@@ -136,7 +136,11 @@ class Transfers(KeyModel):
 
 
 class Expiring(KeyModel):
-    """SET PX, GET and DEL of a key with a time to live: it may be gone at any time, and does not come back."""
+    """SET PX, GET and DEL of a key with a time to live: it may be gone at any time, and does not come back. So a GET
+    that finds nothing is no mere read: from then on the key is gone."""
+
+    def changes(self, operation: Operation) -> bool:
+        return operation.action[0] != "xget" or operation.result is None
 
     def initial(self) -> Hashable:
         return None

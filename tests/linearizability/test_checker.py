@@ -10,7 +10,7 @@ import pytest
 
 from linearizability.checker import Model, check, check_key
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
-from linearizability.models import Counter, Hash, Queue, Register, Transfers
+from linearizability.models import Counter, Expiring, Hash, Queue, Register, Transfers
 
 Row = tuple[int, int, tuple[Any, ...], Any]
 """Call, return (0: never), action, result."""
@@ -49,6 +49,11 @@ GOOD += [
         Queue(),
         [(1, 2, ("rpush", "a"), 1), (3, 0, ("lpop",), UNKNOWN), (4, 5, ("lrange",), ["a"]), (6, 7, ("lpop",), None)],
     ),
+    (
+        "a key that is gone at some time, before a GET of long ago",
+        Expiring(),
+        [(1, 2, ("setpx", "a"), True), (3, 9, ("xget",), None), (4, 5, ("xget",), "a"), (10, 11, ("xget",), None)],
+    ),
     ("a refused SET XX beside a SET", Register(), [(1, 9, ("set", "a"), True), (2, 8, ("setxx", "b"), False)]),
     ("SET GET", Register(), [(1, 2, ("getset", "a"), None), (3, 4, ("getset", "b"), "a"), (5, 6, ("get",), "b")]),
     (
@@ -67,6 +72,11 @@ GOOD += [
     ),
 ]
 BAD: list[tuple[str, Model, list[Row]]] = [
+    (
+        "a key that was gone and is back",
+        Expiring(),
+        [(1, 2, ("setpx", "a"), True), (3, 4, ("xget",), None), (5, 6, ("xget",), "a")],
+    ),
     ("SET XX made what there was not", Register(), [(1, 2, ("setxx", "a"), True)]),
     ("deleted twice", Register(), [(1, 2, ("set", "a"), True), (3, 9, ("del",), 1), (4, 8, ("del",), 1)]),
     ("a lost element", Queue(), [(1, 2, ("rpush", "a"), 1), (3, 4, ("rpush", "b"), 2), (5, 6, ("lrange",), ["b"])]),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from redraft.node.node import REAP_INTERVAL_MS, REAP_KEYS
 from redraft.shard import entry
 from support.world import Client, World
@@ -34,13 +36,47 @@ def test_the_entry_s_time_is_the_leader_s_clock(world: World, client: Client) ->
     assert entry.header(last.data).time_ms == world.clock.now_ms()
 
 
-def test_a_due_key_is_hidden_before_it_is_removed(world: World, client: Client) -> None:
+READS = ("GET a", "EXISTS a", "TTL a", "KEYS *", "SCAN 0", "RANDOMKEY", "MGET b a")
+GONE = [None, 0, -2, [], [b"0", []], None, [None, None]]
+
+
+@pytest.mark.parametrize("number", range(len(READS)))
+def test_a_read_of_a_due_key_waits_for_the_log_to_say_that_it_is_gone(
+    world: World, client: Client, number: int
+) -> None:
     client("SET a 1 PX 50")
     world.hold = True
     world.advance(50)
-    assert client.pipeline("GET a", "EXISTS a", "TTL a", "KEYS *", "SCAN 0") == [None, 0, -2, [], [b"0", []]]
+    client.ask(READS[number])
+    world.settle()
+    assert client.replies() == []
     world.release()
-    assert client("DBSIZE") == 0
+    assert client.replies() == [GONE[number]]
+
+
+def test_a_transaction_of_reads_waits_for_the_log_too(world: World, client: Client) -> None:
+    client.pipeline("SELECT 3", "SET a 1 PX 50", "SELECT 0")
+    world.hold = True
+    world.advance(50)
+    client.ask("MULTI", "SELECT 3", "GET a", "EXEC")
+    world.settle()
+    assert client.replies() == [b"OK", b"QUEUED", b"QUEUED"]
+    world.release()
+    assert client.replies() == [[b"OK", None]]
+
+
+def test_other_reads_do_not_wait_for_a_due_key(world: World, client: Client) -> None:
+    client.pipeline("SET a 1 PX 50", "SET b 2", "SET c 3 PX 100")
+    world.hold = True
+    world.advance(50)
+    assert client.pipeline("GET b", "GET c", "MGET b c", "DBSIZE") == [b"2", b"3", [b"2", b"3"], 3]
+
+
+def test_a_run_of_reads_is_in_order_where_one_is_due(world: World, client: Client) -> None:
+    client.pipeline("SET a 1 PX 50", "SET b 2")
+    client("DEBUG SET-ACTIVE-EXPIRE 0")
+    world.advance(50)
+    assert client.pipeline("GET b", "GET a", "GET b", "SET a 3", "GET a") == [b"2", None, b"2", b"OK", b"3"]
 
 
 def test_a_write_removes_a_due_key_that_it_meets(world: World, client: Client) -> None:

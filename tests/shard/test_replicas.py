@@ -93,16 +93,18 @@ class Sequence:
     def __init__(self) -> None:
         self.context = Context(Keyspace())
         self.entry_ms = 0
-        self.read_ms = 0
+        self.clock_ms = 0
 
     def begin(self, time_ms: int) -> None:
         """What follows is of an entry of this time."""
         self.entry_ms = time_ms
-        self.read_ms = max(self.read_ms, time_ms)
+        self.clock_ms = max(self.clock_ms, time_ms)
 
     def execute(self, number: int, command: Command, argv: list[bytes]) -> Any:
         """The command's reply; an error is one."""
-        self.context.begin(self.entry_ms if command.kind is Kind.DATA_WRITE else self.read_ms, 0)
+        self.context.begin(self.entry_ms, 0)
+        if command.kind is Kind.DATA_READ:
+            self.context.clock_ms = self.clock_ms
         self.context.select(number)
         assert command.handler is not None
         try:
@@ -147,8 +149,8 @@ class Driver:
                     member.shard.add_writes(self.owners % 3, command, argvs, number, packed)
             case ("time", ms):
                 member.now_ms += ms
-                member.shard.set_read_time(member.now_ms)
-                self.sequence.read_ms = max(self.sequence.read_ms, member.now_ms)
+                member.shard.set_clock(member.now_ms)
+                self.sequence.clock_ms = max(self.sequence.entry_ms, member.now_ms)
             case ("propose",):
                 self.check(member.propose())
             case ("persist",):

@@ -175,16 +175,52 @@ def test_time_does_not_go_back_after_a_restart(member: Member) -> None:
     assert times(from_image)[-1] == NOW_MS + 7000, "the image tells the time too"
 
 
-def test_reads_see_the_present_and_never_an_earlier_time_than_before(member: Member) -> None:
+def test_reads_tell_of_the_present_and_hide_what_the_log_has_decided(member: Member) -> None:
+    shard = member.shard
     member("SET", "a", "v", "PX", 10)
     assert member.read("PTTL", "a") == 10
-    member.shard.set_read_time(NOW_MS + 4)
+    shard.set_clock(NOW_MS + 4)
     assert member.read("PTTL", "a") == 6
-    member.shard.set_read_time(NOW_MS - 100)
-    assert member.read("PTTL", "a") == 6
-    member.shard.set_read_time(NOW_MS + 10)
-    assert member.read("PTTL", "a") == -2
-    assert member.shard.keyspace.databases[0].exists(b"a", 0), "a read removes nothing"
+    shard.set_clock(NOW_MS - 100)
+    assert member.read("PTTL", "a") == 10, "the present is no earlier than the last entry"
+    shard.set_clock(NOW_MS + 10)
+    assert (member.read("PTTL", "a"), member.read("GET", "a")) == (0, b"v")
+    member.now_ms += 10
+    member("SET", "b", 1)
+    assert (member.read("PTTL", "a"), member.read("GET", "a")) == (-2, None)
+    assert shard.keyspace.databases[0].exists(b"a", 0), "a read removes nothing"
+
+
+def test_what_is_due_by_the_clock_and_not_by_the_log_is_found(member: Member) -> None:
+    shard = member.shard
+    member("SET", "a", "v", "PX", 10)
+    member("SET", "b", "v", "PX", 20)
+    member("SET", "c", "v")
+
+    def due(*words: str) -> bool:
+        command, argv = member.lookup(words)
+        return shard.finds_due(command, [argv], 0)
+
+    reads = [("GET", "a"), ("GET", "b"), ("MGET", "c", "a"), ("EXISTS", "c"), ("KEYS", "*"), ("DBSIZE",)]
+    assert not any(due(*words) for words in reads)
+    shard.set_clock(NOW_MS + 10)
+    assert [words for words in reads if due(*words)] == [("GET", "a"), ("MGET", "c", "a"), ("KEYS", "*")]
+    member.now_ms += 10
+    member("SET", "c", "w")
+    assert not any(due(*words) for words in reads)
+    shard.set_clock(NOW_MS + 20)
+    assert [words for words in reads if due(*words)] == [("GET", "b"), ("KEYS", "*")], "a is hidden and still there"
+
+
+def test_a_leader_whose_clock_is_behind_does_not_take_the_state_s_time_back(member: Member) -> None:
+    """Its first entries are proposed before it has applied what its predecessor has left in the log."""
+    member("SET", "a", "v", "PXAT", NOW_MS + 10)
+    for time_ms, words in ((NOW_MS + 10, (b"DEL", b"b")), (NOW_MS + 5, (b"APPEND", b"a", b"w"))):
+        index = Index(member.log.last_index() + 1)
+        member.log.write(None, [Entry(index, Term(1), data=entry.encode(time_ms, 0, [entry.pack(words)]))])
+    again = Member(member.log).lead()
+    assert again.shard.applied.time_ms == NOW_MS + 10
+    assert again.read("GET", "a") == b"w", "it was gone, and is begun anew"
 
 
 # What Raft refuses.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 
+from redraft.shard.entry import pack
 from sim.events import SECOND
 from sim.machine import Machine
 from sim.wires import CLIENTS
@@ -26,7 +27,7 @@ class Asking:
         self._reader = hiredis.Reader(replyError=ReplyError, notEnoughData=NOTHING)
         self._connection = machine.accept(CLIENTS, self)
         self._over = False
-        data = hiredis.pack_command(tuple(str(word).encode() for word in command))
+        data = pack(tuple(str(word).encode() for word in command))
         self._connection.send(near=True, data=data)
         cluster.events.after(20 * SECOND, self._give_up)
 

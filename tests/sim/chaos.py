@@ -10,6 +10,11 @@
 * clocks: rates that differ as much as is stated (in a mode of its own: more, and clocks that stand still), wall clocks
   that jump in both directions;
 * the cluster: hand-overs, nodes that join, are removed and are replaced, elections out of turn;
+* what chance alone would seldom put together: each new leader is cut off as it begins to lead, before its first word
+  arrives (logs with different ends); a follower is killed right after it has promised the leader not to vote, or right
+  after it has voted, and is back at once where another candidate asks it; a leader sleeps with the answers to its last
+  heartbeat in its sockets, until another leads; a key falls due by the clock of a leader that is cut off, and the next
+  one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment.
 
 Longer than most, since it is one list.
@@ -24,12 +29,14 @@ from typing import TYPE_CHECKING, Any
 from redraft.ids import NodeId
 from redraft.node.peers import Frame, decode_frame
 from redraft.raft.messages import InstallSnapshot
+from redraft.raft.node import RaftNode
 from sim.asking import Asking
 from sim.events import MS, SECOND
 from sim.machine import WAKE_NS, Machine, Speeds
 from sim.wires import CLIENTS
 
 if TYPE_CHECKING:
+    from sim.clients import Clients
     from sim.cluster import Cluster
 
 MOST_NODES = 5
@@ -38,14 +45,17 @@ MOST_NODES = 5
 class Chaos:
     """The faults of one run."""
 
-    def __init__(self, cluster: Cluster, random: Random, *, beyond_drift: bool = False) -> None:
+    def __init__(self, cluster: Cluster, clients: Clients, random: Random, *, beyond_drift: bool = False) -> None:
         self._cluster = cluster
+        self._clients = clients
         self._random = random
         self._beyond = beyond_drift
         self.stopped = False
         self.injected: dict[str, int] = {}
         self._undo: dict[int, Callable[[], None]] = {}
         self._next_undo = 0
+        self._speeds: dict[int, Speeds] = {}
+        """What the machines' disks are like."""
         kinds = sorted(name.removeprefix("_do_") for name in dir(self) if name.startswith("_do_"))
         if not beyond_drift:
             kinds.remove("freeze")
@@ -68,6 +78,7 @@ class Chaos:
         for machine in cluster.machines.values():
             self.set_clock(machine)
             machine.speeds = random.choice((Speeds(), Speeds((1000, 100_000)), Speeds((MS, 30 * MS), (MS, 200 * MS))))
+            self._speeds[machine.number] = machine.speeds
         if random.random() < 0.3:
             self._duplicate()
 
@@ -203,8 +214,10 @@ class Chaos:
         if machine is None:
             return False
         self._tell(f"slow disk at m{machine.number}")
-        kept, machine.speeds = machine.speeds, Speeds((MS, self._random.choice((50 * MS, 2 * SECOND))), (MS, SECOND))
-        self._for(6 * SECOND, lambda: setattr(machine, "speeds", kept))
+        machine.speeds = Speeds((MS, self._random.choice((50 * MS, 2 * SECOND))), (MS, SECOND))
+        # It may be slowed down twice at once, so what it was before is not what it was like at first.
+        first = self._speeds.get(machine.number, Speeds())
+        self._for(6 * SECOND, lambda: setattr(machine, "speeds", first))
         return True
 
     def _do_bad_disk(self) -> bool:
@@ -308,7 +321,11 @@ class Chaos:
         pair = tuple(self._random.sample(numbers, 2))
         slow = self._cluster.network.slow
         slow[pair[0], pair[1]] = self._random.randint(10 * MS, 3 * SECOND)
-        self._for(6 * SECOND, lambda: slow.pop((pair[0], pair[1]), None) and None)
+
+        def end() -> None:
+            slow.pop((pair[0], pair[1]), None)
+
+        self._for(6 * SECOND, end)
         return self._tell(f"the way m{pair[0]} to m{pair[1]} is slow")
 
     def _do_break(self) -> bool:
@@ -360,6 +377,149 @@ class Chaos:
 
         cluster.on_frame = watch
 
+    # What chance alone would seldom put together.
+
+    def _cut_off(self, machine: Machine, longest_ns: int) -> None:
+        """Cut a machine off all others."""
+        others = [number for number in self._numbers() if number != machine.number]
+        self._cut_all(
+            [pair for each in others for pair in ((machine.number, each), (each, machine.number))], longest_ns
+        )
+
+    def _do_cascade(self) -> bool:
+        """Cut off whoever leads, and some of those who follow, as they begin to."""
+        leader = self._cluster.leader()
+        if leader is None or len(self._numbers()) < 3:
+            return False
+        self._cut_off(leader, 4 * SECOND)
+        more = self._random.randint(1, 3)
+
+        def led(machine: Machine) -> None:
+            nonlocal more
+            if more and not self.stopped:
+                more -= 1
+                self._tell(f"m{machine.number} leads and is cut off")
+                self._cut_off(machine, 4 * SECOND)
+
+        self._cluster.on_leader = led
+        return self._tell(f"m{leader.number} is cut off, and {more} who lead next")
+
+    def _do_promise(self) -> bool:
+        """A follower that has just answered the leader dies and is back at once, and hears only another candidate."""
+        leader, numbers = self._cluster.leader(), self._numbers()
+        if leader is None or len(numbers) < 3 or leader.number not in numbers:
+            return False
+        others = [number for number in numbers if number != leader.number]
+        self._random.shuffle(others)
+        kept = others[: len(numbers) // 2]
+        lost = [pair for each in others[len(kept) :] for pair in ((leader.number, each), (each, leader.number))]
+        self._cut_all(lost, 6 * SECOND)
+        follower = self._cluster.machines[kept[0]]
+        election_ns = self._cluster.settings["election_timeout"] * MS
+
+        def restart(_: object) -> None:
+            if self.stopped or not follower.running:
+                return
+            self._tell(f"m{follower.number} is killed and is back at once")
+            self._cut_all(
+                [pair for each in kept for pair in ((leader.number, each), (each, leader.number))], 3 * SECOND
+            )
+            follower.kill(power=self._random.random() < 0.5)
+            follower.start(at_once=self._random.random() < 0.7)
+            # Soon enough that it lacks nothing: what is at stake is the promise, not who has the longer log.
+            self._cluster.events.after(self._random.randint(5 * MS, 400 * MS), campaign)
+
+        def campaign(_: object) -> None:
+            other = self._cluster.machines[others[-1]]
+            if not self.stopped and other.running:
+                self._campaign(other, other.node.shard.raft)
+
+        waits = self._random.choice(((0.0, 0.1), (0.6, 2.0)))
+        self._cluster.events.after(int(election_ns * self._random.uniform(*waits)), restart)
+        return self._tell(f"m{leader.number} has only {kept}, of which one will forget")
+
+    def _do_revote(self) -> bool:
+        """The leader is cut off; who votes for its successor dies and is back at once, and hears the old one."""
+        leader = self._cluster.leader()
+        if leader is None or len(self._numbers()) < 3:
+            return False
+        self._cut_off(leader, 6 * SECOND)
+
+        def restart(voter: Machine) -> None:
+            if self.stopped or not voter.up:
+                return
+            network = self._cluster.network
+            network.open(leader.number, voter.number)
+            network.open(voter.number, leader.number)
+            voter.kill(power=self._random.random() < 0.5)
+            voter.start(at_once=True)
+
+        def voted(voter: Machine, candidate: NodeId) -> None:
+            self._cluster.on_vote = None
+            chosen = self._cluster.machine_of(candidate)
+            if self.stopped or chosen is None or leader in (voter, chosen):
+                return
+            self._tell(f"m{voter.number} votes for m{chosen.number}, dies, and hears m{leader.number} again")
+            self._cut_off(chosen, 4 * SECOND)
+            self._cluster.events.after(10_000, restart, voter)
+
+        self._cluster.on_vote = voted
+        return self._tell(f"m{leader.number} is cut off until there is another vote")
+
+    def _do_doze(self) -> bool:
+        """A leader sleeps from right after a heartbeat until another leads, and reads the answers then, cut off."""
+        leader = self._cluster.leader()
+        if leader is None or not leader.running or len(self._numbers()) < 3:
+            return False
+        life, events = leader.life, self._cluster.events
+        election_ns = self._cluster.settings["election_timeout"] * MS
+
+        def sleep(_: object) -> None:
+            if not self.stopped and leader.running and leader.life == life:
+                self._tell(f"m{leader.number} sleeps with its answers under way")
+                leader.pause()
+                events.after(self._random.randint(MS, 20 * MS), cut)
+
+        def cut(_: object) -> None:
+            if not self.stopped:
+                self._cut_off(leader, 6 * SECOND)
+            events.after(int(election_ns * self._random.uniform(1.5, 3.0)), lambda _: leader.resume())
+
+        events.at(leader.next_heartbeat_ns() + leader.wake_ns + 20_000, sleep)
+        return True
+
+    def _do_expire(self) -> bool:
+        """A key falls due by the clock of a leader that has just been cut off; the next leader's clock is behind."""
+        leader, random, events = self._cluster.leader(), self._random, self._cluster.events
+        if leader is None or not leader.running or len(self._numbers()) < 3:
+            return False
+        offsets = [machine.clock.wall_offset_ms for machine in self._cluster.machines.values()]
+        leader.clock.wall_offset_ms = max(offsets) + random.randint(500, 5000)
+        key = f"expiring:chaos:{events.count}"
+        left_ms = random.choice((20, 100, 300))
+
+        def ask(
+            machine: Machine, action: tuple[str, ...], *command: Any, then: Callable[[], None] | None = None
+        ) -> None:
+            if machine.running and not self.stopped:
+                self._clients.ask_for_chaos(machine, key, action, command, then)
+
+        def written() -> None:
+            self._cut_off(leader, 6 * SECOND)
+            for _ in range(3):
+                events.after(random.randint(left_ms, 700) * MS, lambda _: ask(leader, ("xget",), "GET", key))
+            for _ in range(6):
+                events.after(random.randint(700, 5000) * MS, lambda _: ask_somebody())
+
+        def ask_somebody() -> None:
+            machine = self._some()
+            if machine is not None:
+                ask(machine, ("xget",), "GET", key)
+
+        self._tell(f"a key falls due at m{leader.number}, which is cut off and whose clock is ahead")
+        ask(leader, ("setpx", "v"), "SET", key, "v", "PX", left_ms, then=written)
+        return True
+
     # The cluster.
 
     def _do_transfer(self) -> bool:
@@ -376,12 +536,15 @@ class Chaos:
         if machine is None:
             return False
         _, raft = self._random.choice(machine.rafts())
+        self._campaign(machine, raft)
+        return True
+
+    def _campaign(self, machine: Machine, raft: RaftNode) -> None:
         self._tell(f"node {machine.id} campaigns")
         self._cluster.before(machine)
         raft.campaign()
         self._cluster.changed(machine)
         machine.wake()
-        return True
 
     def _do_flush(self) -> bool:
         machine = self._some()

@@ -26,12 +26,15 @@ from linearizability import models
 from linearizability.checker import Model, UndecidedError, Violation, check_key
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
 
+from redraft.shard.entry import pack
+from sim.asking import Asking
 from sim.events import SECOND
 from sim.wires import CLIENTS, Connection
 from support.processes import NOTHING, ReplyError
 
 if TYPE_CHECKING:
     from sim.cluster import Cluster
+    from sim.machine import Machine
 
 KEYS_OF_A_KIND = 2
 KEY_NS = 5 * SECOND
@@ -68,6 +71,7 @@ class Clients:
         self.values = 0
         self.kinds = list(MODELS)
         self._deleted = 0
+        self._strangers = 0
         self.clients = [Client(self, number + 1) for number in range(count)]
 
     def start(self) -> None:
@@ -100,16 +104,37 @@ class Clients:
             self._deleted += 1
         self.cluster.events.after(KEY_NS, self._delete_old)
 
+    def ask_for_chaos(
+        self,
+        machine: Machine,
+        key: str,
+        action: tuple[Any, ...],
+        command: tuple[Any, ...],
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Have a client of its own ask one thing of a machine, which is part of the history; `then`: it was done."""
+        self._strangers += 1
+        number, call_ns = -self._strangers, self.cluster.events.now_ns
+
+        def done(reply: Any) -> None:
+            if not isinstance(reply, ReplyError):
+                now_ns = self.cluster.events.now_ns
+                self.record(Operation(number, call_ns, now_ns, key, action, _result(action, reply)))
+                if then is not None:
+                    then()
+            elif not str(reply).startswith(NOT_EXECUTED) and action[0] not in models.READS:
+                self.record(Operation(number, call_ns, NEVER_NS, key, action, UNKNOWN))
+
+        Asking(self.cluster, machine, command, done)
+
     def record(self, operation: Operation) -> None:
         """An operation has its result."""
         self.history.append(operation)
 
-    def violations(self, *, reads_count: bool = True, expiry_counts: bool = True) -> list[Violation]:
+    def violations(self, *, reads_count: bool = True) -> list[Violation]:
         """The keys whose operations cannot be explained. Searches that take too long are counted as errors."""
         by_key: dict[str, list[Operation]] = {}
         for operation in self.history:
-            if not expiry_counts and operation.key.startswith("expiring"):
-                continue
             if reads_count or operation.action[0] not in models.READS:
                 by_key.setdefault(operation.key, []).append(operation)
         found = []
@@ -187,7 +212,7 @@ class Client:
         self._wanted = len(commands)
         self._replies = []
         self._asked += 1
-        data = b"".join(hiredis.pack_command(tuple(map(_word, command))) for command in commands)
+        data = b"".join(pack(tuple(map(_word, command))) for command in commands)
         self._connection.send(near=True, data=data)
         self._cluster.events.after(PATIENCE_NS, self._give_up, self._asked)
 

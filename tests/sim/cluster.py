@@ -16,7 +16,7 @@ from sim.invariants import InvariantError, Invariants
 from sim.joining import PASSING, JoinDial
 from sim.machine import Machine
 from sim.state import summary
-from sim.trace import NoTrace, Trace
+from sim.trace import Trace
 from sim.wires import Network
 
 SETTINGS: dict[str, Any] = {
@@ -51,9 +51,13 @@ class Cluster:
         self.settings = {**SETTINGS, **(settings or {})}
         self.raft_options: dict[str, Any] = raft_options or {}
         self.invariants = Invariants(self)
-        self.trace = trace or NoTrace()
+        self.trace = trace
         self.on_frame: Callable[[NodeId, NodeId, bytes], None] | None = None
         """Sees each frame as it leaves: its sender, its receiver, its bytes."""
+        self.on_leader: Callable[[Machine], None] | None = None
+        """Hears of each machine whose node begins to lead the shard; its first messages are on their way."""
+        self.on_vote: Callable[[Machine, NodeId], None] | None = None
+        """Hears of each vote in the shard's group, from whom and for whom, as it leaves."""
         self.machines: dict[int, Machine] = {}
         voters = tuple(NodeId(number) for number in range(1, size + 1))
         addresses = {node: address_of(node) for node in voters}
@@ -126,26 +130,27 @@ class Cluster:
 
     def before(self, machine: Machine) -> None:
         """Something is about to happen at a node."""
-        self.trace.before(machine)
+        if self.trace is not None:
+            self.trace.before(machine)
 
     def changed(self, machine: Machine) -> None:
         """Something has happened at a node."""
         if machine.up:
             self.invariants.after(machine)
-        self.trace.after(machine)
-
-    def durable(self, machine: Machine) -> None:
-        """A disk has made something durable."""
+        if self.trace is not None:
+            self.trace.after(machine)
 
     def watch_message(self, machine: Machine, group: GroupId, message: AnyMessage) -> None:
         """One of Raft's messages leaves."""
         self.invariants.message(machine, group, message)
-        self.trace.message(machine, group, message)
+        if self.trace is not None:
+            self.trace.message(machine, group, message)
 
     def tell(self, machine: Machine | None, text: str) -> None:
         """Something that people want to know."""
         self.events.note(text.encode())
-        self.trace.tell(machine, text)
+        if self.trace is not None:
+            self.trace.tell(machine, text)
 
     # Time.
 
@@ -155,11 +160,7 @@ class Cluster:
 
     def run(self, virtual_ns: int) -> None:
         """Let so much time pass."""
-        events = self.events
-        end_ns = events.now_ns + virtual_ns
-        while (next_ns := events.next_ns()) is not None and next_ns <= end_ns:
-            events.step()
-        events.now_ns = end_ns
+        self.events.run(self.events.now_ns + virtual_ns)
 
     def run_until(self, done: Callable[[], bool], within_ns: int, what: str) -> None:
         """Let time pass until something holds. Raises InvariantError when it does not in time."""

@@ -19,6 +19,7 @@ from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
+from redraft.node.flusher import ImageDigest
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import Entry, HardState, SnapshotMeta
 from redraft.shard.shard import AppliedPoint, FlushPoint
@@ -172,6 +173,10 @@ class SimShardStorage:
     def writer(self) -> SimImageWriter:
         """Begin to write a flush."""
         return SimImageWriter(self._disk)
+
+    def digest(self) -> Callable[[], ImageDigest]:
+        """DEBUG DIGEST is not simulated."""
+        raise NotImplementedError
 
     def compact_log(self, index: Index) -> None:
         """Let go of the log up to and including `index`."""

@@ -10,7 +10,7 @@ After every event, for the node that it was about:
 * a leader commits by counting only up to an entry of its own term (section 5.4.2);
 * committed never lost: at each index one entry is committed, for ever; when it is, it is durable on a majority of the
   voters, which is looked at again whenever a machine has crashed;
-* commit and applied index never go back while a process lives;
+* commit and applied index, and the state's time, never go back while a process lives;
 * no lease overlaps another leader's lease, and whoever has a lease has all that was ever committed (not in runs whose
   clocks drift by more than is stated);
 * a leader that reads on the strength of its lease has applied all that any node has (the same);
@@ -21,7 +21,7 @@ same bytes (keys, deadlines, waiters, generations). At every 64th event, and at 
 which calls that of every class above it.
 
 At the end of a run, when all faults are healed: a leader is found, every node serves a client, all nodes have the same
-bytes, and each key's history is linearizable (`clients`).
+bytes, nobody waits for a key of whom no client is left, and each key's history is linearizable (`clients`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DIGEST_EVERY = 8
 CHECK_EVERY = 64
 
 
-class InvariantError(AssertionError):
+class InvariantError(Exception):
     """Something that must hold does not."""
 
 
@@ -72,13 +72,15 @@ class GroupFacts:
 class Seen:
     """What was seen of one process's member of a group last."""
 
-    __slots__ = ("applied", "commit", "fingerprint", "leads", "written")
+    __slots__ = ("applied", "commit", "fingerprint", "leads", "time_ms", "written")
 
     def __init__(self, applied: Index, commit: Index, written: Index) -> None:
         self.applied = applied
         self.commit = commit
         self.written = written
         self.leads = Term(0)
+        self.time_ms = 0
+        """The state's."""
         self.fingerprint: tuple[Any, ...] = ()
         """Nothing but leases can be wrong while it is the same."""
 
@@ -140,6 +142,8 @@ class Invariants:
         elif isinstance(message, VoteReply):
             if message.granted and not message.pre:
                 self._vote(machine, group, message.term, message.to)
+                if self._cluster.on_vote is not None and group == FIRST_SHARD_GROUP:
+                    self._cluster.on_vote(machine, message.to)
         elif isinstance(message, Vote) and not message.pre:
             self._vote(machine, group, message.term, machine.id)
 
@@ -203,6 +207,9 @@ class Invariants:
             seen.applied = applied
             if group == FIRST_SHARD_GROUP:
                 self._most_applied = max(self._most_applied, applied)
+                time_ms = machine.node.shard.applied.time_ms
+                require(time_ms >= seen.time_ms, f"node {machine.id}: the state's time goes back to {time_ms}")
+                seen.time_ms = time_ms
             if group == FIRST_SHARD_GROUP and applied % DIGEST_EVERY == 0:
                 self.digest(machine)
         if raft.role is Role.LEADER:
@@ -231,6 +238,8 @@ class Invariants:
                 f"group {group}: node {machine.id} leads in term {raft.term} with a log up to {raft.last_index}"
                 f" and lacks the committed entry {last.index} of term {last.term}",
             )
+        if self._cluster.on_leader is not None and group == FIRST_SHARD_GROUP:
+            self._cluster.on_leader(machine)
 
     def _compare_leases(self, group: GroupId) -> None:
         if not self.leases_hold:
@@ -330,3 +339,9 @@ class Invariants:
         """All that can be looked at of one node."""
         machine.node.check()
         self.digest(machine)
+
+    def nobody_waits(self) -> bool:
+        """Whether no command waits for a key, as the members have it. When no client is there any more none may: what
+        is pushed would be given to nobody."""
+        members = [self._cluster.machine_of(node) for node in self._cluster.members()]
+        return all(each and each.up and not each.node.shard.keyspace.waiters.replicated() for each in members)

@@ -12,7 +12,7 @@ from sim.disk import Identity
 if TYPE_CHECKING:
     from sim.machine import Machine
 
-PASSING = ("CLUSTERDOWN", "founded", "UNKNOWN", "LOADING", "closes")
+PASSING = ("CLUSTERDOWN", "founded", "UNKNOWN", "LOADING", "closes", "nobody")
 """Words of refusals that may not be the last word."""
 
 

@@ -11,6 +11,7 @@ Longer than most, since all of it is one state: which of a process's events wait
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,14 +27,13 @@ from redraft.raft.config import RaftConfig
 from redraft.raft.errors import DivergedError
 from redraft.raft.node import RaftNode
 from redraft.settings import Settings
-from redraft.shard.shard import Shard
 from sim.clocks import SimClock
 from sim.dials import SECRET
 from sim.disk import Disk, SimShardStorage
 from sim.events import MS, Events
 from sim.links import LinkKeeper
-from sim.peers import WatchedPeers
 from sim.snapshots import SnapshotReceiver
+from sim.watched import WatchedForwarding, WatchedPeers, WatchedShard
 from sim.wires import Connection, Network
 
 if TYPE_CHECKING:
@@ -165,7 +165,8 @@ class Machine:
             keyspace, applied = self.storage.load()
             random = Random(self.random.getrandbits(64))
             node = self.node = Node(settings, self.clock, random, TABLE)
-            node.peers = WatchedPeers(lambda group, message: self.cluster.watch_message(self, group, message))
+            node.peers = WatchedPeers(self)
+            forwarding = node.forwarding = WatchedForwarding(node)
             raft_config = self._raft_config(settings)
             config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random))
             raft = RaftNode(raft_config, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
@@ -176,10 +177,11 @@ class Machine:
             membership.incarnation = identity.incarnation
             membership.met = dict(disk.met)
             membership.remember = disk.met.__setitem__
-            shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random)
+            shard = WatchedShard(
+                self, forwarding, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random
+            )  # fmt: skip
             node.start(config, shard, self.storage)
             self._rafts = (CONFIG_GROUP, config.raft), (FIRST_SHARD_GROUP, raft)
-            self._watch_reads(node, shard)
             node.reload = lambda: self.storage.load()[0]
             node.receive_snapshot = lambda session, peer: SnapshotReceiver(self, session, peer)
             self.up = True
@@ -208,24 +210,6 @@ class Machine:
         self.keeper.look()
         self.wake()
         self.cluster.changed(self)
-
-    def _watch_reads(self, node: Node, shard: Shard) -> None:
-        """Have the invariants see each read that a leader executes on the strength of its lease."""
-        read, granted = shard.read, node.forwarding.granted
-        by_round = False
-
-        def watched_read(*arguments: Any) -> Any:
-            if shard.raft.leader is not None and not by_round:
-                self.cluster.invariants.read(self)
-            return read(*arguments)
-
-        def watched_granted(reads: Any) -> None:
-            nonlocal by_round
-            by_round = True
-            granted(reads)
-            by_round = False
-
-        shard.read, node.forwarding.granted = watched_read, watched_granted  # type: ignore[method-assign]
 
     def _raft_config(self, settings: Settings) -> RaftConfig:
         ticks = max(2, settings.election_timeout // settings.heartbeat_interval)
@@ -286,6 +270,8 @@ class Machine:
     def _stop_now(self) -> None:
         """Stop in order: what was asked is durable and answered."""
         node = self.node
+        # What was committed just now may be gone from the log when it has stopped.
+        self.cluster.changed(self)
         try:
             for job, has_run in self._jobs.values():
                 if not has_run:
@@ -406,7 +392,6 @@ class Machine:
         except StorageError as error:
             self.fail(error)
             return
-        self.cluster.durable(self)
         if not self.paused:
             self._go_on(life)
 
@@ -441,7 +426,7 @@ class Machine:
             peer = node.wanting_snapshot.pop()
             if peer not in self._sending:
                 self._sending.add(peer)
-                self.keeper.send_snapshot(peer, lambda peer=peer: self._sending.discard(peer))
+                self.keeper.send_snapshot(peer, partial(self._sending.discard, peer))
         if node.shutdown_requested is not None and node.stopping.may_stop() and not self._pending:
             self._stop_now()
             return
@@ -502,7 +487,6 @@ class Machine:
             self.fail(error)
             return
         self._jobs[id(job)] = (job, True)
-        self.cluster.durable(self)
         self.events.after(self.random.randint(10_000, MS), self._job_done, what)
 
     def _job_done(self, what: tuple[int, Job]) -> None:
@@ -539,6 +523,10 @@ class Machine:
 
     # Raft's clock.
 
+    def next_heartbeat_ns(self) -> int:
+        """When Raft's clock ticks next, in true time."""
+        return self.clock.true_ns(self._next_raft_ns)
+
     def _ask_raft_tick(self) -> None:
         self.events.at(self.clock.true_ns(self._next_raft_ns), self._raft_tick, self.life)
 
@@ -564,7 +552,8 @@ class Machine:
             self.cluster.tell(self, "was removed from the cluster: it stops")
             self._stop_now()
             return
-        if not node.shard.raft.is_alone or node.config.raft.has_ready() or node.shard.raft.has_ready():
+        has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
+        if has_ready or not node.shard.raft.is_alone or node.wants_reaping():
             self.wake()
         self.cluster.changed(self)
 

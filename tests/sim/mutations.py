@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-MOST_SEEDS = 60
+MOST_SEEDS = 150
 MINUTES = 0.5
 COPIED = ("redraft", "tests/sim", "tests/linearizability", "tests/support", "tools/simulate")
 
@@ -81,6 +81,20 @@ MUTATIONS = (
     Mutation("read-without-quorum", "a node that leads, or believes so, serves reads without a lease", (
         ("node/leadership.py", "serves = node.clock.monotonic_ns() < self.lease_until_ns", "pass"),
     )),
+    Mutation("lease-of-the-latest-round", "an answer to an old heartbeat renews the lease from the newest one on", (
+        ("raft/leader.py", "            _, began_ms = self._rounds.popleft()\n",
+         "            began_ms = self._rounds[-1][1]\n            self._rounds.popleft()\n"),
+    )),
+    Mutation("restart-forgets-its-promise", "a member that has started anew votes at once, whatever it had promised", (
+        ("raft/node.py", "self._may_vote = hard_state.term == 0 or self.is_alone", "self._may_vote = True"),
+    )),
+    Mutation("restart-forgets-its-vote", "a member that has started anew does not know for whom it has voted", (
+        ("raft/node.py", "self._vote = hard_state.vote", "self._vote = NO_NODE"),
+    )),
+    Mutation("previous-entry-not-compared", "entries are taken if there is any entry before them, whatever its term", (
+        ("raft/log.py", "        if not self.matches(prev_index, prev_term):\n            return None",
+         "        if prev_index > self.last_index:\n            return None"),
+    )),
     Mutation("follower-reads-too-early", "a follower reads before it has applied the read index", (
         ("node/reads.py", "if each.index is not None and each.index <= applied]", "if each.index is not None]"),
     )),
@@ -103,9 +117,26 @@ MUTATIONS = (
     Mutation("image-without-waiters", "an image, and a snapshot, forgets who waits", (
         ("keyspace/keyspace.py", "            keyspace.waiters.add(waiter)", "            pass"),
     )),
+    Mutation("snapshot-without-meta", "a snapshot is installed without its meta: of which entry, with which members", (
+        ("shard/shard.py", "        self.applied = applied\n        self._time_ms = max(",
+         "        self._time_ms = max("),
+    )),
+    Mutation("snapshot-without-members", "a snapshot is installed without the members that the group has as of it", (
+        ("raft/node.py", "self._confs.restore(meta.index, meta.conf)", "pass"),
+    )),
+    Mutation("waits-not-ended", "a new leader does not end the waits that were begun under earlier ones", (
+        ("node/blocking.py", "if not shard.raft.is_alone or shard.keyspace.waiters.replicated():", "if False:"),
+    )),
     Mutation("log-cut-too-far", "the log is let go beyond the image", (
         ("node/flusher.py", "end = point.applied.index - self._node.settings.log_retain_entries",
          "end = min(self._shard.applied.index, point.applied.index + 3)"),
+    )),
+    Mutation("reads-hide-by-the-clock", "a leader's reads hide what is due by its clock before the log says it", (
+        ("shard/shard.py", "        context.clock_ms = max(now_ms, context.now_ms)\n",
+         "        context.clock_ms = context.now_ms = max(now_ms, context.now_ms)\n"),
+    )),
+    Mutation("time-goes-back", "an entry's time may be before that of an earlier one", (
+        ("shard/shard.py", "if header.time_ms < time_ms:", "if False:"),
     )),
     Mutation("expire-by-local-clock", "keys expire by the clock of whoever applies", (
         ("shard/executor.py", "self.write_context.begin(header.time_ms, header.seed)",
@@ -125,8 +156,8 @@ MUTATIONS = (
 )  # fmt: skip
 
 
-def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
-    """Copy what a simulation needs, with the bug in it. Raises MutationError."""
+def copy_sources(root: Path, copy: Path) -> None:
+    """Copy what a simulation needs."""
     ignore = shutil.ignore_patterns("__pycache__")
     for name in COPIED:
         source, target = root / name, copy / name
@@ -135,6 +166,11 @@ def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
             shutil.copytree(source, target, ignore=ignore)
         else:
             shutil.copy2(source, target)
+
+
+def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
+    """Copy what a simulation needs, with the bug in it. Raises MutationError."""
+    copy_sources(root, copy)
     for file, text, instead in mutation.changes:
         path = copy / "redraft" / file
         found = path.read_text()

@@ -26,6 +26,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from redraft.ids import FIRST_SHARD_GROUP
 from redraft.raft.status import Role
 from sim.asking import Asking
 from sim.cluster import Cluster
@@ -313,7 +314,7 @@ class Shell:
         return self._up_machine(number).node.shard.applied.index >= int(index)
 
     def _is_reached(self, number: str) -> bool:
-        committed = len(self.cluster.invariants.groups[1].committed)
+        committed = len(self.cluster.invariants.groups[FIRST_SHARD_GROUP].committed)
         return self._machine(number).up and self._machine(number).node.shard.applied.index == committed
 
     def _is_voter(self, number: str) -> bool:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 def digest_of(machine: Machine) -> str:
     """A digest of all that is replicated: as the image would have it."""
     keyspace = machine.node.shard.keyspace
-    whole = blake2b(msgspec.msgpack.encode(keyspace.meta()), digest_size=16)
+    meta = msgspec.msgpack.encode((keyspace.meta(), machine.node.shard.applied.time_ms))
+    whole = blake2b(meta, digest_size=16)
     for number, database in enumerate(keyspace.databases):
         if database.size:
             for key in database.keys_from(b""):

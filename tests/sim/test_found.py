@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redraft.ids import NodeId
 from redraft.node.flusher import Phase
+from sim.asking import Asking
 from sim.clients import Clients
 from sim.cluster import Cluster
 from sim.events import MS, SECOND
 from sim.machine import Machine, Speeds
 from sim.shell import Shell
+from support.processes import ReplyError
 
 LONG_JOB_NS = 3 * SECOND
+
+
+def ask(cluster: Cluster, machine: Machine, *command: Any) -> list[Any]:
+    """Ask a node; its reply will be in the list."""
+    replies: list[Any] = []
+    Asking(cluster, machine, command, replies.append)
+    return replies
 
 
 def away(shell: Shell) -> Machine:
@@ -117,3 +128,38 @@ def test_a_follower_shows_nothing_that_its_leader_has_not_applied() -> None:
     cluster.run(8 * SECOND)
     assert clients.violations() == []
     assert len(clients.history) > 200
+
+
+def test_a_key_that_was_seen_to_be_gone_does_not_come_back() -> None:
+    """A leader hid a key that was due by its clock; the next leader, whose clock was behind, showed it again."""
+    cluster = Cluster(3)
+    cluster.start()
+    cluster.run(5 * SECOND)
+    old = cluster.leader()
+    assert old is not None
+    old.clock.wall_offset_ms = 3000
+    written = ask(cluster, old, "SET", "k", "v", "PX", 100)
+    cluster.run(50 * MS)
+    assert written == [b"OK"]
+    others = [machine for machine in cluster.machines.values() if machine is not old]
+    for machine in others:
+        cluster.cut(old.number, machine.number)
+    cluster.run(200 * MS)
+    asked = ask(cluster, old, "GET", "k")
+    cluster.run(100 * MS)
+    assert old.node.serves, "it has its lease, and answers reads alone"
+    assert asked == [], "but that the key is gone is not for it to say alone"
+    cluster.run_until(lambda: cluster.leader() in others, 5 * SECOND, "no other leader")
+    new = cluster.leader()
+    assert new is not None
+    cluster.run(100 * MS)
+    seen = ask(cluster, new, "GET", "k")
+    cluster.run(100 * MS)
+    assert seen == [b"v"], "by its clock, and by the log's, it is there"
+    for machine in others:
+        cluster.heal(old.number, machine.number)
+    cluster.run(5 * SECOND)
+    assert isinstance(asked[0], ReplyError)
+    seen = ask(cluster, new, "GET", "k")
+    cluster.run(100 * MS)
+    assert seen == [None]

@@ -30,23 +30,7 @@ class Moment(NamedTuple):
     """Of a message."""
 
 
-class NoTrace:
-    """Keeps nothing."""
-
-    def before(self, machine: Machine) -> None:
-        """A node is about to do something."""
-
-    def after(self, machine: Machine) -> None:
-        """A node has done something."""
-
-    def message(self, machine: Machine, group: GroupId, message: AnyMessage) -> None:
-        """A message leaves."""
-
-    def tell(self, machine: Machine | None, text: str) -> None:
-        """Something else."""
-
-
-class Trace(NoTrace):
+class Trace:
     """Keeps all, of some time on, or the last so many."""
 
     def __init__(self, *, heartbeats: bool = False, most: int = 1_000_000) -> None:
@@ -57,9 +41,11 @@ class Trace(NoTrace):
         self._now_ns = 0
 
     def before(self, machine: Machine) -> None:
+        """A node is about to do something."""
         self._now_ns = machine.events.now_ns
 
     def after(self, machine: Machine) -> None:
+        """A node has done something."""
         found = _state(machine)
         old = self._states.get(machine.number, "down")
         if found != old:
@@ -67,6 +53,7 @@ class Trace(NoTrace):
             self._add(Moment(machine.events.now_ns, machine.number, "state", f"{old}  →  {found}"))
 
     def message(self, machine: Machine, group: GroupId, message: AnyMessage) -> None:
+        """A message leaves."""
         if not self._heartbeats and isinstance(message, Heartbeat | HeartbeatReply):
             return
         other = machine.cluster.machine_of(message.to)
@@ -75,6 +62,7 @@ class Trace(NoTrace):
         self._add(Moment(machine.events.now_ns, machine.number, "send", where + show(message), to))
 
     def tell(self, machine: Machine | None, text: str) -> None:
+        """Something else."""
         if machine is not None:
             self._now_ns = machine.events.now_ns
         number = 0 if machine is None else machine.number

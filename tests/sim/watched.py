@@ -1,0 +1,77 @@
+"""Parts of the node, watched: what it says to other nodes, and on what grounds it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from redraft.commands.table import Command, CommandTable, Reply
+from redraft.ids import FIRST_SHARD_GROUP, GroupId
+from redraft.keyspace.keyspace import Keyspace
+from redraft.node.forwarding import Forwarding
+from redraft.node.node import Node
+from redraft.node.peers import Peers
+from redraft.raft.messages import AnyMessage
+from redraft.raft.node import RaftNode
+from redraft.raft.ready import ReadState
+from redraft.shard.shard import AppliedPoint, Shard
+
+if TYPE_CHECKING:
+    from sim.machine import Machine
+
+
+class WatchedPeers(Peers):
+    """The node's queues to others; each of Raft's messages is seen as it leaves."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+        self._cluster = machine.cluster
+
+    def send_raft(self, group: GroupId, messages: Iterable[AnyMessage]) -> None:
+        """Send messages of a group."""
+        for message in messages:
+            self._cluster.watch_message(self._machine, group, message)
+            queue = self._queues.get(message.to)
+            if queue is not None:
+                queue.raft.append((group, message))
+
+
+class WatchedForwarding(Forwarding):
+    """What is held back; it is known when a majority's word is what lets it go."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self.by_majority = False
+
+    def granted(self, reads: Iterable[ReadState]) -> None:
+        """Read indexes have come back."""
+        self.by_majority = True
+        super().granted(reads)
+        self.by_majority = False
+
+
+class WatchedShard(Shard):
+    """The shard; the invariants see each read that a leader executes on the strength of its lease."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        forwarding: WatchedForwarding,
+        raft: RaftNode,
+        keyspace: Keyspace,
+        applied: AppliedPoint,
+        table: CommandTable,
+        monotonic_ns: Callable[[], int],
+        random: Random,
+    ) -> None:
+        super().__init__(FIRST_SHARD_GROUP, raft, keyspace, applied, table, monotonic_ns, random)
+        self._machine = machine
+        self._forwarding = forwarding
+
+    def read(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
+        """Execute a run of reads now."""
+        if self.raft.leader is not None and not self._forwarding.by_majority:
+            self._machine.cluster.invariants.read(self._machine)
+        return super().read(owner, command, argvs, database)
