@@ -298,7 +298,7 @@ class World:
     def release(self) -> None:
         """The fsync under way ends, and later ones are instant."""
         self.hold = False
-        self.tick()
+        self.settle()
 
     def run_jobs(self) -> None:
         """Run the jobs that the node has asked for, to their end."""
