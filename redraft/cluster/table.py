@@ -77,8 +77,15 @@ class Retire(msgspec.Struct, frozen=True, array_like=True, tag="retire"):
     successor: NodeId = NO_NODE
 
 
+class Left(msgspec.Struct, frozen=True, array_like=True, tag="left"):
+    """A leaving node is of a shard's group no more: it is committed. Only that group's leader knows."""
+
+    group: GroupId
+    node: NodeId
+
+
 class Drop(msgspec.Struct, frozen=True, array_like=True, tag="drop"):
-    """A leaving node is in no shard's group any more."""
+    """A leaving node has left all shards: it is of the cluster no more."""
 
     node: NodeId
 
@@ -89,7 +96,7 @@ class Survive(msgspec.Struct, frozen=True, array_like=True, tag="survive"):
     node: NodeId
 
 
-Change = Found | Announce | Admit | Retire | Drop | Survive
+Change = Found | Announce | Admit | Retire | Left | Drop | Survive
 
 
 class Table(msgspec.Struct, frozen=True, array_like=True):
@@ -113,6 +120,8 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
                 return self._admit(change)
             case Retire():
                 return self._retire(change)
+            case Left():
+                return self._left(change)
             case Drop():
                 return self._drop(change)
             case Survive():
@@ -173,17 +182,23 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
             raise RefusedError(f"node {change.node} cannot take its own place")
         return self._next({**self.nodes, change.node: wanted})
 
+    def _left(self, change: Left) -> Table:
+        shard = self.shards.get(change.group)
+        if shard is None or change.node not in shard.replicas:
+            return self
+        if not self.nodes[change.node].leaving:
+            raise RefusedError(f"node {change.node} is not leaving")
+        replicas = tuple(node for node in shard.replicas if node != change.node)
+        return self._next(self.nodes, {**self.shards, change.group: structs.replace(shard, replicas=replicas)})
+
     def _drop(self, change: Drop) -> Table:
         if change.node not in self.nodes:
             return self
         if not self.nodes[change.node].leaving:
             raise RefusedError(f"node {change.node} is not leaving")
-        nodes = {node: record for node, record in self.nodes.items() if node != change.node}
-        shards = {
-            group: structs.replace(shard, replicas=tuple(node for node in shard.replicas if node != change.node))
-            for group, shard in self.shards.items()
-        }
-        return self._next(nodes, shards)
+        if groups := self.shards_of(change.node):
+            raise RefusedError(f"node {change.node} is of shard {groups[0]} still")
+        return self._next({node: record for node, record in self.nodes.items() if node != change.node})
 
     # Looking.
 
@@ -193,6 +208,10 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
             if record.incarnation == incarnation:
                 return node
         return None
+
+    def shards_of(self, node: NodeId) -> list[GroupId]:
+        """The shards that a node holds a replica of."""
+        return [group for group, shard in self.shards.items() if node in shard.replicas]
 
     def leaving(self) -> dict[NodeId, NodeId]:
         """The nodes that are to leave, and who takes the place of each (or NO_NODE)."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from redraft.cluster.placement import HandOver, next_step
-from redraft.cluster.table import Admit, Announce, Change, Drop, Found, NodeRecord, Retire
+from redraft.cluster.table import Admit, Announce, Change, Drop, Found, Left, NodeRecord, Retire, ShardRecord
 from redraft.commands.table import Reply
 from redraft.errors import CommandError
 from redraft.ids import NO_NODE, NodeId
@@ -349,9 +349,9 @@ class Membership:
         Who is out of the table stops as soon as it hears of that, so before that its vote is taken from it: else the
         config group might need it yet, and for ever, to commit its own removal, or what stands in the log before it.
         """
-        conf, raft = self._node.shard.raft.conf, self._node.config.raft
-        for leaving in self._node.config.table.leaving():
-            if leaving in conf.members() or conf.outgoing or leaving == raft.id:
+        table, raft = self._node.config.table, self._node.config.raft
+        for leaving in table.leaving():
+            if table.shards_of(leaving) or leaving == raft.id:
                 continue
             if raft.conf.is_voter(leaving):
                 self._change_group(raft, ConfChange((MemberChange(ChangeKind.ADD_LEARNER, leaving),)))
@@ -371,11 +371,23 @@ class Membership:
         shard = table.shards.get(node.shard.group)
         if shard is not None:
             self._place_group(node.shard.raft, shard.replicas, table.leaving())
+            self._tell_who_left(shard)
         # Who leaves the cluster is of the config group until the table has it no more, so that it hears of that: as a
         # learner in the end. It does not lead it, since it does not hear when it has left a shard.
         self._place_group(
             node.config.raft, tuple(table.nodes), {node.id: NO_NODE} if node.id in table.leaving() else {}
         )
+
+    def _tell_who_left(self, shard: ShardRecord) -> None:
+        """The shard's leader says who is of its group no more. Any other replica may be behind: were it asked instead,
+        one that has nothing yet would let go of those who have everything."""
+        node = self._node
+        applied, newest = node.shard.applied.conf, node.shard.raft.conf
+        if not node.serves or applied.outgoing or newest.outgoing:
+            return
+        for leaving in node.config.table.leaving():
+            if leaving in shard.replicas and leaving not in {*applied.members(), *newest.members()}:
+                node.changes.ask(Left(node.shard.group, leaving), self._on_kept)
 
     def _place_group(self, raft: RaftNode, wanted: tuple[NodeId, ...], leaving: dict[NodeId, NodeId]) -> None:
         leader = raft.leader

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from redraft.cluster.table import Admit, Announce, Change, Drop, Found, NodeRecord, RefusedError, Retire, Survive, Table
+from redraft.cluster.table import (
+    Admit,
+    Announce,
+    Change,
+    Drop,
+    Found,
+    Left,
+    NodeRecord,
+    RefusedError,
+    Retire,
+    Survive,
+    Table,
+)
 from redraft.ids import FIRST_SHARD_GROUP, NodeId
 
 ONE, TWO, THREE, FOUR = (NodeId(n) for n in range(1, 5))
@@ -55,7 +67,7 @@ def test_a_new_node_gets_an_id_that_nobody_had(three: Table) -> None:
     joined = three.after(Admit("d:1", "i4"))
     assert joined.find("i4") == 4
     assert joined.shards[FIRST_SHARD_GROUP].replicas == (1, 2, 3, 4)
-    gone = joined.after(Retire(FOUR)).after(Drop(FOUR))
+    gone = joined.after(Retire(FOUR)).after(Left(FIRST_SHARD_GROUP, FOUR)).after(Drop(FOUR))
     assert gone.shards[FIRST_SHARD_GROUP].replicas == (1, 2, 3)
     assert gone.after(Admit("e:1", "i5")).find("i5") == 5
 
@@ -72,7 +84,18 @@ def test_one_node_leaves_at_a_time(three: Table) -> None:
     assert leaving.leaving() == {3: 0}
     with pytest.raises(RefusedError, match="a change is under way: node 3 is leaving"):
         leaving.after(Retire(TWO))
-    assert set(leaving.after(Drop(THREE)).nodes) == {1, 2}
+    left = leaving.after(Left(FIRST_SHARD_GROUP, THREE))
+    assert set(left.after(Drop(THREE)).nodes) == {1, 2}
+
+
+def test_a_node_stays_until_it_has_left_its_shards(three: Table) -> None:
+    leaving = three.after(Retire(THREE))
+    with pytest.raises(RefusedError, match="node 3 is of shard 1 still"):
+        leaving.after(Drop(THREE))
+    left = leaving.after(Left(FIRST_SHARD_GROUP, THREE))
+    assert left.shards[FIRST_SHARD_GROUP].replicas == (1, 2)
+    assert left.leaving() == {3: 0}
+    assert left.after(Left(FIRST_SHARD_GROUP, THREE)) is left
 
 
 @pytest.mark.parametrize(
@@ -82,6 +105,7 @@ def test_one_node_leaves_at_a_time(three: Table) -> None:
         (Retire(ONE, FOUR), "node 4 is not a member"),
         (Retire(ONE, ONE), "cannot take its own place"),
         (Drop(ONE), "node 1 is not leaving"),
+        (Left(FIRST_SHARD_GROUP, ONE), "node 1 is not leaving"),
     ],
 )
 def test_what_is_refused(three: Table, change: Change, message: str) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from sim.cluster import Cluster
 
 MOST_NODES = 5
+LULL_NS = 5 * SECOND
+"""From time to time everything is taken back for so long, or many runs would spend their time without a quorum."""
 
 
 class Chaos:
@@ -65,6 +67,10 @@ class Chaos:
         if not self.walls_differ and "wall_jump" in self.kinds:
             self.kinds.remove("wall_jump")
         self.mean_ns = random.choice((SECOND // 2, 2 * SECOND, 6 * SECOND))
+        self._storm_ns = random.choice((20, 60, 180)) * SECOND
+        """From one lull to the next."""
+        self._lull_ns = 0
+        """When the next one is."""
         self._changing = False
         self._set_up()
 
@@ -93,11 +99,15 @@ class Chaos:
 
     def start(self) -> None:
         """Begin."""
+        self._lull_ns = self._cluster.events.now_ns + self._storm_ns
         self._next()
 
     def stop(self) -> None:
         """End, and take back what is in force."""
         self.stopped = True
+        self._take_back()
+
+    def _take_back(self) -> None:
         while self._undo:
             self._undo.pop(next(iter(self._undo)))()
 
@@ -106,6 +116,15 @@ class Chaos:
 
     def _inject(self, _: object) -> None:
         if self.stopped:
+            return
+        events = self._cluster.events
+        if events.now_ns >= self._lull_ns:
+            self._lull_ns = events.now_ns + LULL_NS + self._storm_ns
+            self._take_back()
+            slow_part = self._cluster.network.delays.slow_part
+            self._cluster.calm()
+            self._cluster.network.delays.slow_part = slow_part
+            events.after(LULL_NS, self._inject)
             return
         kind = self._random.choice(self.kinds)
         if getattr(self, f"_do_{kind}")():
