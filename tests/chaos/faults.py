@@ -119,14 +119,14 @@ class Faults:
         else:
             self.missing.append("full disks (root)")
 
-    def one(self, wait: Callable[[float], None], name: str = "", seconds: float = 0.0) -> Event:
-        """Inject a fault, wait, and undo it."""
+    def one(self, wait: Callable[[float], None], name: str = "", seconds: float = 0.0, pace: float = 1.0) -> Event:
+        """Inject a fault, wait for so long (or some time, times `pace`), and undo it."""
         self._wait = wait
         name = name or self._random.choice(sorted(self.kinds))
         began = time.monotonic()
         self._nodes.look_for_surprises()
         what = self.kinds[name]()
-        wait(seconds or self._random.choice([0.3, 1.0, 2.5]))
+        wait(seconds or self._random.choice([0.3, 1.0, 2.5]) * pace)
         self.undo()
         event = Event(name, what, began, time.monotonic())
         self.events.append(event)

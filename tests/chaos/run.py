@@ -36,11 +36,13 @@ def run(
     seed: int,
     clients: int = 8,
     pause_seconds: float = 0.01,
+    pace: float = 1.0,
     kinds: list[str] | None = None,
     arguments: Sequence[str] = (),
     tell: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
-    """Run for so long; faults of some kinds only, if they are given. The nodes get the arguments besides their own."""
+    """Run for so long; faults of some kinds only, if they are given, which last as long as usual times `pace`, and so
+    do the rests between them. The nodes get the arguments besides their own."""
     random_ = random.Random(seed)
     nodes = Nodes(size, directory, network, *arguments)
     faults = Faults(nodes, random_)
@@ -54,8 +56,8 @@ def run(
         end = time.monotonic() + seconds
         try:
             while time.monotonic() < end:
-                load.wait(random_.uniform(0.2, REST_SECONDS))
-                event = faults.one(load.wait, random_.choice(kinds) if kinds else "")
+                load.wait(random_.uniform(0.2, REST_SECONDS) * pace)
+                event = faults.one(load.wait, random_.choice(kinds) if kinds else "", pace=pace)
                 began, ended = event.began - load.began, event.ended - load.began
                 tell(f"{began:7.1f} to {ended:5.1f} s  {event.name:16} {event.what}")
                 if event.name == "kill-all":

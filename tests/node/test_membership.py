@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from redraft.ids import NodeId
+from redraft.raft.messages import ConfState
+from redraft.raft.node import RaftNode
 from support.fleet import Fleet
 from support.world import Client
 
@@ -111,3 +114,26 @@ def test_the_table_of_an_earlier_version(fleet: Fleet) -> None:
     client = fleet[2].connect()
     assert say(fleet, client, "REDRAFT TABLE 0") == [b"version", 0, b"nodes", [], b"shards", []]
     assert str(say(fleet, client, "REDRAFT TABLE 7")) == "ERR this node knows the versions 0 to 1"
+
+
+def test_nobody_is_struck_out_before_the_shard_s_leader_says_that_it_has_left(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config group's leader may have a replica of the shard that is behind: one that was made when others were
+    members, and has nothing yet."""
+    fleet[1].node.config.raft.transfer_leader(NodeId(2))
+    fleet.pass_time(100)
+    assert fleet[2].node.config.leads()
+    behind, of_all = fleet[2].node.shard, RaftNode.conf.fget
+    old = ConfState(voters=(NodeId(1), NodeId(2)))
+    behind.applied = structs.replace(behind.applied, conf=old)
+    with monkeypatch.context() as patched:
+        patched.setattr(RaftNode, "conf", property(lambda raft: old if raft is behind.raft else of_all(raft)))
+        patched.setattr(fleet[1].node.membership, "_place_group", lambda *_: None)
+        fleet[1].connect().ask("REDRAFT REMOVE 3")
+        fleet.pass_time(3000)
+        assert fleet[2].node.config.table.leaving() == {3: 0}
+        assert fleet[1].node.shard.raft.conf.voters == (1, 2, 3)
+    fleet.pass_time(3000)
+    assert nodes_known_to(fleet, 2) == [1, 2]
+    assert fleet[1].node.shard.raft.conf.voters == (1, 2)
