@@ -43,6 +43,10 @@ BARRIERS = frozenset(
 IMMEDIATE_IN_MULTI = frozenset({"exec", "discard", "multi", "watch", "quit", "reset"})
 """Commands that MULTI does not queue (server.c, processCommand)."""
 
+NEED_KEYS = frozenset({"lpop", "rpop", "spop", "zpopmin", "zpopmax", "del", "unlink", "getdel", "hdel", "srem", "zrem"})
+"""Writes that change nothing where their keys are not there: then they are reads, and need no entry. (Who takes work
+from a queue finds it empty most of the time.)"""
+
 Queued = list[tuple[Command, list[bytes]]]
 """What MULTI has queued."""
 
@@ -142,6 +146,8 @@ class Router:
                 session.out.append(encode_all(shard.read(session, command, run, database), session.protocol))
                 if size > READS_PER_LOOK and self._close_if_owed_too_much(session):
                     break
+        elif command.name in NEED_KEYS and not session.segments and shard.is_idle_without(command, commands, database):
+            session.out.append(encode_all(shard.read(session, command, commands, database), session.protocol))
         else:
             if packed is None or node.watches.watchers or (command.denies_oom and node.out_of_memory):
                 return False

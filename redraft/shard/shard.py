@@ -229,6 +229,13 @@ class Shard:
                     return True
         return False
 
+    def is_idle_without(self, command: Command, argvs: list[list[bytes]], database: int) -> bool:
+        """Whether no write is under way, and none of the keys that commands name is there."""
+        if self.batch.items or self._in_flight or self._closed:
+            return False
+        peek = self.keyspace.databases[database].peek
+        return all(peek(argv[position]) is None for argv in argvs for position in command.key_positions(argv))
+
     def unapplied(self) -> list[Batch]:
         """The batches whose effect is still to come, in order."""
         return [*self._in_flight, *self._closed, self.batch]

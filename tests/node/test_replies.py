@@ -181,3 +181,46 @@ def test_a_reply_of_every_kind_comes_behind_a_write_that_waits(world: World, cli
         replies: list[Any] = sender.replies()
         assert replies[0] == b"OK", line
         assert len(replies) == 2, line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LPOP k",
+        "RPOP k 2",
+        "SPOP k",
+        "ZPOPMIN k",
+        "ZPOPMAX k 1",
+        "DEL k",
+        "UNLINK k l",
+        "GETDEL k",
+        "HDEL k f",
+        "SREM k m",
+    ],
+)
+def test_a_write_that_finds_no_key_needs_no_entry(world: World, client: Client, line: str) -> None:
+    client("SET other 1")
+    last = world.log.last_index()
+    replies = [client(line), client("MULTI"), client(line), client("EXEC")]
+    assert replies == [replies[0], b"OK", b"QUEUED", [replies[0]]]
+    assert replies[0] in (None, 0, [])
+    assert world.log.last_index() == last + 1, "the transaction is logged"
+
+
+def test_a_write_that_may_find_a_key_goes_behind_the_writes_that_are_under_way(world: World, client: Client) -> None:
+    other = world.connect()
+    world.hold = True
+    client.ask("RPUSH k a")
+    other.ask("LPOP k")
+    world.settle()
+    assert other.replies() == []
+    world.release()
+    assert (client.replies(), other.replies()) == ([1], [b"a"])
+
+
+def test_a_key_that_is_due_is_there_until_the_log_says_that_it_is_gone(world: World, client: Client) -> None:
+    client.pipeline("RPUSH k a", "PEXPIRE k 50", "DEBUG SET-ACTIVE-EXPIRE 0")
+    last = world.log.last_index()
+    world.advance(50)
+    assert client("LPOP k") is None
+    assert world.log.last_index() == last + 1
