@@ -111,5 +111,9 @@ class Incoming:
 
     def _can_install(self, meta: SnapshotMeta) -> bool:
         """Whether a snapshot is here (else it was lost with an earlier life of this node), and nobody uses the image
-        that it will replace. The leader says again what it is not told to have arrived."""
-        return self._node.prepared_snapshot == meta.index and not self._node.flusher.uses_image()
+        that it will replace. The leader says again what it is not told to have arrived: also when this node has said
+        so, and that was lost; then Raft says it once more, and installs nothing."""
+        node = self._node
+        if meta.index <= node.shard.raft.commit_index:
+            return True
+        return node.prepared_snapshot == meta.index and not node.flusher.uses_image()

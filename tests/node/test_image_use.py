@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from redraft.ids import Index, NodeId, Term
-from redraft.node.peers import Frame
-from redraft.raft.messages import ConfState, InstallSnapshot, SnapshotMeta
+from redraft.node.peers import Frame, decode_frame
+from redraft.raft.messages import AppendReply, ConfState, InstallSnapshot, SnapshotMeta
 from support.fleet import Fleet
 
 VOTERS = tuple(NodeId(node) for node in (1, 2, 3))
@@ -80,3 +80,19 @@ def test_nothing_begins_to_use_the_image_when_a_snapshot_is_about_to_take_its_pl
     world.node.end_tick(idle=True)
     assert world.node.flusher.writer is None
     assert not world.node.flusher.uses_image()
+
+
+def test_who_has_a_snapshot_says_so_again(fleet: Fleet) -> None:
+    """The leader asks again when an answer was lost, and sends nothing more before it has one."""
+    fleet[1].connect().ask("SET k v")
+    fleet.pass_time(1000)
+    world = fleet[2]
+    raft = world.node.shard.raft
+    meta = SnapshotMeta(raft.commit_index, raft.term, ConfState(voters=VOTERS))
+    message = InstallSnapshot(NodeId(1), NodeId(2), raft.term, meta, 0)
+    world.node.incoming.receive_frame(NodeId(1), Frame(raft=[(world.node.shard.group, message)]))
+    world.settle()
+    told = [message for _, data in world.frames for _, message in decode_frame(data).raft]
+    assert [(type(each), each.index, each.rejected) for each in told if isinstance(each, AppendReply)] == [
+        (AppendReply, meta.index, False)
+    ]

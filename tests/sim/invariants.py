@@ -236,7 +236,8 @@ class Invariants:
         facts = self.groups[group]
         known = facts.leaders.setdefault(raft.term, machine.id)
         require(known == machine.id, f"group {group}: nodes {known} and {machine.id} lead in term {raft.term}")
-        if facts.committed:
+        if facts.committed and raft.term == max(facts.leaders):
+            # (One whose election was decided late, when there is a leader of a later term, may lack what that one has.)
             last = facts.committed[-1]
             has = raft.last_index >= last.index and (
                 last.index < raft._log.first_index or raft._log.matches(last.index, last.term)
