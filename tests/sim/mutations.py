@@ -55,11 +55,6 @@ MUTATIONS = (
         ("raft/node.py", "granted = free and self._log.is_up_to_date(message.last_index, message.last_term)",
          "granted = free"),
     )),
-    Mutation("any-replica-says-who-left", "a replica that may be behind says who is of the shard no more", (
-        ("node/membership.py",
-         "if not node.serves or applied.outgoing or newest.outgoing:",
-         "if not node.config.leads():"),
-    )),
     Mutation("old-terms-by-count", "entries of old terms are committed by counting replicas (section 5.4.2)", (
         ("raft/leader.py", "if index <= log.committed or log.term(index) != self._term:", "if index <= log.committed:"),
     )),
