@@ -20,6 +20,8 @@ from chaos.nodes import Nodes
 
 SLOW_FSYNC_US = 50_000
 STOP_SECONDS = 10.0
+REMOVALS = 5
+"""How often a node is asked again to remove another."""
 """How long a node may take to find that its disk is full, or its files damaged."""
 CLOCK_JUMPS_SECONDS = (-3600.0, -5.0, 5.0, 3600.0)
 
@@ -259,18 +261,24 @@ class Faults:
         return f"node {node} {said}"
 
     def _damage(self) -> str:
-        """It is refused and replaced; or the bits were none that count, and it goes on."""
+        """It is refused and replaced; or nobody has read the bits yet, and it is killed and replaced: it would stop some
+        day."""
         node = self._follower()
         self._nodes.kill(node)
         where = damage(self._nodes.data(node), self._random)
         self._nodes.start(node)
         status = self._nodes.wait_until_it_ends_or_follows(node)
-        if status is None:
-            return f"node {node}, {where}: no harm"
-        line = self._nodes.last_line(node)
-        if status != 1 or not line:
+        line = self._nodes.last_line(node) if status is not None else "not read yet"
+        if status not in (None, 1) or not line:
             self.members.findings.append(f"node {node} with damage at {where} ended with {status}: {line}")
+        if status is None:
+            self._nodes.kill(node)
         said = self.members.remove(node, ask=self._another(node))
+        for _ in range(REMOVALS):
+            if said == "OK":
+                break
+            self._wait(1.0)  # others have just come back, and are not linked yet
+            said = self.members.remove(node, ask=self._another(node))
         self._nodes.retire(node)
         return f"node {node}, {where}: {line}; removed: {said}"
 
