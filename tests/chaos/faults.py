@@ -261,8 +261,7 @@ class Faults:
         return f"node {node} {said}"
 
     def _damage(self) -> str:
-        """It is refused and replaced; or nobody has read the bits yet, and it is killed and replaced: it would stop some
-        day."""
+        """It is refused, and replaced; or it has not read the bits yet, and is killed and replaced."""
         node = self._follower()
         self._nodes.kill(node)
         where = damage(self._nodes.data(node), self._random)
