@@ -308,7 +308,12 @@ class Reactor:
         return None if self.certificates is None else self.certificates.peer
 
     def add_link(self, link: OutgoingLink) -> None:
-        """A node was dialled and has answered: send it what there is from now on."""
+        """A node was dialled and has answered: send it what there is from now on. When this one has just stopped, the
+        link is lost at once."""
+        if self._epoll.closed:
+            link.socket.close()
+            link.lost.set()
+            return
         self._links[link.fd] = self._links_by_peer[link.peer] = link
         link.watched = link.events
         self._epoll.register(link.fd, link.watched)
@@ -506,8 +511,11 @@ class Reactor:
         for connection in list(self._connections.values()):
             self.close(connection)
         self._handshakes.close_all()
-        for link in list(self._links.values()):
+        for link in self._links.values():
             link.socket.close()
+            link.lost.set()
+        self._links.clear()
+        self._links_by_peer.clear()
         for listener in self._listeners.values():
             listener.socket.close()
         self._epoll.close()

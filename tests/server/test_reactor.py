@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 import trio
 
+from redraft.ids import NodeId
 from redraft.node.node import Persist, ShutdownRequest
 from redraft.node.session import Session
 from redraft.server.connection import Connection
+from redraft.server.links import OutgoingLink
 from redraft.server.listeners import bind_listeners
 from redraft.server.reactor import MOST_BACKLOG, Reactor
 from redraft.settings import Settings
@@ -225,3 +227,25 @@ async def test_clients_are_not_read_while_too_much_waits_for_the_disk(house: Hou
     assert answered == 21
     house.reactor.stopping = True
     house.reactor.wake()
+
+
+async def test_a_link_that_is_made_as_the_node_stops_is_lost_at_once(house: House) -> None:
+    house.reactor.stopping = True
+    await house.reactor.run()
+    ours, theirs = socket.socketpair()
+    link = OutgoingLink(NodeId(2), ours)
+    house.reactor.add_link(link)
+    assert link.lost.is_set()
+    assert ours.fileno() == -1
+    theirs.close()
+
+
+async def test_a_link_is_lost_when_the_node_stops(house: House) -> None:
+    ours, theirs = socket.socketpair()
+    link = OutgoingLink(NodeId(2), ours)
+    house.reactor.add_link(link)
+    house.reactor.stopping = True
+    await house.reactor.run()
+    assert link.lost.is_set()
+    house.reactor.drop_link(NodeId(2))
+    theirs.close()
