@@ -135,7 +135,7 @@ def zincrby(context: Context, argv: list[bytes]) -> Any:
     old = None if held is None else held.maybe_score(member)
     if old is not None:
         score = _sum(old, score)
-    _put_all(context, key, [(score, member)])
+    _put(context, key, score, member)
     return score
 
 

@@ -9,6 +9,8 @@ backlog.
 
 `route` is the hot path and flat on purpose: a plain session (no MULTI, authenticated, …) on a plain node (no monitor,
 not paused, not loading) pays one table look-up and one arity check before its handler. All else is in `dispatch`.
+
+The two roads must answer alike, so they stand in one file, which is longer than most.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ FAST_NS = 800_000
 SLOW_NS = 2_000_000
 PATIENT_FACTOR = 4
 """The two are so many times longer at a node that does not lead: what comes in meanwhile are mostly its leader's next
-entries, which then share a log write, and for each way through the thread it would pay twice what an entry costs."""
+entries, which then share a log write; the way through the thread costs another wake-up and another tick."""
 MEAN_WEIGHT = 1 / 16
 """The weight of the newest fsync in the running mean."""
 

@@ -297,7 +297,7 @@ class Shard:
             if committed.kind is EntryKind.NORMAL and committed.data:
                 header = entry.header(committed.data)
                 if header.time_ms < time_ms:
-                    header = entry.EntryHeader(time_ms, header.seed)
+                    header = header._replace(time_ms=time_ms)
                 time_ms = header.time_ms
                 if self._in_flight and self._in_flight[0].index == committed.index:
                     outcomes.append(self._execute(self._in_flight.popleft(), header))

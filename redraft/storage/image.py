@@ -55,9 +55,11 @@ NEW_PARTS_FILE = "flush-parts.sst"
 """The file of a flush's parts; likewise."""
 
 PART_BYTES = 1 << 18
-"""A longer record is split into parts of this length: RocksDB takes one in about half a millisecond."""
+"""A longer record is split into parts of this length: a step of a flush, encoding included, then takes 2 ms at
+most for a million members."""
 _SPLIT = struct.Struct(">BI")
 _SPLIT_TAG = 0x40
+_SPLIT_MARK = bytes((_SPLIT_TAG,))
 """The first byte of what stands for a split record; no type's tag (`values.codec`)."""
 _FIRST_PART = b"\x80"
 """All keys from here on are those of parts, and the meta record's."""
@@ -102,7 +104,7 @@ def _records(iterator: RdictIter, parts: RdictIter) -> Iterator[tuple[bytes, byt
         image_key, record = key(), value()
         if image_key >= _FIRST_PART:
             break
-        if record[:1] == b"\x40":
+        if record[:1] == _SPLIT_MARK:
             record = _together(parts, image_key, record)
         yield image_key, record
         step()

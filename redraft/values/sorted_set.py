@@ -8,7 +8,7 @@ at the next question for a rank (0.3 ms for a million members, once in hundreds 
 
 A place is nine bytes that are in order as scores are, and then the member. To look at one of a million objects is to
 wait for memory: two strings are compared with half the waits of two tuples of a float and a string, and a change takes
-12 µs instead of 21.
+16 µs instead of 21.
 
 Ranges are `range`s of positions in the order, *spans*: counting is `len`, a limit is arithmetic, and only what is
 wanted is walked over.
@@ -317,7 +317,7 @@ class SortedSet(Members):
         return released
 
     def freeze(self) -> FrozenPairs:
-        """A copy to encode later: about 20 ms for a million members."""
+        """A copy to encode later: for a million members a tick of 21 ms was seen."""
         return FrozenPairs(list(self._order))
 
     def copy(self) -> Self:
