@@ -13,8 +13,8 @@
 * what chance alone would seldom put together: each new leader is cut off as it begins to lead, before its first word
   arrives (logs with different ends); a follower is killed right after it has promised the leader not to vote, or right
   after it has voted, and is back at once where another candidate asks it; a leader sleeps with the answers to its last
-  heartbeat in its sockets, until another leads; a key falls due by the clock of a leader that is cut off, and the next
-  one's clock is behind;
+  heartbeat in its sockets, until another leads; answers to a leader that nobody hears any more are still on their way;
+  a key falls due by the clock of a leader that is cut off, and the next one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment.
 
 Longer than most, since it is one list.
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from sim.cluster import Cluster
 
 MOST_NODES = 5
+LAG_STEP_NS = 100 * MS
 LULL_NS = 5 * SECOND
 """From time to time everything is taken back for so long, or many runs would spend their time without a quorum."""
 
@@ -506,6 +507,33 @@ class Chaos:
 
         events.at(leader.next_heartbeat_ns() + leader.wake_ns + 20_000, sleep)
         return True
+
+    def _do_lag(self) -> bool:
+        """What is sent to the leader comes later and later; then nobody hears it, and it still gets old answers."""
+        leader, events = self._cluster.leader(), self._cluster.events
+        if leader is None or not leader.running or len(self._numbers()) < 3:
+            return False
+        others = [number for number in self._numbers() if number != leader.number]
+        slow, most_ns = self._cluster.network.slow, self._random.randint(SECOND // 2, 3 * SECOND)
+
+        def lag(late_ns: int) -> None:
+            if self.stopped or not leader.running:
+                end()
+            elif late_ns < most_ns:
+                # Little by little: a leader that hears nothing for long would step down.
+                slow.update({(each, leader.number): late_ns for each in others})
+                events.after(LAG_STEP_NS, lag, late_ns + LAG_STEP_NS)
+            else:
+                self._tell(f"nobody hears m{leader.number}, which hears what was sent {late_ns // MS} ms ago")
+                self._cut_all([(leader.number, each) for each in others], 6 * SECOND)
+                self._for(6 * SECOND, end)
+
+        def end() -> None:
+            for each in others:
+                slow.pop((each, leader.number), None)
+
+        lag(LAG_STEP_NS)
+        return self._tell(f"what is sent to m{leader.number} comes later and later")
 
     def _do_expire(self) -> bool:
         """A key falls due by the clock of a leader that has just been cut off; the next leader's clock is behind."""
