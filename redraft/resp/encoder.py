@@ -32,7 +32,6 @@ _NULL = (b"", b"", b"$-1\r\n", b"_\r\n")
 _NULL_ARRAY = (b"", b"", b"*-1\r\n", b"_\r\n")
 _SMALL_INTS = [b":%d\r\n" % n for n in range(1024)]
 _BULK_HEADERS = [b"$%d\r\n" % n for n in range(1024)]
-_BYTES_ONLY = {bytes}
 
 MANY_STRINGS = 16
 """From here on it is worth looking whether all are strings, which hiredis makes an array of (a request is one too), or
@@ -91,15 +90,19 @@ def encode_into(out: list[bytes], value: Any, protocol: int) -> None:
 def _sequence(out: list[bytes], sign: bytes, values: Any, protocol: int) -> None:
     headers = _BULK_HEADERS
     count = len(values)
-    if count >= MANY_STRINGS and list(map(type, values)).count(bytes) == count:
-        sizes = set(map(len, values))
-        if len(sizes) == 1 and (size := sizes.pop()) < 1024:
-            header = headers[size]
-            out += (b"%b%d\r\n%b" % (sign, count, header), (b"\r\n" + header).join(values), b"\r\n")
-            return
-        if sign == b"*":
-            out.append(hiredis.pack_command(tuple(values)))
-            return
+    if count >= MANY_STRINGS:
+        try:
+            sizes = set(map(len, values))
+            if len(sizes) == 1 and (size := sizes.pop()) < 1024:
+                header = headers[size]
+                # What has a length and is no string, an array, is refused here, at the first of them.
+                out += (b"%b%d\r\n%b" % (sign, count, header), (b"\r\n" + header).join(values), b"\r\n")
+                return
+            if sign == b"*" and list(map(type, values)).count(bytes) == count:
+                out.append(hiredis.pack_command(tuple(values)))
+                return
+        except TypeError:
+            pass  # not only strings
     out.append(b"%b%d\r\n" % (sign, count))
     for value in values:
         if type(value) is bytes:

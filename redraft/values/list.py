@@ -128,6 +128,8 @@ class List:
         """The elements at positions from `start` up to but not including `end`."""
         if start >= end:
             return []
+        if end <= len(self.blocks[0]):
+            return self.blocks[0][start:end]
         first, offset = self._find(start)
         last, end_offset = self._find(end - 1)
         blocks = self.blocks
