@@ -1,8 +1,10 @@
-"""Who is in the cluster: joining, leaving, promotion, hand-over, and what the nodes are doing.
+"""Changing who is in the cluster: joining, leaving, promotion, hand-over.
 
 The config table says who belongs to the cluster (`cluster.table`). A command changes the table, from any node; then the
 leader of each group brings its members in line (`cluster.placement`): a new node joins as a learner, is sent what it
 lacks, and becomes a voter by itself once it lacks little.
+
+What this leaves out: who is in the cluster (`node.members`).
 
 Invariant: a session waits here for at most one change, and is blocked meanwhile.
 """
@@ -37,24 +39,6 @@ PATIENCE_MS = 10_000
 """How long a command waits until its change is carried out."""
 
 
-class MemberStatus(NamedTuple):
-    """One node, as the one that is asked knows it."""
-
-    id: NodeId
-    address: str
-    role: str
-    """leader, voter or learner; joining or leaving while that is under way."""
-    match_index: int | None
-    """What it has durable; only the leader knows."""
-    lag: int | None
-    """Entries that it lacks."""
-    state: str
-    """probe, replicate or snapshot; empty where that is not known."""
-    reachable: bool | None
-    snapshot: str
-    """SENT/ALL bytes while it is sent a snapshot; else empty. Only the leader knows."""
-
-
 class _Waiting(NamedTuple):
     session: Session
     is_done: Callable[[], bool]
@@ -64,7 +48,7 @@ class _Waiting(NamedTuple):
 
 
 class Membership:
-    """The members of the cluster, as one node sees them and changes them."""
+    """One node's part in changes of the cluster's members."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -74,108 +58,6 @@ class Membership:
         """Nodes with a link to here that were seen to be of the cluster no more."""
         self._announced = False
         """Whether the table says of this node what is true, or is asked to."""
-        self.configured: dict[NodeId, str] = {}
-        """Addresses from the command line, which count more than the table's."""
-        self.first_known: dict[NodeId, str] = {}
-        """Where nodes were when this one was made; until the table tells."""
-        self.heard: dict[NodeId, str] = {}
-        """Where nodes that have a link to here, or had one, said that they are."""
-        self.address_here = ""
-        """Where this node is to be reached."""
-        self.incarnation = ""
-        """Of this node's directory."""
-        self.met: dict[NodeId, str] = {}
-        """The incarnations of the nodes that this one has met, ever."""
-        self.remember: Callable[[NodeId, str], None] = lambda node, incarnation: None
-        """Makes one of them durable; the server's."""
-
-    # Looking.
-
-    def address(self, node: NodeId) -> str:
-        """Where a node is; empty when that is not known."""
-        if node == self._node.id and self.address_here:
-            return self.address_here
-        heard = self.heard.get(node, "")
-        record = self._node.config.table.nodes.get(node)
-        known = record.address if record is not None else heard or self.first_known.get(node, "")
-        if node in self._node.incoming.linked_from():
-            known = heard or known  # newer than the table of a node that is behind
-        return self.configured.get(node) or known
-
-    def others(self) -> dict[NodeId, str]:
-        """The nodes that this one should have links to, and where they are.
-
-        Until a new node has a table, it can answer who sends it one only if it knows that node from when it joined: its
-        log begins with the voters of the beginning, and those may all be gone. And who has a link to here wants
-        answers, though this node may not have heard yet that it is of the cluster.
-        """
-        node = self._node
-        members = {*node.config.raft.conf.members(), *node.shard.raft.conf.members()}
-        members.update(node.config.table.nodes if node.config.table.version else self.first_known)
-        members.update(peer for peer in node.incoming.linked_from() if not self._is_gone(peer))
-        return {each: address for each in sorted(members) if each != node.id and (address := self.address(each))}
-
-    def members(self) -> list[MemberStatus]:
-        """All members, in the order of their ids."""
-        raft = self._node.shard.raft
-        leader = raft.leader
-        found = []
-        for node in sorted({*raft.conf.members(), *self._node.config.table.nodes}):
-            progress = leader.followers.get(node) if leader is not None else None
-            match: int | None = None if progress is None else progress.match
-            if node == raft.id:
-                match = raft.status().stable_index
-            found.append(
-                MemberStatus(
-                    node,
-                    self.address(node),
-                    self._role(node),
-                    match,
-                    None if match is None else max(0, raft.last_index - match),
-                    "" if progress is None else progress.state.value,
-                    None if progress is None and node != raft.id else self._node.peers.linked(node) or node == raft.id,
-                    "" if (sending := self._node.sending_snapshots.get(node)) is None else f"{sending[0]}/{sending[1]}",
-                )
-            )
-        return found
-
-    def _role(self, node: NodeId) -> str:
-        raft, table = self._node.shard.raft, self._node.config.table
-        conf = raft.conf
-        if node == raft.leader_id:
-            return "leader"
-        if node in table.leaving() or (node in conf.outgoing and node not in conf.voters):
-            return "leaving"
-        if node in conf.voters:
-            return "joining" if conf.outgoing and node not in conf.outgoing else "voter"
-        return "learner" if node in conf.members() else "joining"
-
-    def refusal(self, peer: NodeId, incarnation: str) -> str:
-        """Why a node that says who it is, and has proved to know the secret, is not listened to; empty if it is.
-
-        The first time that a node is met its incarnation is kept: one that comes back with another has lost its data,
-        and its votes and acknowledgements with it.
-        """
-        record = self._node.config.table.nodes.get(peer)
-        if self._is_gone(peer):
-            return f"node {peer} was removed from the cluster"
-        known = (record.incarnation if record is not None else "") or self.met.get(peer, "")
-        if not known:
-            self.remember(peer, incarnation)
-            self.met[peer] = incarnation
-        elif known != incarnation:
-            return f"node {peer} has other data than it had; remove it, and have it join anew"
-        return ""
-
-    def was_removed(self) -> bool:
-        """Whether this node is of the cluster no more, as far as it has heard."""
-        return self._is_gone(self._node.id)
-
-    def _is_gone(self, node: NodeId) -> bool:
-        table = self._node.config.table
-        return 0 < node <= table.last_node and node not in table.nodes
-
-    # Changing.
 
     def join(self, session: Session, address: str, incarnation: str) -> Reply:
         """Admit a new node: what it needs to know."""
@@ -185,7 +67,7 @@ class Membership:
             table = node.config.table
             number = table.find(incarnation)
             assert number is not None
-            addresses = [word for each in table.nodes for word in (each, self.address(each).encode())]
+            addresses = [word for each in table.nodes for word in (each, self._node.members.address(each).encode())]
             return [
                 number,
                 node.cluster.id.encode(),
@@ -318,18 +200,18 @@ class Membership:
 
     def _cut_links(self) -> None:
         """Listen no more to who is gone since the last look: so they have time to hear of it in the log."""
-        gone = [peer for peer in self._node.incoming.linked_from() if self._is_gone(peer)]
+        gone = [peer for peer in self._node.incoming.linked_from() if self._node.members.is_gone(peer)]
         self._node.incoming.cut([peer for peer in gone if peer in self._gone])
         self._gone = gone
 
     def _announce(self) -> None:
         node = self._node
         record = node.config.table.nodes.get(node.id)
-        if record is None or self._announced or not self.address_here:
+        if record is None or self._announced or not node.members.address_here:
             return
-        if (record.address, record.incarnation) != (self.address_here, self.incarnation):
+        if (record.address, record.incarnation) != (node.members.address_here, node.members.incarnation):
             self._announced = True
-            node.changes.ask(Announce(node.id, self.address_here, self.incarnation), self._on_announced)
+            node.changes.ask(Announce(node.id, node.members.address_here, node.members.incarnation), self._on_announced)
 
     def _on_announced(self, error: CommandError | None) -> None:
         self._announced = False
@@ -340,7 +222,7 @@ class Membership:
         node = self._node
         if not node.changes.pending():
             members = {*node.config.raft.conf.members(), *node.shard.raft.conf.members()}
-            records = {each: NodeRecord(self.address(each)) for each in sorted(members)}
+            records = {each: NodeRecord(self._node.members.address(each)) for each in sorted(members)}
             node.changes.ask(Found(records), self._on_kept)
 
     def _strike_out(self) -> None:

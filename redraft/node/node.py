@@ -39,6 +39,7 @@ from redraft.node.incoming import Incoming
 from redraft.node.jobs import Jobs
 from redraft.node.leadership import FOREVER_NS, Leadership
 from redraft.node.links import Cluster, Link
+from redraft.node.members import Members
 from redraft.node.membership import Membership
 from redraft.node.observer import Observer
 from redraft.node.pause import Pause
@@ -131,6 +132,7 @@ class Node:
         self.forwarding = Forwarding(self)
         self.guests = Guests(self)
         self.waits = Waits(self)
+        self.members = Members(self)
         self.membership = Membership(self)
         self.changes = ConfigChanges(self)
         self.stopping = Stopping(self)

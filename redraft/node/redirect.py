@@ -47,7 +47,7 @@ class Redirect:
         leader = node.shard.raft.leader_id
         if leader == NO_NODE or (leader != node.id and not node.peers.linked(leader)):
             return NO_NODE
-        return leader if node.membership.address(leader) else NO_NODE
+        return leader if node.members.address(leader) else NO_NODE
 
     def maybe_moved(self, session: Session, command: Command, argv: list[bytes]) -> CommandError | None:
         """The answer to a command that another node has to execute; None if this one shall look after it."""
@@ -56,7 +56,7 @@ class Redirect:
         leader = self.leader()
         if leader in (NO_NODE, self._node.id) or (slot := maybe_slot(command, argv)) is None:
             return None
-        host, port = host_and_port(self._node.membership.address(leader))
+        host, port = host_and_port(self._node.members.address(leader))
         return CommandError(f"MOVED {slot} {host}:{port}")
 
     def may_read_here(self, session: Session, command: Command, argv: list[bytes]) -> bool:

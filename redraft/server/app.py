@@ -52,8 +52,9 @@ from redraft.server.snapshots import Receivers, send_snapshot
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
 from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity, new_incarnation
+from redraft.storage.group_log import GroupLog
 from redraft.storage.image import Image
-from redraft.storage.log_store import GroupLog, LogStore, measure_fsync_us
+from redraft.storage.log_store import LogStore, measure_fsync_us
 
 log = logging.getLogger("redraft.server")
 
@@ -133,12 +134,12 @@ class App:
         log_of_shard = _group_log(store, FIRST_SHARD_GROUP, identity.first_voters)
         raft = RaftNode(raft_config, log_of_shard, applied.index, applied.conf, self._random)
         node.cluster = Cluster(identity.cluster_id, settings.cluster_secret)
-        node.membership.first_known = {NodeId(number): each for number, each in identity.addresses.items()}
-        node.membership.configured = members
-        node.membership.address_here = address
-        node.membership.incarnation = identity.incarnation
-        node.membership.met = directory.met()
-        node.membership.remember = directory.remember
+        node.members.first_known = {NodeId(number): each for number, each in identity.addresses.items()}
+        node.members.configured = members
+        node.members.address_here = address
+        node.members.incarnation = identity.incarnation
+        node.members.met = directory.met()
+        node.members.remember = directory.remember
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(config, shard, storage)
         node.reload = lambda: storage.load()[0]
@@ -216,7 +217,7 @@ class App:
             await trio.sleep(HOUSEKEEPING_SECONDS)
             rounds += 1
             reactor.close_idle()
-            if node.membership.was_removed() and not reactor.stopping:
+            if node.members.was_removed() and not reactor.stopping:
                 log.warning("this node was removed from the cluster: it stops")
                 node.shutdown_requested = ShutdownRequest(flush=True, force=False, session=None)
                 reactor.stopping = True

@@ -122,7 +122,7 @@ async def keep_links(node: Node, reactor: Reactor) -> None:
     """What the others have said; it leaves the nursery as it is, and not in a group of several."""
     async with trio.open_nursery() as nursery:
         while True:
-            wanted = node.membership.others()
+            wanted = node.members.others()
             for peer in [peer for peer, (address, _) in kept.items() if wanted.get(peer) != address]:
                 kept.pop(peer)[1].cancel()
             for peer, address in wanted.items():
@@ -173,7 +173,7 @@ async def keep_link(reactor: Reactor, node: Node, peer: NodeId, address: str) ->
 
 async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: ssl.SSLContext | None = None) -> Stream:
     """Connect and greet. Raises OSError, GreetingError, OutcastError."""
-    cluster, own, incarnation = node.cluster, node.id, node.membership.incarnation
+    cluster, own, incarnation = node.cluster, node.id, node.members.incarnation
     stream = await connect(address, context)
     try:
         nonce = os.urandom(NONCE_BYTES)
@@ -185,10 +185,10 @@ async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: 
         its_incarnation = reply[1].decode("latin-1")
         if not is_proof(cluster, b"answers", its_incarnation, hello, reply[2]):
             raise GreetingError("it does not know the cluster's secret")
-        if refusal := node.membership.refusal(peer, its_incarnation):
+        if refusal := node.members.refusal(peer, its_incarnation):
             raise GreetingError(refusal)
         own_proof = proof(cluster, b"dials", incarnation, hello)
-        address_here = node.membership.address_here.encode()
+        address_here = node.members.address_here.encode()
         try:
             await ask(stream, b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, purpose, address_here)
         except GreetingError as error:

@@ -71,7 +71,7 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
         # The log after it is needed until the other node has caught up; a later flush lets go of it.
         node.flusher.needed_behind[peer] = contents.meta.index
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
-        address, context = node.membership.address(peer), reactor.peer_context()
+        address, context = node.members.address(peer), reactor.peer_context()
         with trio.fail_after(GREETING_SECONDS):
             stream = await dial(node, peer, address, b"SNAPSHOT", context)
         async with stream:

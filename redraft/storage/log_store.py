@@ -14,7 +14,7 @@ contiguous.
 
 After a failed write or fsync nothing is accepted any more: what the kernel dropped cannot be written again.
 
-Invariants: a group's entries are contiguous from its start + 1 to its last index; the cached tail is a suffix of them.
+Invariant: what a `GroupLog` says that it has is in the database.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ import msgspec
 from rocksdict import Rdict, WriteBatch
 
 from redraft.errors import DamagedDataError, StorageError
-from redraft.ids import GroupId, Index, Term
-from redraft.raft.errors import CompactedError, UnavailableError
+from redraft.ids import GroupId, Index
 from redraft.raft.messages import ConfState, Entry, HardState, SnapshotMeta
 from redraft.storage.directory import make_directory
+from redraft.storage.group_log import GroupLog
 from redraft.storage.log_records import (
     ENTRY_HEAD,
     SYNCED,
@@ -47,8 +47,6 @@ from redraft.storage.log_records import (
 )
 from redraft.storage.rocks import base_options, close_database, translated
 
-TAIL_BYTES = 8 << 20
-"""The newest entries kept in memory for sending, a group."""
 RECYCLED_LOG_FILES = 4
 WRITE_BUFFER_BYTES = 8 << 20
 
@@ -59,106 +57,6 @@ class GroupUpdate(NamedTuple):
     group: GroupId
     hard_state: HardState | None
     entries: Sequence[Entry]
-
-
-class GroupLog:
-    """One group's log; implements `raft.log.LogStorage`."""
-
-    def __init__(self, store: LogStore, group: GroupId) -> None:
-        self._store = store
-        self.group = group
-        self.hard_state = HardState()
-        self.start = SnapshotMeta()
-        self._last = Index(0)
-        self._tail: list[Entry] = []
-        self._tail_bytes = 0
-
-    def initial_state(self) -> tuple[HardState, ConfState]:
-        """What was persisted last."""
-        return self.hard_state, self.start.conf
-
-    def snapshot_meta(self) -> SnapshotMeta:
-        """Where the log begins."""
-        return self.start
-
-    def first_index(self) -> Index:
-        """The first entry that is still there (or would be)."""
-        return Index(self.start.index + 1)
-
-    def last_index(self) -> Index:
-        """The last entry, or the start's index when there is none."""
-        return self._last
-
-    def held_from(self) -> Index:
-        """The first entry that is in memory, or would be."""
-        return self._tail[0].index if self._tail else Index(self._last + 1)
-
-    def term(self, index: Index) -> Term:
-        """The term of an entry, or of the start. Raises CompactedError, UnavailableError."""
-        if index == self.start.index:
-            return self.start.term
-        return self.entries(index, Index(index + 1), 1)[0].term
-
-    def entries(self, low: Index, high: Index, max_bytes: int) -> list[Entry]:
-        """Entries [low, high), at least one, and no more than `max_bytes` of data beyond the first."""
-        if low <= self.start.index:
-            raise CompactedError(f"entry {low} was let go; the log begins at {self.start.index + 1}")
-        if high > self._last + 1 or low >= high:
-            raise UnavailableError(f"entries {low} to {high - 1} are not all there; the last is {self._last}")
-        if self._tail and low >= self._tail[0].index:
-            offset = low - self._tail[0].index
-            found = self._tail[offset : offset + high - low]
-        else:
-            found = self._store.read(self.group, low, high, max_bytes)
-        size = 0
-        for count, entry in enumerate(found):
-            size += len(entry.data)
-            if size > max_bytes and count:
-                return found[:count]
-        return found
-
-    def added(self, entries: Sequence[Entry]) -> None:
-        """Entries were written: keep the newest in memory."""
-        first = entries[0].index
-        tail = self._tail
-        while tail and tail[-1].index >= first:
-            self._tail_bytes -= len(tail.pop().data)
-        if tail and tail[-1].index + 1 != first:
-            tail.clear()
-            self._tail_bytes = 0
-        tail += entries
-        self._tail_bytes += sum(len(entry.data) for entry in entries)
-        self._last = entries[-1].index
-        if self._tail_bytes > TAIL_BYTES and len(tail) > 1:
-            drop = 0
-            while self._tail_bytes > TAIL_BYTES // 2 and drop < len(tail) - 1:
-                self._tail_bytes -= len(tail[drop].data)
-                drop += 1
-            del tail[:drop]
-
-    def let_go(self, start: SnapshotMeta) -> None:
-        """The log begins after `start` now."""
-        self.start = start
-        keep = [entry for entry in self._tail if entry.index > start.index]
-        self._tail = keep
-        self._tail_bytes = sum(len(entry.data) for entry in keep)
-        self._last = Index(max(self._last, start.index))
-
-    def restored(self, start: SnapshotMeta) -> None:
-        """The log is empty and begins after `start` now."""
-        self.start, self._last = start, start.index
-        self._tail, self._tail_bytes = [], 0
-
-    def recovered(self, hard_state: HardState, start: SnapshotMeta, last: Index) -> None:
-        """What was found on disk."""
-        self.hard_state, self.start, self._last = hard_state, start, last
-
-    def check(self) -> None:
-        """Assert the invariants."""
-        indexes = [entry.index for entry in self._tail]
-        assert indexes == list(range(indexes[0], indexes[0] + len(indexes))) if indexes else True
-        assert not indexes or indexes[-1] == self._last
-        assert self._last >= self.start.index
 
 
 class LogStore:
@@ -256,7 +154,7 @@ class LogStore:
     def group(self, group: GroupId) -> GroupLog:
         """A group's log, made when it is not there."""
         if group not in self._groups:
-            self._groups[group] = GroupLog(self, group)
+            self._groups[group] = GroupLog(group, self.read)
         return self._groups[group]
 
     def read(self, group: GroupId, low: Index, high: Index, max_bytes: int) -> list[Entry]:

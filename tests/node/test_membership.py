@@ -44,7 +44,7 @@ def test_a_follower_changes_the_table_and_the_groups_follow(fleet: Fleet) -> Non
         assert nodes_known_to(fleet, node) == [1, 2]
         assert fleet[node].node.shard.raft.conf.voters == (1, 2)
         assert fleet[node].node.config.raft.conf.voters == (1, 2)
-    assert fleet[3].node.membership.was_removed()
+    assert fleet[3].node.members.was_removed()
 
 
 def test_a_change_survives_the_loss_of_the_config_leader(fleet: Fleet) -> None:
@@ -64,16 +64,16 @@ def test_who_is_out_of_the_table_has_no_vote_any_more_that_others_could_need(fle
     client.ask("REDRAFT REMOVE 2")
     while not client.replies():
         fleet.pass_time(50)
-        removed = fleet[2].node.membership.was_removed()
+        removed = fleet[2].node.members.was_removed()
         assert not (removed and fleet[1].node.config.raft.conf.is_voter(NodeId(2)))
     assert fleet[1].node.config.raft.conf.voters == (1,)
 
 
 def test_a_new_node_knows_whom_to_answer_when_no_founder_is_left() -> None:
-    membership = Fleet()[3].node.membership
-    membership.configured = {}
-    membership.first_known = {NodeId(7): "10.0.0.7:7000", NodeId(8): "10.0.0.8:7000"}
-    assert membership.others() == membership.first_known
+    members = Fleet()[3].node.members
+    members.configured = {}
+    members.first_known = {NodeId(7): "10.0.0.7:7000", NodeId(8): "10.0.0.8:7000"}
+    assert members.others() == members.first_known
 
 
 def test_without_a_majority_nothing_changes_and_the_client_is_told(fleet: Fleet) -> None:
@@ -99,15 +99,15 @@ def test_two_nodes_do_not_leave_at_once(fleet: Fleet) -> None:
 
 
 def test_who_was_met_is_known_again_and_an_impostor_is_not_listened_to(fleet: Fleet) -> None:
-    membership = fleet[1].node.membership
+    members = fleet[1].node.members
     kept: list[tuple[int, str]] = []
-    membership.remember = lambda node, incarnation: kept.append((node, incarnation))
-    assert membership.refusal(NodeId(2), "first") == ""
-    assert membership.refusal(NodeId(2), "first") == ""
+    members.remember = lambda node, incarnation: kept.append((node, incarnation))
+    assert members.refusal(NodeId(2), "first") == ""
+    assert members.refusal(NodeId(2), "first") == ""
     assert kept == [(2, "first")]
-    assert "has other data than it had" in membership.refusal(NodeId(2), "second")
+    assert "has other data than it had" in members.refusal(NodeId(2), "second")
     # Not met yet, and not in the table yet: it has joined a moment ago.
-    assert membership.refusal(NodeId(4), "fourth") == ""
+    assert members.refusal(NodeId(4), "fourth") == ""
 
 
 def test_the_table_of_an_earlier_version(fleet: Fleet) -> None:

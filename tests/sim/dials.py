@@ -159,13 +159,13 @@ class PeerDial(Dial):
         if not is_proof(node.cluster, b"answers", its_incarnation, hello, reply[2]):
             self.fail("it does not know the cluster's secret")
             return
-        if refusal := node.membership.refusal(self.peer, its_incarnation):
+        if refusal := node.members.refusal(self.peer, its_incarnation):
             self.fail(refusal)
             return
-        incarnation = node.membership.incarnation
+        incarnation = node.members.incarnation
         own_proof = proof(node.cluster, b"dials", incarnation, hello)
         self.proven = True
-        address_here = node.membership.address_here.encode()
+        address_here = node.members.address_here.encode()
         self.ask(b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, self.purpose, address_here)
 
     def open(self) -> None:

@@ -50,12 +50,12 @@ class LinkKeeper:
     def look(self) -> None:
         """Look at who the members are."""
         node = self.machine.node
-        heard = tuple(node.membership.heard.items())
+        heard = tuple(node.members.heard.items())
         seen = (node.config.table, node.config.raft.conf, node.shard.raft.conf)
         if self._seen[1:] == seen and self._seen[0] == heard:
             return
         self._seen = (heard, *seen)
-        wanted = node.membership.others()
+        wanted = node.members.others()
         for peer in [peer for peer, address in self._addresses.items() if wanted.get(peer) != address]:
             del self._addresses[peer]
             link = self.links.pop(peer, None)
@@ -109,7 +109,7 @@ class LinkKeeper:
                 machine.later(SECOND // 2, lambda: fail("there is nothing in the image"))
                 return
             machine.node.flusher.needed_behind[peer] = image.meta().index
-            SnapshotDial(machine, peer, host_of(machine.node.membership.address(peer)), image, brought, fail)
+            SnapshotDial(machine, peer, host_of(machine.node.members.address(peer)), image, brought, fail)
 
         def brought(image: Image) -> None:
             machine.node.snapshot_brought(peer, image.meta())

@@ -171,12 +171,12 @@ class Machine:
             config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random))
             raft = RaftNode(raft_config, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
             node.cluster = ClusterName(identity.cluster_id, SECRET)
-            membership = node.membership
-            membership.first_known = dict(identity.addresses)
-            membership.address_here = self.address
-            membership.incarnation = identity.incarnation
-            membership.met = dict(disk.met)
-            membership.remember = disk.met.__setitem__
+            members = node.members
+            members.first_known = dict(identity.addresses)
+            members.address_here = self.address
+            members.incarnation = identity.incarnation
+            members.met = dict(disk.met)
+            members.remember = disk.met.__setitem__
             shard = WatchedShard(
                 self, forwarding, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random
             )  # fmt: skip
@@ -547,7 +547,7 @@ class Machine:
         self._next_raft_ns = self.clock.monotonic_ns() + node.settings.heartbeat_interval * MS
         self._ask_raft_tick()
         self.keeper.look()
-        if node.membership.was_removed():
+        if node.members.was_removed():
             self.outcast = True
             self.cluster.tell(self, "was removed from the cluster: it stops")
             self._stop_now()

@@ -13,7 +13,7 @@ from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import GroupId, Index, NodeId, Term
 from redraft.raft.errors import CompactedError, UnavailableError
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
-from redraft.storage import log_records, log_store
+from redraft.storage import group_log, log_records, log_store
 from redraft.storage.log_store import GroupUpdate, LogStore, measure_fsync_us
 
 ONE = GroupId(1)
@@ -168,7 +168,7 @@ def test_entries_that_are_not_all_there_are_refused(store: LogStore) -> None:
 def test_more_than_the_memory_keeps_is_read_from_disk(
     monkeypatch: pytest.MonkeyPatch, open_store: Callable[[], LogStore]
 ) -> None:
-    monkeypatch.setattr(log_store, "TAIL_BYTES", 1000)
+    monkeypatch.setattr(group_log, "TAIL_BYTES", 1000)
     store = open_store()
     written = [entry(index, data=b"%d" % index * 20) for index in range(1, 101)]
     for one in written:
@@ -352,7 +352,7 @@ def test_a_group_log_behaves_as_a_list(
 ) -> None:
     """With small buffers, so that RocksDB writes its files and the memory lets entries go."""
     monkeypatch.setattr(log_store, "WRITE_BUFFER_BYTES", 64 << 10)
-    monkeypatch.setattr(log_store, "TAIL_BYTES", 4000)
+    monkeypatch.setattr(group_log, "TAIL_BYTES", 4000)
     rng = random.Random(seed)
     store = open_store()
     start = 0

@@ -15,7 +15,7 @@ from redraft.keyspace.keyspace import Keyspace
 from redraft.raft.messages import Entry, EntryKind, HardState
 from redraft.shard.entry import EntryHeader, LoggedRun
 from redraft.shard.executor import Executor
-from redraft.storage import log_store
+from redraft.storage import group_log, log_store
 from redraft.storage.log_store import GroupUpdate, LogStore
 
 GROUP = GroupId(1)
@@ -35,7 +35,7 @@ SETTINGS = {"flush_dirty_keys": 100, "log_retain_entries": 5}
 def _small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have RocksDB change its log files, and use old ones again, every few dozen entries."""
     monkeypatch.setattr(log_store, "WRITE_BUFFER_BYTES", 64 << 10)
-    monkeypatch.setattr(log_store, "TAIL_BYTES", 8 << 10)
+    monkeypatch.setattr(group_log, "TAIL_BYTES", 8 << 10)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -35,9 +35,9 @@ class Fleet:
 
     def _introduce(self, node: NodeId) -> None:
         """Tell a node where all are."""
-        membership = self.worlds[node].node.membership
-        membership.configured = {each: f"10.0.0.{each}:7000" for each in self.worlds}
-        membership.address_here = membership.configured[node]
+        members = self.worlds[node].node.members
+        members.configured = {each: f"10.0.0.{each}:7000" for each in self.worlds}
+        members.address_here = members.configured[node]
 
     def _link_all(self, sender: NodeId) -> None:
         for to in self.worlds:

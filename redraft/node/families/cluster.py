@@ -123,7 +123,7 @@ def members(context: SessionContext, argv: list[bytes]) -> Any:
                 (b"snapshot", member.snapshot.encode()),
             ]
         )
-        for member in context.node.membership.members()
+        for member in context.node.members.statuses()
     ]
 
 
@@ -166,7 +166,7 @@ def status(context: SessionContext, argv: list[bytes]) -> Any:
         [
             (b"cluster-id", node.cluster.id.encode()),
             (b"node-id", found.id),
-            (b"address", node.membership.address(found.id).encode()),
+            (b"address", node.members.address(found.id).encode()),
             (b"role", found.role.value.encode()),
             (b"leader-id", found.leader),
             (b"term", found.term),

@@ -40,14 +40,14 @@ def name_of(node: Node, member: NodeId) -> bytes:
 
 
 def _host_and_port(node: Node, member: NodeId) -> tuple[bytes, int]:
-    host, port = host_and_port(node.membership.address(member))
+    host, port = host_and_port(node.members.address(member))
     return host.encode(), port
 
 
 def _members(node: Node) -> list[NodeId]:
     """All nodes whose address is known, the leader first."""
     leader = node.shard.raft.leader_id
-    known = [member for member in node.shard.raft.conf.members() if node.membership.address(member)]
+    known = [member for member in node.shard.raft.conf.members() if node.members.address(member)]
     return sorted(known, key=lambda member: (member != leader, member))
 
 

@@ -160,7 +160,7 @@ def _replication(node: Node) -> Lines:
     lines: Lines = {"role": node.redirect.role}
     if node.redirect.role != "master":
         known = node.redirect.leader()
-        host, port = host_and_port(node.membership.address(known) if known else "")
+        host, port = host_and_port(node.members.address(known) if known else "")
         lines |= {"master_host": host, "master_port": port, "master_link_status": "up" if known else "down"}
     return lines | {
         "connected_slaves": 0 if leader is None else sum(map(node.peers.linked, leader.followers)),

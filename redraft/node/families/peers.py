@@ -25,7 +25,7 @@ def peer(context: SessionContext, argv: list[bytes]) -> Any:
     if node.settings.tls_cluster and not context.session.encrypted:
         raise CommandError(f"{REFUSED}it takes none but by TLS (tls-cluster)")
     nonce = node.random.randbytes(NONCE_BYTES)
-    context.session.hello, reply = answer_hello(node.cluster, node.id, node.membership.incarnation, argv[2:], nonce)
+    context.session.hello, reply = answer_hello(node.cluster, node.id, node.members.incarnation, argv[2:], nonce)
     return reply
 
 
@@ -40,12 +40,12 @@ def proof(context: SessionContext, argv: list[bytes]) -> Any:
     if hello is None or not is_proof(node.cluster, b"dials", incarnation, hello, argv[3]):
         log.warning("%s does not know the cluster's secret", session.address)
         raise CommandError(f"{REFUSED}it does not know the cluster's secret")
-    refusal = node.membership.refusal(hello.sender, incarnation)
+    refusal = node.members.refusal(hello.sender, incarnation)
     if refusal:
         log.warning("the node at %s is refused: %s", session.address, refusal)
         raise CommandError(OUTCAST + refusal)
     if argv[4] == b"FRAMES":
-        node.membership.heard[hello.sender] = argv[5].decode("latin-1")
+        node.members.heard[hello.sender] = argv[5].decode("latin-1")
         node.incoming.accept(session, IncomingLink(node, hello.sender))
     elif argv[4] == b"SNAPSHOT" and node.receive_snapshot is not None:
         session.link = node.receive_snapshot(session, hello.sender)

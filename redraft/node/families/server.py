@@ -102,12 +102,12 @@ def role(context: SessionContext, argv: list[bytes]) -> Any:
         if leader is None or not leader.followers:
             return [b"master", 0, []]
         replicas = [
-            [*map(_text, host_and_port(node.membership.address(member))), _text(progress.match)]
+            [*map(_text, host_and_port(node.members.address(member))), _text(progress.match)]
             for member, progress in sorted(leader.followers.items())
         ]
         return [b"master", node.shard.applied.index, replicas]
     known = node.redirect.leader()
-    host, port = host_and_port(node.membership.address(known) if known else "")
+    host, port = host_and_port(node.members.address(known) if known else "")
     return [b"slave", host.encode(), port, b"connected" if known else b"connect", node.shard.applied.index]
 
 
