@@ -12,7 +12,8 @@ When leadership is lost, what becomes of a wait is still decided by the log: a p
 by the next leader, and give its element to a client of the last one. So the session goes on waiting and *follows the
 log*: until its wait is served, or until the next leader has ended all waits of earlier terms, which it does before
 anything else. Then nothing can be lost any more, and the client is told to ask again. A session whose leader is another
-node follows the log of its own node in the same way. If the log says nothing in time, neither does this node know.
+node follows the log of its own node in the same way. If the log says nothing in time, neither does this node know; nor
+does it if a snapshot takes the place of the part of the log that may have said it.
 
 Invariant: a session is in `_waits` exactly while it is blocked by this module; those that follow the log are in
 `_following` too.
@@ -164,6 +165,16 @@ class Blocking:
         """The waits of all terms before one are over."""
         for token in [token for token, term in self._following.items() if term < before]:
             self._finish(token, CommandError(errors.UNBLOCKED_BY_CHANGE))
+
+    def log_skipped(self) -> None:
+        """A snapshot was installed: waits that do not stand in it have ended in the part of the log that this node does
+        not see, or are still to begin."""
+        waiting = self._node.shard.keyspace.waiters.by_token
+        for token in [token for token in self._following if token not in waiting]:
+            self._finish(token, CommandError(UNKNOWN_OUTCOME))
+        for token, ended in self._passed_on.items():
+            if ended is NO_REPLY and token not in waiting:
+                self._passed_on[token] = CommandError(UNKNOWN_OUTCOME)
 
     def _finish(self, token: int, reply: Any) -> None:
         session = self._forget(token)

@@ -206,10 +206,15 @@ class Forwarding:
         self._granted.extend(reads)
         while self._granted and self._granted[0].index <= node.shard.applied.index:
             context = self._granted.popleft().context
-            serves, node.serves = node.serves, True
             for passed in [each for each in self._held.values() if each.round == context]:
+                leading = node.shard.raft.leader
+                if leading is None or leading.transferee != NO_NODE:
+                    # One of those before it has this node hand over: the successor gets it.
+                    passed.round = 0
+                    continue
+                serves, node.serves = node.serves, True
                 self._execute_here(passed)
-            node.serves = serves
+                node.serves = serves
 
     def leadership_lost(self) -> None:
         """Read indexes that were asked for do not come any more."""

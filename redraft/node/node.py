@@ -419,6 +419,7 @@ class Node:
         log.warning("the snapshot of entry %d is installed", meta.index)
         self.flusher.install(meta)
         self.prepared_snapshot = None
+        self.blocking.log_skipped()
         self.watches.leadership_lost()
         self.watches.follow(self.shard.keyspace)
 

@@ -403,3 +403,19 @@ def test_a_node_that_was_removed_while_it_was_cut_off_disturbs_nobody(fleet: Fle
     inside.ask("GET k")
     fleet.pass_time(6000)
     assert str(inside.replies()[0]).startswith("CLUSTERDOWN ")
+
+
+def test_what_is_held_behind_a_hand_over_is_held_for_the_successor(fleet: Fleet) -> None:
+    """A leader that has slept holds all until a majority says that it still leads; the first of it has it hand over."""
+    first, second, third = (fleet[1].connect() for _ in range(3))
+    say(fleet, first, "SET k 1")
+    fleet[1].clock.ns += 450_000_000
+    first.ask("REDRAFT TRANSFER 2")
+    second.ask("MULTI", "INCR k", "INCR k", "EXEC")
+    third.ask("INCR k")
+    fleet.settle()
+    fleet.pass_time(500)
+    assert fleet.leader() == 2
+    assert first.replies() == [b"OK"]
+    assert second.replies() == [b"OK", b"QUEUED", b"QUEUED", [2, 3]]
+    assert third.replies() == [4]

@@ -583,6 +583,9 @@ class Chaos:
         if machine is None:
             return False
         _, raft = self._random.choice(machine.rafts())
+        # Who has promised a leader to wait does wait; its lease counts on that.
+        if raft._holds_on_to_leader():
+            return False
         self._campaign(machine, raft)
         return True
 

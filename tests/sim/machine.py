@@ -123,6 +123,7 @@ class Machine:
         self._sending: set[NodeId] = set()
         self._rafts: tuple[tuple[GroupId, RaftNode], ...] = ()
         self._jobs: dict[int, tuple[Job, bool]] = {}
+        self.receiver: SnapshotReceiver | None = None
         """Those under way, and whether each has run."""
 
     @property
@@ -191,6 +192,7 @@ class Machine:
             self._pending = []
             self._sending = set()
             self._jobs = {}
+            self.receiver = None
             self._timer_ns = 0
             self._background_waits = False
             self.inline = self.random.random() < 0.5

@@ -77,12 +77,17 @@ class SnapshotReceiver:
         self._session = session
         self._data = bytearray()
         self._begun = False
+        self.is_being_read = False
+        self.gave_way = False
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
+        if self.gave_way:
+            raise FrameError("another snapshot has taken its place")
         machine = self._machine
         if not self._begun:
             self._begun = True
+            self._take_place()
             machine.storage.forget_prepared()
             machine.node.prepared_snapshot = None
         self._data += data
@@ -94,9 +99,20 @@ class SnapshotReceiver:
         if len(self._data) - _LENGTH.size > size:
             raise FrameError("more bytes than the snapshot has")
         image = _decode_image(bytes(self._data[_LENGTH.size :]))
+        self.is_being_read = True
         machine.node.jobs.add(lambda: machine.storage.prepare(image, image.meta()), lambda: self._done(image))
 
+    def _take_place(self) -> None:
+        """One at a time has the place beside the image. Raises FrameError."""
+        newest = self._machine.receiver
+        if (newest is not None and newest.is_being_read) or self._machine.node.shard.raft.installs:
+            raise FrameError("another snapshot is being read or installed")
+        if newest is not None:
+            newest.gave_way = True
+        self._machine.receiver = self
+
     def _done(self, image: Image) -> None:
+        self.is_being_read = False
         session = self._session
         if not session.closed:
             self._machine.node.prepared_snapshot = image.meta().index

@@ -163,3 +163,38 @@ def test_a_key_that_was_seen_to_be_gone_does_not_come_back() -> None:
     seen = ask(cluster, new, "GET", "k")
     cluster.run(100 * MS)
     assert seen == [None]
+
+
+def test_an_element_that_a_snapshot_passed_over_is_not_said_to_be_there_still() -> None:
+    """The push, and who got its element, were in a part of the log that the client's node never saw; told that its wait
+    had taken nothing, the client lost it."""
+    shell = Shell()
+    shell.line("until leader")
+    shell.line("bind")
+    cluster = shell.cluster
+    leader, cut_off = (cluster.machines[int(shell.names[name])] for name in ("L", "F1"))
+    waiting = ask(cluster, cut_off, "BLPOP", "queue", 0)
+    cluster.run(500 * MS)
+    for machine in cluster.machines.values():
+        if machine is not cut_off:
+            cluster.cut(machine.number, cut_off.number)
+    assert waiting == []
+    pushed = ask(cluster, leader, "RPUSH", "queue", "element")
+    for number in range(30):
+        shell.line(f"propose $L SET k {number}")
+    shell.line("flush $L")
+    shell.line("flush $F2")
+    shell.line("run 1000")
+    assert pushed == [1]
+    shell.line("kill $L")
+    shell.line("run 3000")
+    for machine in cluster.machines.values():
+        if machine is not cut_off:
+            cluster.heal(machine.number, cut_off.number)
+    shell.line("start $L")
+    shell.line("until leader")
+    shell.line("until reached $F1")
+    cluster.run(SECOND)
+    assert any("a snapshot of" in line for line in shell.trace.lines())
+    assert [str(reply)[:8] for reply in waiting] in (["UNKNOWN "], ["[b'queue"])
+    shell.line("propose $F2 LLEN queue -> 0")
