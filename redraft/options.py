@@ -191,7 +191,7 @@ _LIVE = (
          "process loses nothing). no: a power cut loses whatever the system had not written. Redis's default is "
          "everysec."),
 
-    _row(IMAGE, "flush-dirty-keys", Int(1, LONG_MAX), "200000",
+    _row(IMAGE, "flush-dirty-keys", Int(1, LONG_MAX), "500000",
          "Flush when so many keys have changed since the last flush."),
     _row(IMAGE, "flush-log-bytes", Memory(1), "64mb",
          "Flush when the log has grown by this much since the last flush. It bounds what a start has to replay."),

@@ -70,9 +70,10 @@ log = logging.getLogger("redraft.node")
 
 REAP_INTERVAL_MS = 10
 """The least time between two proposals that remove due keys."""
-SETTLE_NS = 100_000
-SETTLE_IDLE_NS = 1_000_000
-"""What a tick gives to putting new keys in order."""
+QUIET_NS = 20_000_000
+"""So long after the last input new keys are put in order, if nobody has asked for them before."""
+SETTLE_NS = 1_000_000
+"""What a tick gives to that."""
 SETTLE_KEYS = 32
 REAP_KEYS = 200
 """Due keys that one proposal removes."""
@@ -146,6 +147,7 @@ class Node:
         """Whether commands of plain sessions may take the short road."""
         self._next_session_id = 1
         self._last_reap_ms = 0
+        self._last_input_ns = 0
         self._reap = self.table.find(b"redraft|reap")
         self.run_id = f"{random.getrandbits(160):040x}"
         """Drawn anew at each start; INFO shows it as Redis does."""
@@ -358,13 +360,15 @@ class Node:
             raft.advance(ready)
 
     def end_tick(self, *, idle: bool = False) -> None:
-        """Do the tick's share of background work: more of it when the tick was `idle`."""
+        """Do the tick's share of background work. `idle`: there was no input."""
         if self.loading:
             return
         self.flusher.step()
-        keyspace = self.shard.keyspace
-        if keyspace.has_unsettled():
-            end_ns = self.clock.monotonic_ns() + (SETTLE_IDLE_NS if idle else SETTLE_NS)
+        if not idle:
+            self._last_input_ns = self.clock.monotonic_ns()
+        elif self._may_settle():
+            keyspace = self.shard.keyspace
+            end_ns = self.clock.monotonic_ns() + SETTLE_NS
             while keyspace.has_unsettled() and self.clock.monotonic_ns() < end_ns:
                 keyspace.settle(SETTLE_KEYS)
 
@@ -374,9 +378,11 @@ class Node:
 
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
-        return not self.loading and (
-            self.shard.may_propose() or self.flusher.active() or self.shard.keyspace.has_unsettled()
-        )
+        return not self.loading and (self.shard.may_propose() or self.flusher.active() or self._may_settle())
+
+    def _may_settle(self) -> bool:
+        """Whether there are new keys to put in order, and time for it: not between two commands of a busy client."""
+        return self.shard.keyspace.has_unsettled() and self.clock.monotonic_ns() - self._last_input_ns >= QUIET_NS
 
     def raft_tick(self) -> None:
         """A Raft clock interval has passed."""

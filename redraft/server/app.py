@@ -208,7 +208,7 @@ class App:
             await trio.sleep(self._settings.heartbeat_interval / 1000)
             node.raft_tick()
             has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
-            if has_ready or not node.shard.raft.is_alone or node.wants_reaping():
+            if has_ready or not node.shard.raft.is_alone or node.wants_reaping() or node.wants_tick():
                 reactor.wake()
 
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:

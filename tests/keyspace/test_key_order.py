@@ -15,10 +15,11 @@ STEPS = 600
 
 @pytest.fixture(params=["few", "many"])
 def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs so short that a test closes, deletes from, settles and overflows many of them."""
-    run_keys, small, runs = {"few": (4, 1, 2), "many": (16, 3, 50)}[request.param]
+    """Runs so short that a test closes, merges, deletes from, settles and overflows many of them."""
+    run_keys, small, merged, runs = {"few": (4, 1, 8, 2), "many": (16, 3, 3, 50)}[request.param]
     monkeypatch.setattr(key_order, "RUN_KEYS", run_keys)
     monkeypatch.setattr(key_order, "SMALL_RUN_KEYS", small)
+    monkeypatch.setattr(key_order, "RUNS_MERGED", merged)
     monkeypatch.setattr(key_order, "MAX_RUNS", runs)
 
 
@@ -98,11 +99,11 @@ def test_settling_takes_about_as_many_keys_as_it_is_told() -> None:
 
 
 @pytest.mark.usefixtures("limits")
-def test_there_are_never_more_runs_than_the_limit() -> None:
+def test_there_are_never_many_more_runs_than_the_limit() -> None:
     order = KeyOrder()
     for number in range(1000):
         order.add(b"%d" % (number * 7919 % 1000))
-        assert len(order.runs) <= key_order.MAX_RUNS
+        assert len(order.runs) <= key_order.MAX_RUNS + key_order.RUNS_MERGED
         order.check()
     assert len(order) == 1000
 
