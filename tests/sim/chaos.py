@@ -454,8 +454,8 @@ class Chaos:
             if not self.stopped and other.running:
                 self._campaign(other, other.node.shard.raft)
 
-        waits = self._random.choice(((0.0, 0.1), (0.6, 2.0)))
-        self._cluster.events.after(int(election_ns * self._random.uniform(*waits)), restart)
+        # The other one must be free of its own promise when it campaigns.
+        self._cluster.events.after(int(election_ns * self._random.uniform(0.9, 2.0)), restart)
         return self._tell(f"m{leader.number} has only {kept}, of which one will forget")
 
     def _do_revote(self) -> bool:
@@ -583,18 +583,18 @@ class Chaos:
         if machine is None:
             return False
         _, raft = self._random.choice(machine.rafts())
+        return self._campaign(machine, raft)
+
+    def _campaign(self, machine: Machine, raft: RaftNode) -> bool:
         # Who has promised a leader to wait does wait; its lease counts on that.
         if raft._holds_on_to_leader():
             return False
-        self._campaign(machine, raft)
-        return True
-
-    def _campaign(self, machine: Machine, raft: RaftNode) -> None:
         self._tell(f"node {machine.id} campaigns")
         self._cluster.before(machine)
         raft.campaign()
         self._cluster.changed(machine)
         machine.wake()
+        return True
 
     def _do_flush(self) -> bool:
         machine = self._some()
