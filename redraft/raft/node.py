@@ -21,6 +21,9 @@ Invariants (`check`): the commit index never goes back; only durable entries are
 vote is durable before it counts.
 
 What this leaves out: proposals and reads on followers are refused; the driver asks the leader (design section 3).
+
+The file is long because term, vote, role and leader are one state: what a message does to one depends on the others,
+and a rule of the paper reads best beside those that it rests on.
 """
 
 from __future__ import annotations

@@ -18,15 +18,8 @@ Invariants (`check`): the order has exactly the places of members and scores; no
 A zero's sign is dropped when it is stored. Redis drops it from small sets and keeps it in large ones, by a boundary
 that is configured; but what is stored may not depend on a configuration, which every node has of its own.
 
-On disk: a sorted set's pairs in order, so that nothing has to be sorted when it is loaded.
-
-```
-1 byte      version, 1
-4 bytes     count of members, little endian
-then, until the payload ends:
-4 bytes     length of a slice, little endian
-the slice   a msgpack array of pairs: the score, a double, and the member
-```
+On disk (`values.slices`): a sorted set's pairs of a score, a double, and a member, in order, so that nothing has to be
+sorted when it is loaded.
 
 What this leaves out: replies, and how bounds are written in commands.
 """
@@ -48,21 +41,15 @@ from sortedcontainers import SortedList
 from redraft.errors import DamagedDataError
 from redraft.values import codec
 from redraft.values.members import Members, longest
+from redraft.values.slices import SLICE_MEMBERS, decode_items, header, slices
 from redraft.values.thresholds import THRESHOLDS
 
-VERSION = 1
-SLICE_MEMBERS = 64
-SLICE_BYTES = 32 * 1024
-"""A slice whose members are longer than this together is cut into its pairs."""
 PAIR_BYTES = sys.getsizeof(0.0) + sys.getsizeof(b"") + 9 + 12
 """Memory of a member's score, and of its place in the order but for the member in it."""
 ORDER_BYTES = 900
 """Memory of an order with nothing in it."""
 
-_HEADER = struct.Struct("<BI")
-_LENGTH = struct.Struct("<I")
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[float, bytes]]).decode
+_pairs = msgspec.msgpack.Decoder(list[tuple[float, bytes]]).decode
 
 Pair = tuple[float, bytes]
 """A score and its member, as they are ordered."""
@@ -135,22 +122,12 @@ class FrozenPairs:
     def pieces(self) -> Iterator[bytes]:
         """The payload in pieces. To be called once."""
         places = self._places
-        yield _HEADER.pack(VERSION, len(places))
+        yield header(len(places))
         freed = [b""] * SLICE_MEMBERS
         for start in range(0, len(places), SLICE_MEMBERS):
             part = places[start : start + SLICE_MEMBERS]
             places[start : start + SLICE_MEMBERS] = freed[: len(part)]
-            pairs = list(map(pair_at, part))
-            if sum(map(len, part)) <= SLICE_BYTES:
-                yield _slice(pairs)
-            else:
-                for pair in pairs:
-                    yield _slice([pair])
-
-
-def _slice(pairs: list[Pair]) -> bytes:
-    body = _encode(pairs)
-    return _LENGTH.pack(len(body)) + body
+            yield from slices(list(map(pair_at, part)), sum(map(len, part)))
 
 
 @codec.register
@@ -332,7 +309,7 @@ class SortedSet(Members):
     @classmethod
     def decode(cls, payload: bytes) -> Self:
         """The sorted set whose pieces joined to `payload`. Raises DamagedDataError."""
-        pairs = _decoded(payload)
+        pairs = decode_items(payload, _pairs)
         if not all(map(lt, pairs, islice(pairs, 1, None))) or (pairs and pairs[0][0] != pairs[0][0]):
             raise DamagedDataError("a sorted set is out of order")
         value = cls(pairs)
@@ -362,29 +339,3 @@ def fits_listpack(members: list[bytes]) -> bool:
     return (
         len(members) <= THRESHOLDS.zset_max_listpack_entries and longest(members) <= THRESHOLDS.zset_max_listpack_value
     )
-
-
-def _decoded(payload: bytes) -> list[Pair]:
-    if len(payload) < _HEADER.size:
-        raise DamagedDataError("a sorted set ends inside its header")
-    version, count = _HEADER.unpack_from(payload)
-    if version != VERSION:
-        raise DamagedDataError(f"a sorted set is of the unknown version {version}")
-    view = memoryview(payload)
-    pairs: list[Pair] = []
-    start = _HEADER.size
-    while start < len(view):
-        if start + _LENGTH.size > len(view):
-            raise DamagedDataError("a sorted set ends inside a slice's length")
-        (length,) = _LENGTH.unpack_from(view, start)
-        start += _LENGTH.size
-        if start + length > len(view):
-            raise DamagedDataError("a sorted set ends inside a slice")
-        try:
-            pairs += _decode(view[start : start + length])
-        except msgspec.DecodeError as error:
-            raise DamagedDataError(f"a slice of a sorted set is damaged: {error}") from error
-        start += length
-    if len(pairs) != count:
-        raise DamagedDataError(f"a sorted set has {len(pairs)} members where {count} are told")
-    return pairs

@@ -1,13 +1,12 @@
 """Streams: entries with ascending ids in nodes (`values.stream_node`), and consumer groups (`values.stream_groups`).
 
-Disk form: a version byte, then msgpack objects, each behind its length: the header, each node, and for each group its
+Disk form: a version byte, then parts (`values.parts`): the header, each node, and for each group its
 header and its pending entries in slices. Ids are 16 bytes big endian. What decides where later trims cut (the sizes of
 nodes, what was deleted from them) is stored too, so that a replica that was loaded trims as one that was not.
 """
 
 from __future__ import annotations
 
-import struct
 import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
@@ -17,12 +16,12 @@ import msgspec
 
 from redraft.errors import DamagedDataError
 from redraft.values import codec
+from redraft.values.parts import part, parts
 from redraft.values.stream_groups import FrozenGroup, Group, Pending
 from redraft.values.stream_node import ID_BYTES, MAX_ID, Fields, Node
 
 VERSION = 1
 SLICE_PENDING = 100
-_LENGTH = struct.Struct("<I")
 
 Entry = tuple[int, Fields]
 
@@ -225,7 +224,7 @@ class Stream:
             raise DamagedDataError("a stream is of an unknown version")
         stream = cls()
         try:
-            objects = _objects(payload)
+            objects = map(msgspec.msgpack.decode, parts(payload, 1))
             last_id, max_deleted_id, stream.entries_added, nodes = next(objects)
             stream.last_id, stream.max_deleted_id = _unpacked(last_id), _unpacked(max_deleted_id)
             for _ in range(nodes):
@@ -279,17 +278,17 @@ class FrozenStream:
     def pieces(self) -> Iterator[bytes]:
         """The payload in pieces. To be called once."""
         yield bytes((VERSION,))
-        yield _piece(self._header)
+        yield part(self._header)
         for node in self._nodes:
             ids = [_packed(number) for number in node.ids]
             edges = [_packed(node.first), _packed(node.last), node.deleted, node.size_bytes]
-            yield _piece([*edges, node.names, ids, node.entries])
+            yield part([*edges, node.names, ids, node.entries])
         self._nodes = []
         for name, group in self._groups:
             slices = -(-len(group.order) // SLICE_PENDING)
-            yield _piece([name, _packed(group.last_id), group.entries_read, group.seen_ms, slices])
+            yield part([name, _packed(group.last_id), group.entries_read, group.seen_ms, slices])
             for start in range(0, len(group.order), SLICE_PENDING):
-                yield _piece([[_packed(number), *pending] for number, pending in group.take(start, SLICE_PENDING)])
+                yield part([[_packed(number), *pending] for number, pending in group.take(start, SLICE_PENDING)])
 
 
 def _first(node: Node) -> int:
@@ -304,24 +303,6 @@ def _unpacked(data: bytes) -> int:
     if len(data) != ID_BYTES:
         raise ValueError("an id has another length")
     return int.from_bytes(data, "big")
-
-
-def _piece(part: Any) -> bytes:
-    body = msgspec.msgpack.encode(part)
-    return _LENGTH.pack(len(body)) + body
-
-
-def _objects(payload: bytes) -> Iterator[Any]:
-    start, view = 1, memoryview(payload)
-    while start < len(view):
-        if start + _LENGTH.size > len(view):
-            raise ValueError("it ends inside a length")
-        (length,) = _LENGTH.unpack_from(view, start)
-        start += _LENGTH.size
-        if start + length > len(view):
-            raise ValueError("it ends inside a part")
-        yield msgspec.msgpack.decode(view[start : start + length])
-        start += length
 
 
 def _read_node(epoch: object, parts: list[Any]) -> Node:
