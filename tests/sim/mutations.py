@@ -76,7 +76,7 @@ MUTATIONS = (
         ("raft/leader.py", "began_ms + self._config.lease_ms)", "began_ms + 2 * self._config.lease_ms)"),
     )),
     Mutation("lease-while-handing-over", "a leader keeps its lease while it hands over", (
-        ("raft/leader.py", "self._leases_end = True", "self._leases_end = False"),
+        ("raft/leader.py", "return -1 if self._leases_end or self._log.committed", "return -1 if self._log.committed"),
     )),
     Mutation("read-without-quorum", "a node that leads, or believes so, serves reads without a lease", (
         ("node/leadership.py", "serves = node.clock.monotonic_ns() < self.lease_until_ns", "pass"),
