@@ -22,6 +22,7 @@ LATITUDE_MAX = 85.05112878
 """The latitudes of Web Mercator's square."""
 FINEST_STEP = 26
 
+_TOP_BIT = 1 << 63
 _RADIANS = math.pi / 180.0
 _ALPHABET = "0123456789bcdefghjkmnpqrstuvwxyz"
 _SPREAD = [sum((byte >> bit & 1) << (2 * bit) for bit in range(8)) for byte in range(256)]
@@ -98,13 +99,21 @@ def score_of(position: Position) -> int:
 
 def position_of(score: float) -> Position:
     """The middle of the cell that a score names."""
-    bits = int(score) if math.isfinite(score) else 1 << 63
+    bits = _bits_of(score)
     west, south, east, north = Cell(_separated(bits >> 1), _separated(bits), FINEST_STEP).bounds()
     longitude, latitude = (west + east) / 2, (south + north) / 2
     return (
         min(max(longitude, -LONGITUDE_MAX), LONGITUDE_MAX),
         min(max(latitude, -LATITUDE_MAX), LATITUDE_MAX),
     )
+
+
+def _bits_of(score: float) -> int:
+    """The 64 bits that Redis sees in a score, also in one that is of no position: those of C's conversion, as it is on
+    x86-64."""
+    if score < _TOP_BIT:
+        return int(score) & (2 * _TOP_BIT - 1) if score >= -_TOP_BIT else _TOP_BIT
+    return int(score) if score < 2 * _TOP_BIT else 0
 
 
 def text_of(position: Position) -> bytes:

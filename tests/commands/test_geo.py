@@ -48,6 +48,23 @@ def test_positions_are_scores_of_a_sorted_set(sicily: AnyShell) -> None:
     assert sicily.run("GEOHASH none a") == [None]
 
 
+@pytest.mark.parametrize(
+    ("score", "is_east", "is_north"),
+    [
+        ("inf", False, False), ("-inf", True, False), ("1e30", False, False), ("-1e30", True, False),
+        ("9223372036854775808", True, False), ("-9223372036854775808", True, False), ("1e19", True, True),
+        ("18446744073709551615", False, False), ("4503599627370496.5", False, True), ("-1", True, True),
+        ("-0.5", False, False),
+    ],
+)  # fmt: skip
+def test_a_score_of_no_position_is_some_corner_of_the_map(
+    either: AnyShell, score: str, is_east: bool, is_north: bool
+) -> None:
+    either("ZADD", "k", score, "m")
+    [[longitude, latitude]] = plain(either("GEOPOS", "k", "m"))
+    assert (float(longitude) > 0, float(latitude) > 0) == (is_east, is_north)
+
+
 def test_digits_of_whole_and_of_small_coordinates(either: AnyShell) -> None:
     either.run("GEOADD k 0 0 zero -180 -85.05112878 corner 0.00001 -0.00001 near")
     assert plain(either.run("GEOPOS k zero corner near")) == [
