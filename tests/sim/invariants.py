@@ -14,7 +14,7 @@ After every event, for the node that it was about:
 * no lease overlaps another leader's lease, and whoever has a lease has all that was ever committed (not in runs whose
   clocks drift by more than is stated);
 * a leader that reads on the strength of its lease has applied all that any node has (the same);
-* nobody is out of the config table, and so stops, who votes in the shard still;
+* nobody is out of the config table, and so stops, who votes in a group still;
 * the Raft core's `check()`.
 
 At every eighth applied index, and at the end: state machine safety: nodes that have applied the same index have the
@@ -228,9 +228,11 @@ class Invariants:
             self._compare_leases(group)
 
     def _require_voters_stay(self, machine: Machine) -> None:
-        table, conf = machine.node.config.table, self.groups[FIRST_SHARD_GROUP].conf
-        gone = [node for node in (*conf.voters, *conf.outgoing) if node <= table.last_node and node not in table.nodes]
-        require(not gone, f"nodes {gone} are taken out of the table, and vote in the shard")
+        table = machine.node.config.table
+        for group, facts in self.groups.items():
+            voters = (*facts.conf.voters, *facts.conf.outgoing)
+            gone = [node for node in voters if node <= table.last_node and node not in table.nodes]
+            require(not gone, f"group {group}: nodes {gone} are taken out of the table, and vote")
 
     def _begins_to_lead(self, machine: Machine, group: GroupId, raft: RaftNode) -> None:
         facts = self.groups[group]
