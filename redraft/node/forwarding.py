@@ -159,12 +159,18 @@ class Forwarding:
                 continue
             if node.redirect.in_force and self._redirect(passed):
                 continue
-            if passed.watches and self._known.get(passed.session.id) != leader:
+            if self._relies_on_what_is_lost(passed, leader):
                 self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
             elif node.serves:
                 self._execute_here(passed)
             elif passed.refused_by != (leader, term) and not passed.session.is_guest and self._is_reached(leader):
                 self._send(passed, leader, term)
+
+    def _relies_on_what_is_lost(self, passed: Passed, leader: NodeId) -> bool:
+        """Whether a transaction's keys were watched by one that leads no more: this node, or another."""
+        if passed.watches:
+            return self._known.get(passed.session.id) != leader
+        return passed.transaction and passed.session.watch_dirty
 
     def _is_reached(self, leader: NodeId) -> bool:
         return leader not in (NO_NODE, self._node.id) and self._node.peers.linked(leader)
@@ -307,6 +313,8 @@ class Forwarding:
     def _finish(self, passed: Passed, data: bytes) -> None:
         session = passed.session
         self._end(passed)
+        if passed.transaction:
+            self._node.watches.unwatch(session)
         if session.reply_mode is ReplyMode.ON:
             session.answer_encoded(data)
         elif session.reply_mode is ReplyMode.SKIP_NEXT:

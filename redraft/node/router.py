@@ -348,29 +348,34 @@ class Router:
             return CommandError(errors.EXEC_WITHOUT_MULTI)
         failed = session.multi_failed
         spoiled = node.watches.spoiled(session, node.now_ms)
-        watches_remotely = session.watches_remotely
         session.multi = None
         session.multi_failed = False
         session.refresh_plain()
         if failed or spoiled:
             node.unwatch(session)
             return CommandError(errors.EXEC_ABORT) if failed else NIL_ARRAY
+        if not node.serves and (session.watches_remotely or any(goes_to_leader(command) for command, _ in queued)):
+            return self._execute_away(session, queued)
         node.watches.unwatch(session)
-        if not node.serves and (watches_remotely or any(goes_to_leader(command) for command, _ in queued)):
-            return self._execute_away(session, queued, watches=watches_remotely)
         return self._execute_here(session, queued)
 
-    def _execute_away(self, session: Session, queued: Queued, *, watches: bool) -> Any:
+    def _execute_away(self, session: Session, queued: Queued) -> Any:
         """Execute a transaction that needs data at a node that does not serve them."""
         node = self._node
         redirect = node.redirect
+        watches = session.watches_remotely
         needy = [(command, argv) for command, argv in queued if goes_to_leader(command)]
         reads_here = not watches and session.write_index <= node.shard.applied.index
         if reads_here and all(redirect.may_read_here(session, command, argv) for command, argv in needy):
+            node.watches.unwatch(session)
             return node.reads.at_own_time(lambda: self._execute_here(session, queued))
         for command, argv in needy:
             if (error := redirect.maybe_moved(session, command, argv)) is not None:
+                node.watches.unwatch(session)
                 return error
+        if watches:
+            node.watches.unwatch(session)
+        # What it watches here is looked at again when it is executed here.
         for command, argv in queued:
             self.show(session, command, argv)
         commands = [argv for _, argv in queued]

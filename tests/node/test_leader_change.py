@@ -56,6 +56,38 @@ def test_exec_fails_when_the_same_node_leads_again_in_another_term(fleet: Fleet,
     assert say(fleet, client, "EXEC", "GET k") == [None, None]
 
 
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_leader_that_has_slept_looks_at_watched_keys_when_it_executes(fleet: Fleet, place: int) -> None:
+    """It holds both transactions until a majority says that it still leads, and only one of them may be executed."""
+    clients = [fleet[place].connect() for _ in range(2)]
+    for client in clients:
+        say(fleet, client, "WATCH k", "GET k")
+    fleet[1].clock.ns += 450_000_000
+    for number, client in enumerate(clients):
+        client.ask("MULTI", f"SET k {number}", "EXEC")
+    fleet.settle()
+    fleet.pass_time(500)
+    assert fleet.leader() == 1
+    executed = [client.replies()[-1] for client in clients]
+    assert sorted(executed, key=repr) == [None, [b"OK"]]
+    assert say(fleet, clients[0], "GET k") == [b"%d" % executed.index([b"OK"])]
+
+
+@pytest.mark.parametrize("place", [1, 3])
+def test_a_transaction_held_for_the_successor_fails_if_it_watches(fleet: Fleet, place: int) -> None:
+    """What was watched at the node that hands over is not known to the next leader."""
+    client, other = fleet[place].connect(), fleet[1].connect()
+    say(fleet, client, "WATCH k", "GET k")
+    fleet[1].clock.ns += 450_000_000
+    other.ask("REDRAFT TRANSFER 2")
+    client.ask("MULTI", "SET k 1", "EXEC")
+    fleet.settle()
+    fleet.pass_time(500)
+    assert fleet.leader() == 2
+    assert client.replies() == [b"OK", b"QUEUED", None]
+    assert say(fleet, client, "GET k", "MULTI", "GET k", "EXEC") == [None, b"OK", b"QUEUED", [None]]
+
+
 def test_exec_that_meets_a_leader_which_has_just_stepped_down_fails(fleet: Fleet) -> None:
     """The watch was there; nobody else may execute the transaction without it."""
     client = fleet[3].connect()
