@@ -14,6 +14,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from redraft.ids import NO_NODE, NodeId, Term
+from redraft.node.timers import Timer
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("redraft.node")
 
 FOREVER_NS = 1 << 62
+HOLD_NS = 3_000_000
+"""The longest that followers do not hear of a commit because more entries are expected."""
 
 
 class Leadership:
@@ -33,6 +36,7 @@ class Leadership:
         """Monotonic; FOREVER_NS for a node that is alone."""
         self._led = (NO_NODE, Term(0))
         """Who led when it was last looked at, and in which term."""
+        self._telling = Timer(lambda: None)
 
     def follow(self) -> None:
         """Look at who leads, and whether this node serves data."""
@@ -55,6 +59,14 @@ class Leadership:
             if serves:
                 node.shard.set_clock(node.now_ms)
         node.forwarding.step()
+
+    def hold_commit(self) -> None:
+        """Writes come one after the other: followers hear of what is committed with the next ones."""
+        node = self._node
+        raft = node.shard.raft
+        raft.hold_commit()
+        self._telling.cancel()
+        self._telling = node.timers.at(node.clock.monotonic_ns() + HOLD_NS, raft.tell_commit)
 
     def hand_over(self, raft: RaftNode, to: NodeId) -> None:
         """Have another member lead a group. Raises RaftError.

@@ -297,17 +297,18 @@ class Node:
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
 
-    def collect(self) -> list[Persist]:
+    def collect(self, *, entries_first: bool = False) -> list[Persist]:
         """Propose what was gathered, apply what is committed; returns what must be persisted next, if anything.
 
-        To be called again after `persisted`, until it returns nothing.
+        To be called again after `persisted`, until it returns nothing. `entries_first`: where another node leads, what
+        must be persisted comes before what is to be applied.
         """
         if self.loading and not hasattr(self, "shard"):
             return []
         persists = []
         if self.config.raft.has_ready() and (ready := self._collect_config()) is not None:
             persists.append(Persist(self.config.group, self.config.raft, ready))
-        if (ready := self._collect_shard()) is not None:
+        if (ready := self._collect_shard(entries_first=entries_first)) is not None:
             persists.append(Persist(self.shard.group, self.shard.raft, ready))
         elif not persists and (not self.shard.raft.is_alone or not self.serves):
             self.leadership.follow()
@@ -327,11 +328,13 @@ class Node:
             raft.advance(ready)
         return None
 
-    def _collect_shard(self) -> Ready | None:
+    def _collect_shard(self, *, entries_first: bool) -> Ready | None:
         shard, raft = self.shard, self.shard.raft
         self.propose()
         while raft.has_ready():
-            ready = raft.ready()
+            if raft.leader is not None and not raft.is_alone and shard.is_busy():
+                self.leadership.hold_commit()
+            ready = raft.ready(entries_first=entries_first)
             self.peers.send_raft(shard.group, ready.urgent)
             self.wanting_snapshot += ready.wanting_snapshot
             if ready.snapshot is not None:

@@ -228,6 +228,7 @@ class Reads:
         return own
 
     def _answer(self, sender: NodeId, number: int, index: Index) -> None:
+        self._node.shard.raft.tell_commit()
         self._node.peers.send_read_index(sender, ReadIndex(number, index, self._node.shard.clock_ms))
 
     def leadership_lost(self) -> None:

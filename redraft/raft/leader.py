@@ -4,7 +4,7 @@
   last Ready leaves in as few messages as their size allows, without waiting for the leader's own disk.
 * Commitment (sections 5.3, 5.4.2): what a majority has durable, once it includes an entry of this term. Followers are
   told of no more of it than is handed out to be applied here: else one could show what its leader, asked later, does
-  not.
+  not. A driver that is about to propose more may have commits told with the next entries (`hold_commit`).
 * Reads (thesis sections 6.4, 6.4.1): every message carries a *round*; once a majority has answered a round, the
   leadership was good when that round began. A ReadIndex waits for a round that began after it; a lease lasts `lease_ms`
   from the beginning of the last round answered, since whoever answered votes for nobody else within that time.
@@ -81,6 +81,7 @@ class Leader:
         self.first_index = Index(log.last_index + 1)
         """Of this term's no-op: once it is applied, so is everything that was ever acknowledged."""
         self._to_send = False
+        self._holds_commit = False
         self._follow(confs.current)
         self._append(b"", EntryKind.NOOP)
 
@@ -182,10 +183,21 @@ class Leader:
                     break
                 self._send(member, progress)
             # While entries are on their way, what follows them tells of the commit index soon enough.
-            news = progress.match == last_index and progress.commit_sent < self._log.applying
+            lacks_commit = progress.match == last_index and progress.commit_sent < self._log.applying
+            news = lacks_commit and not self._holds_commit
             asks = progress.state is ProgressState.PROBE and not progress.awaiting
             if progress.next > last_index and (news or asks):
                 self._send(member, progress, empty=True)
+
+    def hold_commit(self) -> None:
+        """Tell of commits with entries and heartbeats only, until `tell_commit`."""
+        self._holds_commit = True
+
+    def tell_commit(self) -> None:
+        """Tell at once of what was held, and of later commits."""
+        if self._holds_commit:
+            self._holds_commit = False
+            self._to_send = bool(self.followers)
 
     def _send(self, member: NodeId, progress: Progress, *, empty: bool = False) -> None:
         """Send what comes next, or, `empty`, only ask whether what was sent has arrived."""

@@ -179,6 +179,17 @@ class RaftNode:
         Raises NotLeaderError."""
         self._leading().read_index(contexts, self.now_ms)
 
+    def hold_commit(self) -> None:
+        """More entries are about to be proposed: let followers hear of commits with them, or when `tell_commit` is
+        called; and with heartbeats anyhow. It halves the messages of a busy group."""
+        if self.leader is not None:
+            self.leader.hold_commit()
+
+    def tell_commit(self) -> None:
+        """Let followers hear of commits at once again."""
+        if self.leader is not None:
+            self.leader.tell_commit()
+
     @property
     def lease_until_ms(self) -> int:
         """Until when nobody else can lead, on the clock of `now_ms`; -1 without a lease."""
@@ -270,13 +281,19 @@ class RaftNode:
             or self._must_persist_vote()
         )
 
-    def ready(self) -> Ready:
-        """What is to be done now. Entries are handed out once, also while an earlier Ready is still being persisted."""
+    def ready(self, *, entries_first: bool = False) -> Ready:
+        """What is to be done now. Entries are handed out once, also while an earlier Ready is still being persisted.
+
+        `entries_first`: a follower that has entries to persist gets those to be applied in the next Ready, since its
+        leader waits for the acknowledgement.
+        """
         urgent: list[AnyMessage] = []
         reads = []
         wanting: list[NodeId] = []
         leader = self.leader
-        committed = self._log.take_committed(self._config.max_committed_bytes_per_ready)
+        log = self._log
+        later = entries_first and leader is None and log.has_unstable()
+        committed = [] if later else log.take_committed(self._config.max_committed_bytes_per_ready)
         if leader is not None:
             leader.replicate(tells_commit=bool(committed))
             urgent, leader.out = leader.out, urgent
@@ -284,12 +301,12 @@ class RaftNode:
             wanting, leader.wanting_snapshot = leader.wanting_snapshot, wanting
         snapshot, self._snapshot = self._snapshot, None
         messages, self._messages = self._messages, []
-        entries = self._log.take_unstable()
+        entries = log.take_unstable()
         must_sync = bool(entries) or self._must_persist_vote() or snapshot is not None
-        hard_state = HardState(self.term, self._vote, self._log.committed)
+        hard_state = HardState(self.term, self._vote, log.committed)
         return Ready(
             hard_state if hard_state != self._persisted else None,
-            entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, self._log.epoch,
+            entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, log.epoch,
         )  # fmt: skip
 
     def advance(self, ready: Ready) -> None:

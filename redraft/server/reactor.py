@@ -293,13 +293,17 @@ class Reactor:
                 return
             self._persisting = False
             node.persisted(self._persistence.take())
-        while persists := node.collect():
+        # In the thread an fsync takes long: what is committed is not kept waiting for it.
+        while persists := node.collect(entries_first=not self._persistence.threaded):
             # Entries leave while this node's own fsync runs.
             self._send_frames()
             if not self._persistence.write(persists, self.wake, patient=not node.serves):
                 self._persisting = True
                 return
             node.persisted(persists)
+            if not node.serves:
+                # The leader waits for the acknowledgement.
+                self._send_frames()
 
     # Other nodes.
 

@@ -259,6 +259,11 @@ class Shard:
         where an entry goes to other replicas."""
         return self._answered > max(FEW_WRITES, self.batch.writes) and not self._in_flight and not self.raft.is_alone
 
+    def is_busy(self) -> bool:
+        """Whether another entry will follow within a moment: something was gathered for it, or the clients of those
+        under way are many."""
+        return bool(self.batch.items) or any(batch.writes > FEW_WRITES for batch in self._in_flight)
+
     def propose(self, now_ms: int, *, everything: bool = False) -> list[Outcome]:
         """Make entries of the batches that hold writes: of the open one if it may be, or `everything`. Returns what
         could be answered at once: batches without writes, and batches that Raft refused (with the error as every

@@ -85,9 +85,9 @@ class Cluster:
 
     # One step of one member.
 
-    def take(self, member: Member) -> None:
+    def take(self, member: Member, *, entries_first: bool = False) -> None:
         """Take a Ready: send what is urgent, apply what is committed."""
-        ready = member.raft.ready()
+        ready = member.raft.ready(entries_first=entries_first)
         self.network += ready.urgent
         for entry in ready.committed:
             self._apply(member, entry)

@@ -5,7 +5,8 @@ campaign A                            A stands for election
 propose A WORD ...                    propose on A
 settle                                until nobody has anything to do
 tick N [of A ...]                     N times: time passes for all, or for some; then settle
-sync A, take A                        one step of one member's driver
+sync A, take A [entries-first]        one step of one member's driver
+hold-commit A, tell-commit A          A tells of commits with entries only, or at once again
 deliver, lose                         what is on the way arrives, or not
 cut A B ... | one-way A B | heal      A, B … hear nobody else and are heard by nobody else; A's messages do not reach B
 crash A, start A                      with the loss of what was not synced
@@ -96,8 +97,14 @@ class Interpreter:
     def do_tick(self, count: str, *words: str) -> None:
         self.cluster.tick(int(count), [int(word) for word in words[1:]] or None)
 
-    def do_take(self, word: str) -> None:
-        self.cluster.take(self.member(word))
+    def do_take(self, word: str, *options: str) -> None:
+        self.cluster.take(self.member(word), entries_first="entries-first" in options)
+
+    def do_hold_commit(self, word: str) -> None:
+        self.member(word).raft.hold_commit()
+
+    def do_tell_commit(self, word: str) -> None:
+        self.member(word).raft.tell_commit()
 
     def do_sync(self, word: str) -> None:
         self.cluster.sync(self.member(word))

@@ -26,6 +26,8 @@ REPLY_SECONDS = 10
 class SlowDisk:
     """A `server.persistence.Persistence` whose fsyncs end when the test says so."""
 
+    threaded = True
+
     def __init__(self, world: World) -> None:
         self._world = world
         self.held = False

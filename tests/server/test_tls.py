@@ -302,6 +302,8 @@ def test_cas_may_stand_in_a_directory(authority: Authority, tmp_path: Path) -> N
 class NoDisk:
     """A `server.persistence.Persistence` that forgets."""
 
+    threaded = False
+
     def write(self, persists: list[object], wake: Callable[[], None]) -> bool:
         return True
 

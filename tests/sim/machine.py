@@ -372,7 +372,7 @@ class Machine:
                 return
             persists, self._pending, self._synced = self._pending, [], False
             node.persisted(persists)
-        while persists := node.collect():
+        while persists := node.collect(entries_first=self.inline):
             self._send_frames()
             self.disk.write([(group, ready.hard_state, ready.entries) for group, _, ready in persists])
             self._pending = persists
