@@ -11,6 +11,8 @@ many as its time allows. Sorting a million keys at once would take half a second
 into which of many runs each key belongs, and a run of about `RUN_KEYS` is sorted when its turn comes. As a set is
 walked in the order of hashes, its first keys are a fair sample.
 
+Most keys have strings, which are read and written by the handful; a handful with anything else in it, a key at a time.
+
 Invariants: a key is in `waiting` or written, never both; a key in `saved` is in `waiting`; `saved` never holds a state
 later than N.
 
@@ -34,7 +36,7 @@ RUN_KEYS = 1024
 """Keys sorted at once, on average: about half a millisecond."""
 RUN_UNITS = 256
 """What sorting a run costs, and what it costs to find the runs of as many keys, counted in records written."""
-STRINGS_A_STEP = 16
+HANDFUL = 16
 """Strings written in one step."""
 SAMPLES = 8
 """Keys of the sample for each run: the more, the closer runs are to the same length."""
@@ -45,6 +47,11 @@ class RecordWriter(Protocol):
 
     def put(self, key: bytes, value: bytes) -> None:
         """Set a key of the image."""
+
+    def put_all(self, keys: list[bytes], values: list[bytes]) -> None:
+        """Set keys of the image."""
+        for key, value in zip(keys, values, strict=True):
+            self.put(key, value)
 
     def put_pieces(self, key: bytes, pieces: Iterable[bytes]) -> Iterator[None]:
         """Set a key of the image to what the pieces are together, a piece a step."""
@@ -58,6 +65,10 @@ class RecordWriter(Protocol):
         """Remove a key of the image, whether it is there or not."""
 
 
+Saved = bytes | tuple[codec.FrozenRecord | None, int | None]
+"""A key's record, or what it will be made of: the frozen value, if there is one, and the deadline (Unix ms)."""
+
+
 class DatabaseFlush:
     """What a flush still has to write of one database."""
 
@@ -67,58 +78,81 @@ class DatabaseFlush:
         self._database = database
         self.prefix = database.generation.to_bytes(4, "big")
         self.waiting = database.dirty
-        self.saved: dict[bytes, tuple[codec.FrozenRecord | None, int | None]] = {}
+        self.saved: dict[bytes, Saved] = {}
         database.dirty = set()
         database.flushing = self
 
     def save(self, key: bytes) -> None:
         """Put the key's present state aside if the flush still needs it; called just before it changes."""
         if key in self.waiting and key not in self.saved:
-            value = self._database.peek(key)
-            frozen = None if value is None else codec.freeze(value)
-            self.saved[key] = (frozen, self._database.deadlines.get(key))
+            self.saved[key] = self._as_of_now(key)
 
     def save_all(self, keys: Iterable[bytes]) -> None:
         """As `save` for each key; called just before they change. The order reaches nothing."""
+        saved = self.saved
         for key in self.waiting.intersection(keys):
-            self.save(key)
+            if key not in saved:
+                saved[key] = self._as_of_now(key)
+
+    def _as_of_now(self, key: bytes) -> Saved:
+        value = self._database.peek(key)
+        deadline_ms = self._database.deadlines.get(key)
+        if type(value) is bytes and len(value) <= codec.PIECE_BYTES:
+            return codec.encode(value, deadline_ms)
+        return None if value is None else codec.freeze(value), deadline_ms
 
     def work(self, writer: RecordWriter) -> Iterator[int]:
         """Do a little at each step, and say how many units it was; a unit is about a record written."""
-        database = self._database
-        waiting = self.waiting
-        saved = self.saved
-        prefix = self.prefix
-        segments, deadlines = database.segments, database.deadlines
-        put = writer.put
+        waiting, saved, prefix = self.waiting, self.saved, self.prefix
         for run in (yield from self._cut()):
             run.sort()
             yield RUN_UNITS
-            written = 0
-            for key in run:
-                waiting.remove(key)
-                if saved and key in saved:
-                    frozen, deadline_ms = saved.pop(key)
-                else:
-                    value = segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK].get(key)
-                    deadline_ms = deadlines.get(key) if deadlines else None
-                    if type(value) is bytes and len(value) <= codec.PIECE_BYTES:
-                        put(prefix + key, b"\0" + value if deadline_ms is None else codec.encode(value, deadline_ms))
-                        written += 1
-                        if written == STRINGS_A_STEP:
-                            yield written
-                            written = 0
-                        continue
-                    frozen = None if value is None else codec.freeze(value)
-                if frozen is None:
-                    writer.delete(prefix + key)
-                else:
-                    for _ in writer.put_pieces(prefix + key, codec.frozen_pieces(frozen, deadline_ms)):
-                        yield 1
-                yield 1
+            for start in range(0, len(run), HANDFUL):
+                keys = run[start : start + HANDFUL]
+                records = self._records(keys)
+                if records is None:
+                    for key in keys:
+                        yield from self._write(key, writer)
+                    continue
+                writer.put_all([prefix + key for key in keys], records)
+                waiting.difference_update(keys)
+                if saved:
+                    for key in keys:
+                        saved.pop(key, None)
+                yield len(keys)
             run.clear()
-            yield written
-        database.flushing = None
+        self._database.flushing = None
+
+    def _records(self, keys: list[bytes]) -> list[bytes] | None:
+        """The records of waiting keys, if all have strings that are not long."""
+        saved, segments, deadlines = self.saved, self._database.segments, self._database.deadlines
+        records: list[bytes] = []
+        for key in keys:
+            if key in saved:
+                record = saved[key]
+                if type(record) is not bytes:
+                    return None
+                records.append(record)
+                continue
+            value = segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK].get(key)
+            if type(value) is not bytes or len(value) > codec.PIECE_BYTES:
+                return None
+            records.append(codec.encode(value, deadlines[key]) if key in deadlines else b"\0" + value)
+        return records
+
+    def _write(self, key: bytes, writer: RecordWriter) -> Iterator[int]:
+        """Write a waiting key, whatever it has."""
+        self.waiting.remove(key)
+        record = self.saved.pop(key) if key in self.saved else self._as_of_now(key)
+        place = self.prefix + key
+        if isinstance(record, bytes):
+            writer.put(place, record)
+        elif record[0] is None:
+            writer.delete(place)
+        else:
+            for _ in writer.put_pieces(place, codec.frozen_pieces(record[0], record[1])):
+                yield 1
+        yield 1
 
     def _cut(self) -> Generator[int, None, list[list[bytes]]]:
         """The waiting keys in runs: all keys of one come before all of the next; in a run they are not sorted yet."""

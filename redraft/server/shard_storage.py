@@ -237,6 +237,7 @@ class _PointWriter:
         self._storage = storage
         self._writer = writer
         self.put = writer.put
+        self.put_all = writer.put_all
         self.put_pieces = writer.put_pieces
         self.delete = writer.delete
         self.abort = writer.abort

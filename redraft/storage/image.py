@@ -257,6 +257,20 @@ class ImageWriter:
             with self._told():
                 raise
 
+    def put_all(self, keys: list[bytes], values: list[bytes]) -> None:
+        """Set records. Raises StorageError."""
+        if self._split:
+            for key, value in zip(keys, values, strict=True):
+                self.put(key, value)
+            return
+        writer = self._writer
+        try:
+            for key, value in zip(keys, values, strict=True):
+                writer[key] = value
+        except Exception:
+            with self._told():
+                raise
+
     def put_pieces(self, key: bytes, pieces: Iterable[bytes]) -> Iterator[None]:
         """Set a record to what the pieces are together, a piece a step. Raises StorageError."""
         buffer = bytearray()

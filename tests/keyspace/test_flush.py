@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from redraft.keyspace.flush import RUN_KEYS, STRINGS_A_STEP
+from redraft.keyspace.flush import RUN_KEYS, HANDFUL
 from redraft.keyspace.keyspace import Keyspace
 
 Contents = Callable[[Keyspace], list[dict[bytes, bytes]]]
@@ -163,7 +163,7 @@ def test_a_step_does_no_more_than_it_was_asked_for(image: Any) -> None:
     written = [len(image.file)]
     while not flush.step(10):
         written.append(len(image.file))
-    assert max(after - before for before, after in itertools.pairwise(written)) < 10 + STRINGS_A_STEP
+    assert max(after - before for before, after in itertools.pairwise(written)) < 10 + HANDFUL
     assert flush.remaining() == 0
 
 

@@ -112,7 +112,8 @@ MUTATIONS = (
          " self.keyspace.meta())"),
     )),
     Mutation("flush-of-now", "a flush writes keys as they are, not as they were at its index", (
-        ("keyspace/flush.py", "self.saved[key] = (frozen, self._database.deadlines.get(key))", "pass"),
+        ("keyspace/flush.py", "self.saved[key] = self._as_of_now(key)", "pass"),
+        ("keyspace/flush.py", "            if key not in saved:", "            if False:"),
     )),
     Mutation("image-without-waiters", "an image, and a snapshot, forgets who waits", (
         ("keyspace/keyspace.py", "            keyspace.waiters.add(waiter)", "            pass"),
