@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from redraft.keyspace.flush import RUN_KEYS, HANDFUL
+from redraft.keyspace.flush import HANDFUL, RUN_KEYS
 from redraft.keyspace.keyspace import Keyspace
 
 Contents = Callable[[Keyspace], list[dict[bytes, bytes]]]
