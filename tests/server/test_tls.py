@@ -428,14 +428,15 @@ async def test_a_client_too_many_is_closed_before_its_handshake(
     house.world.node.settings.maxclients = 2
     nursery.start_soon(house.reactor.run)
     # Those that are not done yet count.
-    await house.connect(authority)
+    first = await house.connect(authority)
     unfinished = await trio.open_tcp_stream(*house.address)
-    await until(lambda: len(house.reactor._handshakes) == 1)
+    await until(lambda: len(house.reactor._handshakes) == len(house.reactor._connections) == 1)
     third = await trio.open_tcp_stream(*house.address)
     with trio.fail_after(PATIENCE_SECONDS):
         assert await third.receive_some() == b""
     assert house.world.node.statistics.connections_rejected == 1
     await unfinished.aclose()
+    await first.aclose()
     house.stop()
 
 
