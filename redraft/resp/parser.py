@@ -7,11 +7,12 @@ many elements as a header announces. So:
 * a small chunk that holds one command is cut at line ends; if packing the pieces gives the same bytes, that was it;
 * a chunk goes to hiredis only when nothing is pending, it begins with `*`, it is too short to hold an argument over the
   limit, and no header in it announces 100,000 elements or more (`_HUGE_HEADER`, a search at C speed);
-* what hiredis returns is believed only if no argument has a carriage return in it (so that wherever `\\r\\n$` and
-  `\\r\\n*` stand, a header begins), and the chunk holds one `\\r\\n$` for each argument and one `\\r\\n*` for each
-  command after the first: then all were arrays of bulk strings;
-* otherwise, and when a command is left unfinished, packing the finished ones again tells whether they were canonical,
-  and where the tail begins: the tail goes to the strict parser, which finishes that command and applies every limit;
+* what hiredis returns is believed if no argument has a carriage return, a `$` or a `*` in it (so that wherever
+  `\\r\\n$` and `\\r\\n*` stand, a header begins), and the chunk holds one `\\r\\n$` for each argument and one
+  `\\r\\n*` for each command after the first: then all were arrays of bulk strings;
+* otherwise (XADD's `*` is such an argument), and when a command is left unfinished, packing the finished ones again
+  tells whether they were canonical, and where the tail begins: the tail goes to the strict parser, which finishes that
+  command and applies every limit;
 * what is not believed is parsed again, by the strict parser.
 
 Invariant (tested): any bytes in any chunks give the same commands and the same error as the strict parser alone.
@@ -166,16 +167,18 @@ class RequestParser:
         if unfinished:
             self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         try:
-            if unfinished or b"\r" in b"".join(chain.from_iterable(commands)):
+            arguments = b"".join(chain.from_iterable(commands))
+            believed = (
+                not unfinished
+                and not (b"\r" in arguments or b"$" in arguments or b"*" in arguments)
+                and data.count(b"\r\n$") == sum(map(len, commands))
+                and data.count(b"\r\n*") == len(commands) - 1
+                and data.endswith(b"\r\n")
+            )
+            if not believed:
                 canonical = b"".join(_pack(tuple(command)) for command in commands)
                 end = len(canonical)
                 believed = data.startswith(canonical) and (unfinished or end == len(data))
-            else:
-                believed = (
-                    data.count(b"\r\n$") == sum(map(len, commands))
-                    and data.count(b"\r\n*") == len(commands) - 1
-                    and data.endswith(b"\r\n")
-                )
         except TypeError:
             believed = False
         if not believed or [] in commands:

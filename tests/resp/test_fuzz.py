@@ -33,6 +33,7 @@ PIECES = [
         b"*",
         b"*01\r\n",
     ),
+    *(b"$1\r\n*\r\n", b"$2\r\n$x\r\n"),
     *(b"$0\r\n\r\n", b"$1\r\na\r\n", b"$2\r\na\r\r\n", b"$3\r\na\r\n\r\n", b"$3\r\nfoo", b"$-1\r\n", b"$61\r\n", b"$"),
     *(b"\r", b"\n", b"\r\n", b"\r\n$", b"\r\n*", b" ", b"\0", b"PING", b"PING\r\n", b'"', b"'", b"\\x41", b"\xff"),
     *(b"+OK\r\n", b"+\r\n", b"-ERR x\r\n", b":5\r\n", b"_\r\n", b"#t\r\n", b",1.5\r\n", b"(123\r\n"),
@@ -103,6 +104,8 @@ def test_random_bytes(data: bytes, cuts: list[int], authenticated: bool) -> None
 @example(b"*1\r\n$4\r\nPING\r\n~1\r\n$1\r\na\r\n", [], True)
 @example(b"*2\r\n$2\r\na\r\n$+x\r\n", [], True)
 @example(b"*1\r\n%1\r\n*1\r\n", [], True)
+@example(b"*2\r\n+AB\r\n$2\r\n$x\r\n", [], True)
+@example(b"*2\r\n$2\r\n$x\r\n+AB\r\n", [], True)
 def test_pieces_of_the_protocol_in_any_order(data: bytes, cuts: list[int], authenticated: bool) -> None:
     assert_agreement(data, cuts, authenticated)
 
