@@ -228,6 +228,7 @@ class Reads:
         return own
 
     def _answer(self, sender: NodeId, number: int, index: Index) -> None:
+        # It can read when it has heard of the commit.
         self._node.shard.raft.tell_commit()
         self._node.peers.send_read_index(sender, ReadIndex(number, index, self._node.shard.clock_ms))
 

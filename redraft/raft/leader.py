@@ -288,6 +288,9 @@ class Leader:
         elif progress.snapshot is not None:
             # It has not said that it has it. Who has, says so again.
             self.send_snapshot(sender, progress.snapshot)
+        elif progress.state is ProgressState.SNAPSHOT:
+            # It was asked for already; but the driver may just have brought one that an earlier leadership wanted.
+            self.wanting_snapshot.append(sender)
 
     def _heard(self, sender: NodeId, round_: int) -> Progress | None:
         progress = self.followers.get(sender)

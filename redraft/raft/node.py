@@ -355,6 +355,8 @@ class RaftNode:
         if term > self.term:
             self.term = term
             self._vote = NO_NODE
+            # What an earlier leader was to be told that this member has, the next may cut off before it is durable.
+            self._messages = [each for each in self._messages if not isinstance(each, AppendReply)]
         self.role = Role.FOLLOWER
         self.leader = None
         self.leader_id = leader

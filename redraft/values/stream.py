@@ -1,8 +1,8 @@
 """Streams: entries with ascending ids in nodes (`values.stream_node`), and consumer groups (`values.stream_groups`).
 
-Disk form: a version byte, then parts (`values.parts`): the header, each node, and for each group its
-header and its pending entries in slices. Ids are 16 bytes big endian. What decides where later trims cut (the sizes of
-nodes, what was deleted from them) is stored too, so that a replica that was loaded trims as one that was not.
+Disk form: a version byte, then parts (`values.parts`): the header, each node, and for each group its header and its
+pending entries in slices. Ids are 16 bytes big endian. What decides where later trims cut (the sizes of nodes, what was
+deleted from them) is stored too, so that a replica that was loaded trims as one that was not.
 """
 
 from __future__ import annotations

@@ -70,3 +70,18 @@ def test_a_message_that_was_lost_is_sent_again_after_the_next_heartbeat() -> Non
     for _ in range(5):
         cluster.tick()
     assert cluster.members[NodeId(3)].raft.last_index == 21
+
+
+def test_a_snapshot_that_was_asked_for_in_vain_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver may have been about to end another, which an earlier leadership had wanted."""
+    cluster = behind(on_disk=False)
+    leader = cluster.members[NodeId(1)]
+    leader.flush()
+    leader.compact()
+    send, ignored = cluster._send_snapshot, []
+    monkeypatch.setattr(cluster, "_send_snapshot", lambda member, follower: ignored.append(follower))
+    cluster.settle()
+    assert ignored == [NodeId(3)]
+    monkeypatch.setattr(cluster, "_send_snapshot", send)
+    cluster.tick(leader.config.heartbeat_ticks)
+    assert cluster.members[NodeId(3)].raft.last_index == leader.raft.last_index

@@ -112,3 +112,15 @@ def test_appends_in_any_order_and_any_number_of_times_end_with_the_same_log(seed
     assert raft.term == TERM
     if (first := storage.first_index()) <= LAST:
         assert storage.entries(first, Index(LAST + 1), 1 << 20) == [entry(index) for index in range(first, LAST + 1)]
+
+
+def test_what_the_next_leader_cuts_off_before_it_is_durable_is_not_acknowledged() -> None:
+    """Both leaders' entries were read in one go, by a process that had slept."""
+    raft, storage = follower(0)
+    raft.step(append(LAST, 2, LAST))
+    later = Term(TERM + 1)
+    entries = [Entry(Index(LAST + 1), later, EntryKind.NOOP, b"")]
+    raft.step(Append(NodeId(3), FOLLOWER, later, Index(LAST), TERM, entries, Index(LAST), 0))
+    said = answers(raft, storage)
+    assert [(each.to, each.term, each.index) for each in said] == [(NodeId(3), later, LAST + 1)]
+    assert storage.last_index() == LAST + 1

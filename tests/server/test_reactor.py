@@ -201,7 +201,7 @@ async def test_a_client_whose_commands_must_wait_is_not_read_without_end(house: 
     house.world.clock.ns += 1_000_000 * 1_000_000
     house.reactor.wake()
     assert await read(client, 7 * count) == b"+PONG\r\n" * count
-    await sent.wait()
+    await house.until(sent.is_set)
     house.reactor.stopping = True
     house.reactor.wake()
 
