@@ -57,7 +57,7 @@ class Leadership:
             node.serves = serves
             node.refresh_plain()
             if serves:
-                node.shard.set_clock(node.now_ms)
+                node.shard.present.set_clock(node.now_ms)
         node.forwarding.step()
 
     def hold_commit(self) -> None:

@@ -292,7 +292,7 @@ class Node:
         self.timers.fire(self.clock.monotonic_ns())
         if not self.loading:
             if self.shard.raft.leader is not None:
-                self.shard.set_clock(self.now_ms)
+                self.shard.present.set_clock(self.now_ms)
             self.look_at_clock()
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
@@ -491,7 +491,7 @@ class Node:
 
     def _reap_due(self) -> None:
         for number, database in enumerate(self.shard.keyspace.databases):
-            if database.is_due(self.shard.clock_ms):
+            if database.is_due(self.shard.present.clock_ms):
                 self._last_reap_ms = self.now_ms
                 self.reap(number)
 

@@ -134,9 +134,9 @@ class Reads:
     def at_own_time(self, read: Callable[[], Any]) -> Any:
         """Have something read what is here, by this node's clock; its result."""
         shard = self._node.shard
-        shard.hide_until(self._node.now_ms)
+        shard.present.hide_until(self._node.now_ms)
         result = read()
-        shard.hide_until(0)
+        shard.present.hide_as_the_state()
         return result
 
     def _execute(self, reads: list[tuple[Session, list[list[bytes]]]], time_ms: int | None) -> None:
@@ -145,9 +145,9 @@ class Reads:
         shard = node.shard
         serves, node.serves = node.serves, True
         if time_ms is None:
-            shard.hide_until(node.now_ms)
+            shard.present.hide_until(node.now_ms)
         else:
-            shard.set_clock(node.now_ms if serves else time_ms)
+            shard.present.set_clock(node.now_ms if serves else time_ms)
         node.refresh_plain()
         for session, commands in reads:
             if session.closed:
@@ -166,14 +166,14 @@ class Reads:
         node.serves = serves
         node.refresh_plain()
         if time_ms is None:
-            shard.hide_until(0)
+            shard.present.hide_as_the_state()
         for session, later in resumed:
             session.backlog.extend(later)
             node.router.resume(session)
 
     def _find_due(self, session: Session, commands: list[list[bytes]]) -> bool:
         node = self._node
-        return any(node.shard.finds_due(node.table.lookup(argv), [argv], session.database) for argv in commands)
+        return any(node.shard.present.finds_due(node.table.lookup(argv), [argv], session.database) for argv in commands)
 
     def _pass_on(self, reads: list[tuple[Session, list[list[bytes]]]]) -> None:
         for session, commands in reads:
@@ -230,7 +230,7 @@ class Reads:
     def _answer(self, sender: NodeId, number: int, index: Index) -> None:
         # It can read when it has heard of the commit.
         self._node.shard.raft.tell_commit()
-        self._node.peers.send_read_index(sender, ReadIndex(number, index, self._node.shard.clock_ms))
+        self._node.peers.send_read_index(sender, ReadIndex(number, index, self._node.shard.present.clock_ms))
 
     def leadership_lost(self) -> None:
         """What others have asked for does not come back any more."""

@@ -92,7 +92,7 @@ class Router:
                 if arity == len(argv) or 0 > arity >= -len(argv):
                     kind = command.kind
                     if kind is read:
-                        due = shard.finds_due(command, [argv], session.database)
+                        due = shard.present.finds_due(command, [argv], session.database)
                         if due or session.segments:
                             batch = self._batch_for_reads(session.database, due=due)
                             shard.add_unlogged(session.segment_for(batch), command, argv, session.database)
@@ -141,7 +141,7 @@ class Router:
         shard = node.shard
         database = session.database
         if command.kind is Kind.DATA_READ:
-            if session.segments or shard.finds_due(command, commands, database):
+            if session.segments or shard.present.finds_due(command, commands, database):
                 return False
             for start in range(0, size, READS_PER_LOOK):
                 run = commands if size <= READS_PER_LOOK else commands[start : start + READS_PER_LOOK]
@@ -302,7 +302,7 @@ class Router:
 
     def _read(self, session: Session, command: Command, argv: list[bytes]) -> None:
         shard = self._node.shard
-        due = shard.finds_due(command, [argv], session.database)
+        due = shard.present.finds_due(command, [argv], session.database)
         if due or session.segments:
             batch = self._batch_for_reads(session.database, due=due)
             shard.add_unlogged(self.owner(session, batch), command, argv, session.database)
@@ -404,7 +404,7 @@ class Router:
                 if node.watches.watchers and step.command is not None and step.command.kind is Kind.DATA_WRITE:
                     node.watches.aimed(step.command, step.argv, step.database, batch)
             return NO_REPLY
-        due = any(s.command is not None and shard.finds_due(s.command, [s.argv], s.database) for s in steps)
+        due = any(s.command is not None and shard.present.finds_due(s.command, [s.argv], s.database) for s in steps)
         if due or session.segments:
             batch = self._batch_for_reads(session.database, due=due)
             shard.add_unlogged(self.owner(session, batch), transaction, [b"EXEC"], session.database)

@@ -28,6 +28,7 @@ from redraft.keyspace.keyspace import Keyspace
 from redraft.keyspace.waiters import Place, Waiter
 from redraft.shard.batch import Batch, Takers, Transaction
 from redraft.shard.entry import EntryHeader, LoggedRun
+from redraft.shard.present import Present
 from redraft.values import codec
 
 log = logging.getLogger("redraft.shard")
@@ -51,7 +52,17 @@ class Executor:
     `monotonic_ns` only measures (SLOWLOG, INFO commandstats): no result depends on it.
     """
 
-    __slots__ = ("_monotonic_ns", "_table", "errors", "keyspace", "on_slow", "read_context", "slow_ns", "write_context")
+    __slots__ = (
+        "_monotonic_ns",
+        "_table",
+        "errors",
+        "keyspace",
+        "on_slow",
+        "present",
+        "read_context",
+        "slow_ns",
+        "write_context",
+    )
 
     def __init__(
         self,
@@ -67,6 +78,7 @@ class Executor:
         self.write_context = Context(keyspace, cursors)
         self.read_context = Context(keyspace, cursors, writes=False)
         self.read_context.begin_reads(read_random)
+        self.present = Present(self.read_context)
         self.slow_ns = 1 << 62
         self.on_slow: SlowCallback | None = None
         self.errors: dict[str, int] = {}
@@ -197,14 +209,7 @@ class Executor:
 
     def _begin(self, header: EntryHeader) -> None:
         self.write_context.begin(header.time_ms, header.seed)
-        self.set_time(header.time_ms)
-
-    def set_time(self, time_ms: int) -> None:
-        """The state's time; to reads the present is no earlier."""
-        context = self.read_context
-        context.now_ms = time_ms
-        if context.clock_ms < time_ms:
-            context.clock_ms = time_ms
+        self.present.set_state(header.time_ms)
 
     # Blocked commands.
 

@@ -2,15 +2,12 @@
 
 The road of a write: the node puts it into the open `batch`; `propose` closes the batch into one log entry; Raft's Ready
 says what must be persisted; `apply_committed` executes what is committed, in log order, and returns each batch with its
-replies. On a replica where nobody waits (a follower, a restart) an entry is decoded and
-executed for its effect alone; the state is the same either way, since it depends on the entry only.
+replies. On a replica where nobody waits (a follower, a restart) an entry is decoded and executed for its effect alone;
+the state is the same either way, since it depends on the entry only.
 
 Time: the leader stamps each entry with its clock, and an entry whose time is before an earlier one's (its leader's
 clock was behind, and it had not applied that one yet) takes that one's. So the state has a clock of its own,
-`applied.time_ms`, the same on every replica, that never goes back; and a key is there or gone by it alone, for writes
-and for reads. A read that finds a key which is due by the leader's clock but not by the state's (`finds_due`) must be
-put behind an entry, which moves the state's clock. Would it hide the key at once, the next leader, with a clock behind,
-could show it again. What only tells of time (TTL) goes by the leader's clock (`set_clock`).
+`applied.time_ms`, the same on every replica, that never goes back; `present` is what reads make of it.
 
 Invariants (`check`): batches in flight have ascending indexes above the applied index; `applied_index` never goes back;
 a batch's replies are handed out once, or its owners are told that the outcome is not known.
@@ -40,9 +37,6 @@ from redraft.raft.ready import Ready
 from redraft.shard import entry
 from redraft.shard.batch import Batch, Transaction
 from redraft.shard.executor import Executor
-
-WALKS = frozenset({"keys", "scan", "randomkey"})
-"""Reads that name no key and pass by the keys that are due. (DBSIZE counts them, as in Redis.)"""
 
 BATCH_BYTES = 4 * 1024 * 1024
 """A batch that has logged this much is closed, so that no entry grows past one write beyond it."""
@@ -109,7 +103,8 @@ class Shard:
             applied = structs.replace(applied, conf=raft.applied_conf)
         self.applied = applied
         self.executor = Executor(keyspace, table, monotonic_ns, Random(seeds.getrandbits(64)))
-        self.executor.set_time(applied.time_ms)
+        self.present = self.executor.present
+        self.present.set_state(applied.time_ms)
         self.batch = Batch()
         """The open batch: what arrives now is put into it."""
         self._closed: deque[Batch] = deque()
@@ -184,50 +179,6 @@ class Shard:
     def read(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
         """Execute a run of reads now."""
         return self.executor.read(owner, command, argvs, database)
-
-    @property
-    def clock_ms(self) -> int:
-        """The present, as reads tell of it."""
-        return self.executor.read_context.clock_ms
-
-    def set_clock(self, now_ms: int) -> None:
-        """The present, by the leader's clock; never before the state's."""
-        context = self.executor.read_context
-        context.clock_ms = max(now_ms, context.now_ms)
-
-    @property
-    def hides_until_ms(self) -> int:
-        """Keys whose deadline is not after this are not there for reads."""
-        return self.executor.read_context.now_ms
-
-    def hide_until(self, time_ms: int) -> None:
-        """Have reads of which nothing is demanded pass by what is due by a clock that is nobody else's; without it, or
-        from the next entry on, they go by the state's."""
-        context = self.executor.read_context
-        context.now_ms = max(time_ms, self.applied.time_ms)
-        self.set_clock(time_ms)
-
-    def finds_due(self, command: Command, argvs: list[list[bytes]], database: int) -> bool:
-        """Whether reads ask for a key that is due by the leader's clock and not by the state's: an entry must come
-        first."""
-        db = self.executor.keyspace.databases[database]
-        if not db.deadlines:
-            return False
-        context = self.executor.read_context
-        if not db.falls_due(context.now_ms, context.clock_ms):
-            return False
-        deadlines = db.deadlines
-        for argv in argvs:
-            try:
-                positions = command.key_positions(argv)
-            except CommandError:
-                continue
-            if not positions and command.name in WALKS:
-                return True
-            for position in positions:
-                if context.now_ms < deadlines.get(argv[position], 0) <= context.clock_ms:
-                    return True
-        return False
 
     def is_idle_without(self, command: Command, argvs: list[list[bytes]], database: int) -> bool:
         """Whether no write is under way, and none of the keys that commands name is there."""
@@ -372,7 +323,7 @@ class Shard:
         keyspace.inherit_dead(old)
         self.applied = applied
         self._time_ms = max(self._time_ms, applied.time_ms)
-        self.executor.set_time(applied.time_ms)
+        self.present.set_state(applied.time_ms)
         self.flushed = applied.index
         self.logged_bytes_since_flush = 0
 

@@ -149,7 +149,7 @@ class Driver:
                     member.shard.add_writes(self.owners % 3, command, argvs, number, packed)
             case ("time", ms):
                 member.now_ms += ms
-                member.shard.set_clock(member.now_ms)
+                member.shard.present.set_clock(member.now_ms)
                 self.sequence.clock_ms = max(self.sequence.entry_ms, member.now_ms)
             case ("propose",):
                 self.check(member.propose())

@@ -179,11 +179,11 @@ def test_reads_tell_of_the_present_and_hide_what_the_log_has_decided(member: Mem
     shard = member.shard
     member("SET", "a", "v", "PX", 10)
     assert member.read("PTTL", "a") == 10
-    shard.set_clock(NOW_MS + 4)
+    shard.present.set_clock(NOW_MS + 4)
     assert member.read("PTTL", "a") == 6
-    shard.set_clock(NOW_MS - 100)
+    shard.present.set_clock(NOW_MS - 100)
     assert member.read("PTTL", "a") == 10, "the present is no earlier than the last entry"
-    shard.set_clock(NOW_MS + 10)
+    shard.present.set_clock(NOW_MS + 10)
     assert (member.read("PTTL", "a"), member.read("GET", "a")) == (0, b"v")
     member.now_ms += 10
     member("SET", "b", 1)
@@ -199,16 +199,16 @@ def test_what_is_due_by_the_clock_and_not_by_the_log_is_found(member: Member) ->
 
     def due(*words: str) -> bool:
         command, argv = member.lookup(words)
-        return shard.finds_due(command, [argv], 0)
+        return shard.present.finds_due(command, [argv], 0)
 
     reads = [("GET", "a"), ("GET", "b"), ("MGET", "c", "a"), ("EXISTS", "c"), ("KEYS", "*"), ("DBSIZE",)]
     assert not any(due(*words) for words in reads)
-    shard.set_clock(NOW_MS + 10)
+    shard.present.set_clock(NOW_MS + 10)
     assert [words for words in reads if due(*words)] == [("GET", "a"), ("MGET", "c", "a"), ("KEYS", "*")]
     member.now_ms += 10
     member("SET", "c", "w")
     assert not any(due(*words) for words in reads)
-    shard.set_clock(NOW_MS + 20)
+    shard.present.set_clock(NOW_MS + 20)
     assert [words for words in reads if due(*words)] == [("GET", "b"), ("KEYS", "*")], "a is hidden and still there"
 
 

@@ -133,7 +133,7 @@ MUTATIONS = (
          "end = min(self._shard.applied.index, point.applied.index + 3)"),
     )),
     Mutation("reads-hide-by-the-clock", "a leader's reads hide what is due by its clock before the log says it", (
-        ("shard/shard.py", "        context.clock_ms = max(now_ms, context.now_ms)\n",
+        ("shard/present.py", "        context.clock_ms = max(now_ms, context.now_ms)\n",
          "        context.clock_ms = context.now_ms = max(now_ms, context.now_ms)\n"),
     )),
     Mutation("time-goes-back", "an entry's time may be before that of an earlier one", (

@@ -179,7 +179,7 @@ def _keys_in(context: SessionContext, slot: int) -> Iterator[bytes]:
     shard = context.node.shard
     database = shard.keyspace.databases[0]
     keys = (key for key in database.keys_from(b"") if key_slot(key) == slot)
-    return (key for key in keys if database.exists(key, shard.hides_until_ms))
+    return (key for key in keys if database.exists(key, shard.present.hides_until_ms))
 
 
 @_anyone(
