@@ -33,7 +33,7 @@ from sim.disk import Disk, SimShardStorage
 from sim.events import MS, Events
 from sim.links import LinkKeeper
 from sim.snapshots import SnapshotReceiver
-from sim.watched import WatchedForwarding, WatchedPeers, WatchedShard
+from sim.watched import WatchedForwarding, WatchedPeers, WatchedReads, WatchedShard
 from sim.wires import Connection, Network
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ class Machine:
             node = self.node = Node(settings, self.clock, random, TABLE)
             node.peers = WatchedPeers(self)
             forwarding = node.forwarding = WatchedForwarding(node)
+            reads = node.reads = WatchedReads(node)
             raft_config = self._raft_config(settings)
             config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random))
             raft = RaftNode(raft_config, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
@@ -179,7 +180,7 @@ class Machine:
             members.met = dict(disk.met)
             members.remember = disk.met.__setitem__
             shard = WatchedShard(
-                self, forwarding, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random
+                self, forwarding, reads, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random
             )  # fmt: skip
             node.start(config, shard, self.storage)
             self._rafts = (CONFIG_GROUP, config.raft), (FIRST_SHARD_GROUP, raft)

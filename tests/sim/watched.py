@@ -12,6 +12,7 @@ from redraft.keyspace.keyspace import Keyspace
 from redraft.node.forwarding import Forwarding
 from redraft.node.node import Node
 from redraft.node.peers import Peers
+from redraft.node.reads import Reads
 from redraft.raft.messages import AnyMessage
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import ReadState
@@ -52,6 +53,21 @@ class WatchedForwarding(Forwarding):
         self.by_majority = False
 
 
+class WatchedReads(Reads):
+    """Reads for which another leader was asked. They are as new as their question, and no newer, even if this node
+    leads by the time that it has applied the index."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(node)
+        self.by_index = False
+
+    def step(self) -> None:
+        """More was applied, or may be read."""
+        self.by_index = True
+        super().step()
+        self.by_index = False
+
+
 class WatchedShard(Shard):
     """The shard; the invariants see each read that a leader executes on the strength of its lease."""
 
@@ -59,6 +75,7 @@ class WatchedShard(Shard):
         self,
         machine: Machine,
         forwarding: WatchedForwarding,
+        reads: WatchedReads,
         raft: RaftNode,
         keyspace: Keyspace,
         applied: AppliedPoint,
@@ -69,9 +86,11 @@ class WatchedShard(Shard):
         super().__init__(FIRST_SHARD_GROUP, raft, keyspace, applied, table, monotonic_ns, random)
         self._machine = machine
         self._forwarding = forwarding
+        self._reads = reads
 
     def read(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
         """Execute a run of reads now."""
-        if self.raft.leader is not None and not self._forwarding.by_majority:
+        has_asked = self._forwarding.by_majority or self._reads.by_index
+        if self.raft.leader is not None and not has_asked:
             self._machine.cluster.invariants.read(self._machine)
         return super().read(owner, command, argvs, database)
