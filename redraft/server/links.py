@@ -203,9 +203,14 @@ async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: 
 
 async def ask(stream: Stream, *words: bytes) -> object:
     """Send a command and read the reply. Raises OSError, GreetingError."""
+    await stream.send_all(pack(words))
+    return await read_reply(stream)
+
+
+async def read_reply(stream: Stream) -> object:
+    """The next reply, behind which nothing comes before it is asked for. Raises OSError, GreetingError."""
     reader = ReplyReader()
     try:
-        await stream.send_all(pack(words))
         while (reply := reader.next()) is NOTHING:
             data = await stream.receive_some()
             if not data:

@@ -64,13 +64,7 @@ class DiskShardStorage:
         return self.image.path.parent / "incoming"
 
     def begin_receiving(self) -> None:
-        """Make room for a snapshot. Raises StorageError."""
-        self._forget_prepared()
-        with translated(f"receiving a snapshot in {self.incoming}"):
-            shutil.rmtree(self.incoming, ignore_errors=True)
-            self.incoming.mkdir()
-
-    def _forget_prepared(self) -> None:
+        """Let go of a snapshot that was prepared: its files may be changed from now on."""
         if self._prepared is not None:
             self._prepared.image.close()
             self._prepared = None

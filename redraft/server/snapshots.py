@@ -1,12 +1,14 @@
 """Snapshots on their way to a node that lacks more than the log still has (design section 6).
 
 The sender takes a checkpoint of its image (hard links, milliseconds) and sends it file by file over a connection of
-its own, so that no heartbeat waits behind it. The receiver writes the files beside its image, checks their CRCs, makes
-them durable, and reads the keyspace from them in a thread, while it goes on as before. Only then it says OK; what is
-left for the moment of installing is a few milliseconds (`shard_storage`).
+its own, so that no heartbeat waits behind it. The receiver says first how much of each file it has from an attempt that
+broke off (`snapshot_files`), and is sent the rest. It writes the files beside its image, checks their CRCs, makes them
+durable, and reads the keyspace from them in a thread, while it goes on as before. Only then it says OK; what is left
+for the moment of installing is a few milliseconds (`shard_storage`).
 
 ```
-length (4 bytes, little endian), msgpack Contents, the bytes of the files one behind the other     ← OK
+→ length (4 bytes, little endian), msgpack Contents        ← array of integers: the bytes of each file that are here
+→ the missing bytes of the files one behind the other      ← OK
 ```
 """
 
@@ -15,11 +17,10 @@ from __future__ import annotations
 import logging
 import shutil
 import struct
-import zlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import TypeGuard
 
 import msgspec
 import trio
@@ -31,26 +32,17 @@ from redraft.node.peers import FrameError
 from redraft.node.session import Session
 from redraft.raft.messages import SnapshotMeta
 from redraft.resp.reply import OK
-from redraft.server.links import GREETING_SECONDS, GreetingError, dial
+from redraft.server.links import GREETING_SECONDS, GreetingError, dial, read_reply
 from redraft.server.reactor import Reactor
 from redraft.server.shard_storage import DiskShardStorage
+from redraft.server.snapshot_files import CHUNK_BYTES, File, IncomingFiles, list_files
 from redraft.server.stream import Stream
-from redraft.storage.directory import sync_file
 
 log = logging.getLogger("redraft.snapshots")
 
-CHUNK_BYTES = 256 * 1024
 MOST_CONTENTS_BYTES = 16 << 20
 ANSWER_SECONDS = 600.0
 _LENGTH = struct.Struct("<I")
-
-
-class File(msgspec.Struct, frozen=True, array_like=True):
-    """One file of a snapshot."""
-
-    name: str
-    size: int
-    crc: int
 
 
 class Contents(msgspec.Struct, frozen=True, array_like=True):
@@ -58,6 +50,10 @@ class Contents(msgspec.Struct, frozen=True, array_like=True):
 
     meta: SnapshotMeta
     files: list[File]
+
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(file.size for file in self.files)
 
 
 # Sending.
@@ -92,36 +88,39 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
 def _take(storage: DiskShardStorage, directory: Path) -> Contents:
     """A checkpoint of the image in `directory`. Raises StorageError."""
     meta = storage.checkpoint(directory)
-    files = [File(path.name, path.stat().st_size, _crc(path)) for path in sorted(directory.iterdir()) if path.is_file()]
-    return Contents(meta, files)
-
-
-def _crc(path: Path) -> int:
-    crc = 0
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            crc = zlib.crc32(chunk, crc)
-    return crc
+    return Contents(meta, list_files(directory))
 
 
 async def _send(
     stream: Stream, directory: Path, contents: Contents, progress: Callable[[tuple[int, int]], None]
 ) -> None:
     """`progress` is told how many bytes of the files have left, and how many there are."""
-    whole, sent = sum(file.size for file in contents.files), 0
     head = msgspec.msgpack.encode(contents)
     await stream.send_all(_LENGTH.pack(len(head)) + head)
-    for file in contents.files:
+    with trio.fail_after(ANSWER_SECONDS):
+        held = await read_reply(stream)
+    if not _fits(held, contents):
+        raise GreetingError("it cannot have what it says that it has")
+    whole, sent = contents.size(), sum(held)
+    for file, there in zip(contents.files, held, strict=True):
         with (directory / file.name).open("rb") as source:
+            source.seek(there)
             while chunk := source.read(CHUNK_BYTES):
                 progress((sent, whole))
                 await stream.send_all(chunk)
                 sent += len(chunk)
     progress((whole, whole))
     with trio.fail_after(ANSWER_SECONDS):
-        reply = await stream.receive_some()
-    if reply != b"+OK\r\n":
-        raise GreetingError(reply.decode("latin-1").strip() or "it closes the connection")
+        await read_reply(stream)
+
+
+def _fits(held: object, contents: Contents) -> TypeGuard[list[int]]:
+    """Whether an answer says how much of each file is there."""
+    return (
+        isinstance(held, list)
+        and len(held) == len(contents.files)
+        and all(isinstance(n, int) and 0 <= n <= file.size for n, file in zip(held, contents.files, strict=True))
+    )
 
 
 # Receiving.
@@ -148,109 +147,103 @@ class SnapshotReceiver:
         self._session = session
         self._head = bytearray()
         self._contents: Contents | None = None
-        self._number = 0
-        self._file: BinaryIO | None = None
-        self._written = 0
-        self._crc = 0
+        self._files: IncomingFiles | None = None
+        """Once it is known what of them is here."""
         self._error = ""
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
         if self._gave_way:
             raise FrameError("another snapshot has taken its place")
-        rest = memoryview(data)
         try:
             if self._contents is None:
-                rest = self._take_head(data)
-            while rest and self._contents is not None and self._number < len(self._contents.files):
-                rest = self._take_file(rest)
+                self._take_head(data)
+            elif self._files is None or self.is_being_read:
+                raise FrameError("bytes that were not asked for")
+            else:
+                self._files.write(memoryview(data))
+                self._maybe_prepare()
         except (OSError, StorageError) as error:
             raise FrameError(f"the snapshot cannot be kept: {error}") from error
-        if rest:
-            raise FrameError("more bytes than the snapshot has")
 
-    def _take_head(self, data: bytes) -> memoryview:
+    def _take_head(self, data: bytes) -> None:
         head = self._head
         head += data
         if len(head) < _LENGTH.size:
-            return memoryview(b"")
+            return
         (size,) = _LENGTH.unpack_from(head)
         if size > MOST_CONTENTS_BYTES:
             raise FrameError(f"a list of files of {size} bytes")
         if len(head) < _LENGTH.size + size:
-            return memoryview(b"")
+            return
+        if len(head) > _LENGTH.size + size:
+            raise FrameError("bytes that were not asked for")
         try:
-            contents = msgspec.msgpack.decode(bytes(head[_LENGTH.size : _LENGTH.size + size]), type=Contents)
+            contents = msgspec.msgpack.decode(bytes(head[_LENGTH.size :]), type=Contents)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise FrameError(f"a list of files that cannot be read: {error}") from error
         for file in contents.files:
             if "/" in file.name or file.name in ("", ".", ".."):
                 raise FrameError(f"a file of the name {file.name!r}")
-        log.warning("node %d sends a snapshot of entry %d", self.peer, contents.meta.index)
         self._take_place(self)
         self._storage.begin_receiving()
         self._node.prepared_snapshot = None
         self._contents = contents
-        rest = memoryview(bytes(head[_LENGTH.size + size :]))
-        self._skip_empty()
-        return rest
+        self._in_a_thread(self._look, self._ask)
 
-    def _take_file(self, data: memoryview) -> memoryview:
-        assert self._contents is not None
-        wanted = self._contents.files[self._number]
-        if self._file is None:
-            self._file = (self._storage.incoming / wanted.name).open("wb")
-        taken = data[: wanted.size - self._written]
-        self._file.write(taken)
-        self._crc = zlib.crc32(taken, self._crc)
-        self._written += len(taken)
-        if self._written == wanted.size:
-            self._end_file()
-        return data[len(taken) :]
+    def _in_a_thread(self, run: Callable[[], None], done: Callable[[], None]) -> None:
+        """Have `run` done in a thread, then `done` in a tick if it went well and the connection is still there."""
+        self.is_being_read = True
+        self._node.jobs.add(partial(self._run, run), partial(self._ran, done))
 
-    def _end_file(self) -> None:
-        assert self._contents is not None
-        assert self._file is not None
-        self._file.close()
-        self._file = None
-        if self._crc != self._contents.files[self._number].crc:
-            raise FrameError(f"the file {self._contents.files[self._number].name} was changed on its way")
-        self._number, self._written, self._crc = self._number + 1, 0, 0
-        self._skip_empty()
-
-    def _skip_empty(self) -> None:
-        """Make the files that have no bytes; behind the last one, make all ready."""
-        contents = self._contents
-        assert contents is not None
-        while self._number < len(contents.files) and contents.files[self._number].size == 0:
-            (self._storage.incoming / contents.files[self._number].name).touch()
-            self._number += 1
-        if self._number == len(contents.files):
-            self.is_being_read = True
-            self._node.jobs.add(self._prepare, self._prepared)
-
-    def _prepare(self) -> None:
-        """In a thread."""
-        assert self._contents is not None
+    def _run(self, run: Callable[[], None]) -> None:
         try:
-            for file in self._contents.files:
-                sync_file(self._storage.incoming / file.name)
-            self._storage.prepare(self._contents.meta)
+            run()
         except (StorageError, OSError) as error:
             self._error = str(error)
 
-    def _prepared(self) -> None:
-        assert self._contents is not None
+    def _ran(self, done: Callable[[], None]) -> None:
         self.is_being_read = False
         session = self._session
         if self._error:
             log.error("the snapshot of node %d cannot be used: %s", self.peer, self._error)
             session.killed = True
-        elif not session.closed:
-            self._node.prepared_snapshot = self._contents.meta.index
-            session.answer(OK)
-        if not session.closed:
-            self._node.outgoing[session] = None
+        elif session.closed:
+            self.close()
+            return
+        else:
+            done()
+        self._node.outgoing[session] = None
+
+    def _look(self) -> None:
+        assert self._contents is not None
+        self._files = IncomingFiles(self._storage.incoming, self._contents.files)
+
+    def _ask(self) -> None:
+        assert self._contents is not None
+        assert self._files is not None
+        index, held, whole = self._contents.meta.index, sum(self._files.held), self._contents.size()
+        log.warning(
+            "node %d sends a snapshot of entry %d: %d bytes, %d are here already", self.peer, index, whole, held
+        )
+        self._session.answer(self._files.held)
+        self._maybe_prepare()
+
+    def _maybe_prepare(self) -> None:
+        assert self._files is not None
+        if self._files.is_whole():
+            self._in_a_thread(self._prepare, self._prepared)
+
+    def _prepare(self) -> None:
+        assert self._files is not None
+        assert self._contents is not None
+        self._files.sync()
+        self._storage.prepare(self._contents.meta)
+
+    def _prepared(self) -> None:
+        assert self._contents is not None
+        self._node.prepared_snapshot = self._contents.meta.index
+        self._session.answer(OK)
 
     def give_way(self) -> None:
         """Another snapshot takes this one's place."""
@@ -259,9 +252,8 @@ class SnapshotReceiver:
 
     def close(self) -> None:
         """The connection has ended."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        if self._files is not None and not self.is_being_read:
+            self._files.close()
 
 
 class Receivers:

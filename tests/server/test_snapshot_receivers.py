@@ -1,4 +1,4 @@
-"""Two nodes that send a snapshot at the same time: their files never mix."""
+"""Snapshots that come in: files of two nodes never mix, and what came before a link broke is not sent again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 from redraft.ids import Index, NodeId, Term
 from redraft.node.peers import FrameError
 from redraft.raft.messages import SnapshotMeta
-from redraft.server.snapshots import Contents, File, Receivers
+from redraft.resp.reply import OK
+from redraft.server.snapshot_files import File
+from redraft.server.snapshots import Contents, Receivers, SnapshotReceiver
 
 
 class Place:
@@ -26,8 +28,7 @@ class Place:
         self.prepared: list[tuple[int, bytes]] = []
 
     def begin_receiving(self) -> None:
-        for path in self.incoming.iterdir():
-            path.unlink()
+        pass
 
     def prepare(self, meta: SnapshotMeta) -> None:
         self.prepared.append((meta.index, (self.incoming / "a").read_bytes()))
@@ -63,22 +64,32 @@ class Receiver:
             done()
 
 
-def stream(index: int, data: bytes) -> bytes:
+def head(index: int, data: bytes) -> bytes:
     contents = Contents(SnapshotMeta(Index(index), Term(1)), [File("a", len(data), zlib.crc32(data))])
-    head = msgspec.msgpack.encode(contents)
-    return struct.pack("<I", len(head)) + head + data
+    encoded = msgspec.msgpack.encode(contents)
+    return struct.pack("<I", len(encoded)) + encoded
 
 
 @pytest.fixture
 def receiver(tmp_path: Path) -> Receiver:
-    return Receiver(tmp_path)
+    return Receiver(tmp_path / "incoming")
+
+
+def begin(receiver: Receiver, node: int, first: bytes) -> tuple[SnapshotReceiver, Session]:
+    session = Session()
+    link = receiver.accept(session, NodeId(node))  # type: ignore[arg-type]
+    link.receive(first)
+    return link, session
 
 
 def test_the_newest_snapshot_takes_the_place_of_one_that_is_on_its_way(receiver: Receiver) -> None:
-    old = receiver.accept(Session(), NodeId(1))  # type: ignore[arg-type]
-    new = receiver.accept(Session(), NodeId(2))  # type: ignore[arg-type]
-    old.receive(stream(10, b"x" * 100)[:-50])
-    new.receive(stream(20, b"y" * 100)[:-50])
+    old, _ = begin(receiver, 1, head(10, b"x" * 100))
+    receiver.run_jobs()
+    old.receive(b"x" * 50)
+    new, session = begin(receiver, 2, head(20, b"y" * 100))
+    receiver.run_jobs()
+    assert session.answers == [[0]]
+    new.receive(b"y" * 50)
     with pytest.raises(FrameError, match="another snapshot has taken its place"):
         old.receive(b"x" * 50)
     new.receive(b"y" * 50)
@@ -88,22 +99,65 @@ def test_the_newest_snapshot_takes_the_place_of_one_that_is_on_its_way(receiver:
 
 
 def test_what_is_being_read_or_installed_is_not_replaced(receiver: Receiver) -> None:
-    session = Session()
-    first = receiver.accept(session, NodeId(1))  # type: ignore[arg-type]
-    first.receive(stream(10, b"x" * 100))
-    second = receiver.accept(Session(), NodeId(2))  # type: ignore[arg-type]
+    first, session = begin(receiver, 1, head(10, b"x" * 100))
     with pytest.raises(FrameError, match="another snapshot is being read"):
-        second.receive(stream(20, b"y" * 100))
+        begin(receiver, 2, head(20, b"y" * 100))
+    receiver.run_jobs()
+    first.receive(b"x" * 100)
+    with pytest.raises(FrameError, match="another snapshot is being read"):
+        begin(receiver, 2, head(20, b"y" * 100))
     receiver.run_jobs()
     assert receiver.node.prepared_snapshot == 10
-    assert len(session.answers) == 1
+    assert session.answers == [[0], OK]
     receiver.node.shard.raft.installs = True
-    third = receiver.accept(Session(), NodeId(2))  # type: ignore[arg-type]
     with pytest.raises(FrameError, match="another snapshot is being read or installed"):
-        third.receive(stream(20, b"y" * 100))
+        begin(receiver, 2, head(20, b"y" * 100))
     assert receiver.node.prepared_snapshot == 10
     receiver.node.shard.raft.installs = False
-    third = receiver.accept(Session(), NodeId(2))  # type: ignore[arg-type]
-    third.receive(stream(20, b"y" * 100))
+    third, _ = begin(receiver, 2, head(20, b"y" * 100))
+    receiver.run_jobs()
+    third.receive(b"y" * 100)
     receiver.run_jobs()
     assert receiver.node.prepared_snapshot == 20
+
+
+def test_a_link_that_broke_is_followed_by_one_that_brings_the_rest(receiver: Receiver) -> None:
+    data = bytes(range(100))
+    first, _ = begin(receiver, 1, head(10, data))
+    receiver.run_jobs()
+    first.receive(data[:70])
+    first.close()
+    second, session = begin(receiver, 1, head(10, data))
+    receiver.run_jobs()
+    assert session.answers == [[70]]
+    second.receive(data[70:])
+    receiver.run_jobs()
+    assert receiver.place.prepared == [(10, data)]
+    _, session = begin(receiver, 1, head(11, data))
+    receiver.run_jobs()
+    assert session.answers == [[100], OK]
+    assert receiver.place.prepared == [(10, data), (11, data)]
+
+
+def test_bytes_that_were_not_asked_for_are_refused(receiver: Receiver) -> None:
+    with pytest.raises(FrameError, match="bytes that were not asked for"):
+        begin(receiver, 1, head(10, b"x" * 100) + b"x" * 10)
+    link, _ = begin(receiver, 1, head(10, b"x" * 100))
+    with pytest.raises(FrameError, match="bytes that were not asked for"):
+        link.receive(b"x")
+    receiver.run_jobs()
+    link, _ = begin(receiver, 1, head(10, b"x" * 100))
+    receiver.run_jobs()
+    with pytest.raises(FrameError, match="more bytes than the snapshot has"):
+        link.receive(b"x" * 101)
+
+
+def test_files_that_were_changed_on_their_way_are_sent_anew(receiver: Receiver) -> None:
+    data = bytes(range(100))
+    first, _ = begin(receiver, 1, head(10, data))
+    receiver.run_jobs()
+    with pytest.raises(FrameError, match="the file a was changed on its way"):
+        first.receive(b"?" * 100)
+    _, session = begin(receiver, 1, head(10, data))
+    receiver.run_jobs()
+    assert session.answers == [[0]]
