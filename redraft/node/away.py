@@ -52,13 +52,14 @@ JOINS = {
 class Run:
     """Commands that go together."""
 
-    __slots__ = ("commands", "road", "waits", "writes")
+    __slots__ = ("begins_watch", "commands", "road", "waits", "writes")
 
     def __init__(self) -> None:
         self.commands: list[list[bytes]] = []
         self.road = Road.HERE
         self.writes = False
         self.waits = False
+        self.begins_watch = False
 
 
 class Away:
@@ -125,8 +126,9 @@ class Away:
         session.last_command = command
         if command.name == "unwatch":
             self._node.watches.unwatch(session)
+            run.begins_watch = False
         elif command.name == "watch":
-            session.watches_remotely = True
+            run.begins_watch = True
 
     def _send(self, session: Session, run: Run) -> None:
         node = self._node
@@ -137,7 +139,9 @@ class Away:
         else:
             for argv in run.commands:
                 node.router.show(session, node.table.lookup(argv), argv)
-            node.forwarding.pass_on(session, run.commands, writes=run.writes, waits=run.waits)
+            node.forwarding.pass_on(
+                session, run.commands, writes=run.writes, waits=run.waits, begins_watch=run.begins_watch
+            )
 
     def _road(self, session: Session, argv: list[bytes]) -> tuple[Road, Command | None]:
         node = self._node

@@ -59,8 +59,8 @@ class Passed:
     """A request of one session here, and where it is."""
 
     __slots__ = (
-        "commands", "deadline_ns", "last_word_ns", "number", "refused_by", "round", "session", "term", "to", "token",
-        "transaction", "waits", "watches", "writes",
+        "begins_watch", "commands", "deadline_ns", "last_word_ns", "number", "refused_by", "round", "session", "term",
+        "to", "token", "transaction", "waits", "watches", "writes",
     )  # fmt: skip
 
     def __init__(self, session: Session, commands: list[list[bytes]]) -> None:
@@ -72,6 +72,8 @@ class Passed:
         self.transaction = False
         self.watches = False
         """It is a transaction that relies on what the session's guest has watched."""
+        self.begins_watch = False
+        """It has the session watch something: at the node that it is sent to, or here if it is executed here."""
         self.token = 0
         """The name of the wait, where the log knows it."""
         self.number = 0
@@ -113,10 +115,12 @@ class Forwarding:
         waits: bool = False,
         transaction: bool = False,
         watches: bool = False,
+        begins_watch: bool = False,
     ) -> None:
         """Have the leader execute commands; the session does nothing else until they are answered. See `Passed`."""
         passed = Passed(session, commands)
         passed.writes, passed.waits, passed.transaction, passed.watches = writes, waits, transaction, watches
+        passed.begins_watch = begins_watch
         passed.deadline_ns = self._node.clock.monotonic_ns() + HOLD_MS * 1_000_000
         if waits and writes:
             passed.token = self._node.random.getrandbits(TOKEN_BITS) | 1
@@ -218,6 +222,9 @@ class Forwarding:
                     # One of those before it has this node hand over: the successor gets it.
                     passed.round = 0
                     continue
+                if self._relies_on_what_is_lost(passed, node.id):
+                    self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
+                    continue
                 serves, node.serves = node.serves, True
                 self._execute_here(passed)
                 node.serves = serves
@@ -236,6 +243,8 @@ class Forwarding:
         self._next_number += 1
         del self._held[session.id]
         self._known[session.id] = leader
+        if passed.begins_watch:
+            session.watches_remotely = True
         self._node.peers.send_request(
             leader,
             Request(
@@ -250,6 +259,9 @@ class Forwarding:
         node = self._node
         session.blocked = None
         session.refresh_plain()
+        if session.watches_remotely:
+            # What it watches at another node, this one does not see.
+            session.watch_dirty = True
         if passed.transaction:
             session.multi = [(node.table.lookup(argv), argv) for argv in passed.commands]
             node.router.answer_with(session, node.router.execute(session))

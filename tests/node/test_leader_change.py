@@ -73,6 +73,26 @@ def test_a_leader_that_has_slept_looks_at_watched_keys_when_it_executes(fleet: F
     assert say(fleet, clients[0], "GET k") == [b"%d" % executed.index([b"OK"])]
 
 
+@pytest.mark.parametrize("place", [1, 2])
+def test_what_is_watched_while_a_leader_asks_a_majority_is_watched(fleet: Fleet, place: int) -> None:
+    """WATCH was held back as for another node, and is executed here: so is the looking at it."""
+    clients = [fleet[place].connect() for _ in range(2)]
+    fleet[1].clock.ns += 450_000_000
+    for client in clients:
+        client.ask("WATCH k", "GET k")
+    fleet.settle()
+    assert [client.replies() for client in clients] == [[b"OK", None]] * 2
+    fleet[1].clock.ns += 450_000_000
+    for number, client in enumerate(clients):
+        client.ask("MULTI", f"SET k {number}", "EXEC")
+    fleet.settle()
+    fleet.pass_time(500)
+    assert fleet.leader() == 1
+    executed = [client.replies()[-1] for client in clients]
+    assert sorted(executed, key=repr) == [None, [b"OK"]]
+    assert say(fleet, clients[0], "GET k") == [b"%d" % executed.index([b"OK"])]
+
+
 @pytest.mark.parametrize("place", [1, 3])
 def test_a_transaction_held_for_the_successor_fails_if_it_watches(fleet: Fleet, place: int) -> None:
     """What was watched at the node that hands over is not known to the next leader."""
