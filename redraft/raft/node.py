@@ -98,8 +98,9 @@ class RaftNode:
         self._applied = applied
         self._elapsed_ticks = 0
         self._timeout_ticks = 0
-        self._may_vote = hard_state.term == 0 or self.is_alone
-        """Whether it is certain that no promise to a leader, made before a restart, is being kept."""
+        self._promise_ticks = 0 if hard_state.term == 0 or self.is_alone else config.election_ticks
+        """How long this member still votes for nobody else, since it has answered a leader, or may have before it
+        started: whatever it hears of later terms meanwhile, and from whom."""
         self._votes: dict[NodeId, bool] = {}
         self._forced = False
         self._messages: list[AnyMessage] = []
@@ -154,8 +155,7 @@ class RaftNode:
                 self._leave_joint(self.leader)
             return
         self._elapsed_ticks += 1
-        if self._elapsed_ticks >= self._config.election_ticks:
-            self._may_vote = True
+        self._promise_ticks = max(0, self._promise_ticks - 1)
         waits_for_disk = self.role is Role.CANDIDATE and self._must_persist_vote()
         if self._elapsed_ticks >= self._timeout_ticks and not waits_for_disk:
             self.campaign()
@@ -236,7 +236,10 @@ class RaftNode:
     def step(self, message: AnyMessage) -> None:
         """A message has come. Raises DivergedError."""
         if message.term > self.term:
-            if isinstance(message, Vote) and not message.forced and self._holds_on_to_leader():
+            if isinstance(message, Vote) and message.forced:
+                # The leader itself has said so, and has no lease any more.
+                self._promise_ticks = 0
+            elif isinstance(message, Vote) and self._holds_on_to_leader():
                 return
             if not (isinstance(message, Vote | VoteReply) and message.pre and getattr(message, "granted", True)):
                 self._become_follower(message.term, NO_NODE)
@@ -341,9 +344,7 @@ class RaftNode:
 
     def _holds_on_to_leader(self) -> bool:
         """Whether this member has promised, by answering, not to vote for another leader yet."""
-        if not self._may_vote or self.leader is not None:
-            return True
-        return self.leader_id != NO_NODE and self._elapsed_ticks < self._config.election_ticks
+        return self.leader is not None or self._promise_ticks > 0
 
     def _draw_timeout(self) -> None:
         self._elapsed_ticks = 0
@@ -386,7 +387,8 @@ class RaftNode:
         self._count_votes()
 
     def _on_vote(self, message: Vote) -> None:
-        free = self._vote == message.sender or (self._vote == NO_NODE and self.leader_id == NO_NODE)
+        promised = self.leader_id != NO_NODE or self._promise_ticks > 0
+        free = self._vote == message.sender or (self._vote == NO_NODE and not promised)
         free = free or (message.pre and message.term > self.term)
         granted = free and self._log.is_up_to_date(message.last_index, message.last_term)
         if granted and not message.pre:
@@ -438,6 +440,7 @@ class RaftNode:
         if self.role is not Role.FOLLOWER or self.leader_id != leader:
             self._become_follower(self.term, leader)
         self._elapsed_ticks = 0
+        self._promise_ticks = self._config.election_ticks
 
     def _on_append(self, message: Append) -> None:
         log = self._log

@@ -48,7 +48,7 @@ MUTATIONS = (
     )),
     Mutation("votes-twice", "a voter grants every candidate of a term its vote", (
         ("raft/node.py",
-         "free = self._vote == message.sender or (self._vote == NO_NODE and self.leader_id == NO_NODE)",
+         "free = self._vote == message.sender or (self._vote == NO_NODE and not promised)",
          "free = True"),
     )),
     Mutation("votes-for-the-ignorant", "a vote is granted whatever the candidate's log is", (
@@ -86,7 +86,9 @@ MUTATIONS = (
          "            began_ms = self._rounds[-1][1]\n            self._rounds.popleft()\n"),
     )),
     Mutation("restart-forgets-its-promise", "a member that has started anew votes at once, whatever it had promised", (
-        ("raft/node.py", "self._may_vote = hard_state.term == 0 or self.is_alone", "self._may_vote = True"),
+        ("raft/node.py",
+         "self._promise_ticks = 0 if hard_state.term == 0 or self.is_alone else config.election_ticks",
+         "self._promise_ticks = 0"),
     )),
     Mutation("restart-forgets-its-vote", "a member that has started anew does not know for whom it has voted", (
         ("raft/node.py", "self._vote = hard_state.vote", "self._vote = NO_NODE"),

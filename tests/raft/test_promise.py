@@ -1,0 +1,108 @@
+"""A member that has answered a leader votes for nobody else for an election's time (thesis, sections 4.2.3 and 6.4.1).
+
+The leader's lease rests on that. So the promise outlives all that the member hears meanwhile: that there is a later
+term, from whomever (here from one that had been cut off, and answered an old message), makes it forget its leader, and
+not what it has promised to it.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from redraft.ids import Index, NodeId, Term
+from redraft.raft.config import RaftConfig
+from redraft.raft.memory_storage import MemoryStorage
+from redraft.raft.messages import (
+    AnyMessage,
+    AppendReply,
+    ConfState,
+    HardState,
+    Heartbeat,
+    HeartbeatReply,
+    SnapshotMeta,
+    Vote,
+    VoteReply,
+)
+from redraft.raft.node import RaftNode
+
+LEADER, FOLLOWER, OTHER = NodeId(1), NodeId(2), NodeId(3)
+TERM, LATER = Term(5), Term(6)
+TICKS = 10
+
+NEWS = [
+    AppendReply(OTHER, FOLLOWER, LATER, Index(0), 0, rejected=True),
+    HeartbeatReply(OTHER, FOLLOWER, LATER, 0),
+    VoteReply(OTHER, FOLLOWER, LATER, False, False),
+    VoteReply(OTHER, FOLLOWER, LATER, False, True),
+]
+
+
+def started() -> RaftNode:
+    """It was there before, in the same term."""
+    storage = MemoryStorage()
+    storage.start = SnapshotMeta(conf=ConfState(voters=(LEADER, FOLLOWER, OTHER)))
+    storage.write(HardState(TERM), [])
+    return RaftNode(RaftConfig(FOLLOWER, election_ticks=TICKS), storage, Index(0))
+
+
+def follower() -> RaftNode:
+    """It has just answered its leader."""
+    raft = started()
+    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0))
+    said(raft)
+    return raft
+
+
+def said(raft: RaftNode) -> list[AnyMessage]:
+    messages: list[AnyMessage] = []
+    while raft.has_ready():
+        ready = raft.ready()
+        messages += [*ready.urgent, *ready.messages]
+        raft.advance(ready)
+    return messages
+
+
+def votes(raft: RaftNode, vote: Vote) -> bool:
+    raft.step(vote)
+    return any(isinstance(each, VoteReply) and each.granted for each in said(raft))
+
+
+def vote(term: int, *, pre: bool = False, forced: bool = False) -> Vote:
+    return Vote(OTHER, FOLLOWER, Term(term), Index(9), Term(5), pre, forced)
+
+
+def test_a_promise_may_have_been_made_before_a_restart() -> None:
+    restarted = started()
+    for tick in range(TICKS):
+        for term in (TERM, LATER):
+            assert not votes(restarted, vote(term)), f"after {tick} of {TICKS} ticks"
+        restarted.tick()
+    assert votes(restarted, vote(LATER))
+
+
+@pytest.mark.parametrize("pre", [True, False])
+@pytest.mark.parametrize("term", [LATER, LATER + 1])
+@pytest.mark.parametrize("news", NEWS, ids=lambda news: type(news).__name__)
+def test_a_promise_outlives_the_news_of_a_later_term(news: AnyMessage, term: int, pre: bool) -> None:
+    raft = follower()
+    for tick in range(TICKS):
+        if tick == 3:
+            raft.step(news)
+            assert (raft.term, raft.leader_id) == (LATER, 0)
+        assert not votes(raft, vote(term, pre=pre)), f"after {tick} of {TICKS} ticks"
+        raft.tick()
+    assert votes(raft, vote(term, pre=pre))
+
+
+def test_a_leader_that_hands_over_has_ended_its_leases_and_with_them_the_promise() -> None:
+    raft = follower()
+    assert not votes(raft, vote(LATER))
+    assert votes(raft, vote(LATER, forced=True))
+
+
+def test_the_promise_holds_however_long_the_leader_has_been_answered() -> None:
+    raft = follower()
+    for _ in range(3 * TICKS):
+        raft.tick()
+        raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0))
+        assert not votes(raft, vote(LATER))
