@@ -1,7 +1,7 @@
 """A key's record in the image: one type byte, an optional deadline, the type's payload.
 
 ```
-byte 0      the type's tag; 0x80 is set when a deadline follows
+byte 0      the type's tag; 0x80 is set when a deadline follows, 0x20 when the value is not in its smaller encoding
 8 bytes     the deadline, Unix milliseconds, big endian     (only with 0x80)
 the rest    the payload, as the type defines it
 ```
@@ -9,6 +9,10 @@ the rest    the payload, as the type defines it
 Tags are listed in `TAGS` and never reused; a record with an unknown tag is damage or comes from a newer version, and
 is refused; 0x40 is none, the image has its own use for it. A string's payload is its bytes, so the commonest record
 costs one concatenation.
+
+A collection that has grown keeps the larger encoding when it shrinks (Redis forgets that in a restart), so that OBJECT
+ENCODING, DUMP and the scans answer the same whether a value was read from an image or built by the log. Where it begins
+is each node's own business (`*-max-listpack-*`), so the bit is no part of what replicas are compared by (`essence`).
 
 What this leaves out: DUMP's payload, which is Redis's own format, not redraft's.
 """
@@ -19,6 +23,7 @@ import struct
 from collections.abc import Iterator
 
 from redraft.errors import DamagedDataError
+from redraft.values.members import Members
 from redraft.values.value import AnyValue, Frozen, Value
 
 TAG_STRING = 0
@@ -32,6 +37,7 @@ TAG_ZSET = 5
 TAG_STREAM = 6
 
 HAS_DEADLINE = 0x80
+HAS_GROWN = 0x20
 PIECE_BYTES = 1 << 18
 """A longer string is written in pieces of so many bytes."""
 _DEADLINE = struct.Struct(">q")
@@ -76,7 +82,8 @@ def freeze(value: AnyValue) -> FrozenRecord:
         return TAG_STRING, _FrozenString(value)
     if isinstance(value, bytearray):
         return TAG_STRING_RAW, _FrozenString(bytes(value))
-    return value.tag, value.freeze()
+    tag = value.tag | HAS_GROWN if isinstance(value, Members) and not value.compact else value.tag
+    return tag, value.freeze()
 
 
 def header(tag: int, deadline_ms: int | None) -> bytes:
@@ -116,12 +123,24 @@ def decode(record: bytes) -> tuple[AnyValue, int | None]:
         deadline_ms = _DEADLINE.unpack_from(record, 1)[0]
         start = 9
         tag &= ~HAS_DEADLINE
+    has_grown = bool(tag & HAS_GROWN)
+    tag &= ~HAS_GROWN
     payload = record[start:]
-    if tag == TAG_STRING:
+    if tag == TAG_STRING and not has_grown:
         return payload, deadline_ms
-    if tag == TAG_STRING_RAW:
+    if tag == TAG_STRING_RAW and not has_grown:
         return bytearray(payload), deadline_ms
     collection = COLLECTIONS.get(tag)
     if collection is None:
-        raise DamagedDataError(f"an image record has the unknown type {tag}")
-    return collection.decode(payload), deadline_ms
+        raise DamagedDataError(f"an image record has the unknown type {record[0] & ~HAS_DEADLINE}")
+    value = collection.decode(payload)
+    if has_grown:
+        if not isinstance(value, Members):
+            raise DamagedDataError(f"an image record of type {tag} has an encoding that it cannot have")
+        value.compact = False
+    return value, deadline_ms
+
+
+def essence(record: bytes) -> bytes:
+    """A record without what may differ between replicas."""
+    return bytes((record[0] & ~HAS_GROWN,)) + record[1:] if record[0] & HAS_GROWN else record

@@ -28,7 +28,7 @@ class Hash(Members):
     b'Paris'
     """
 
-    __slots__ = ("_compact", "values")
+    __slots__ = "values"
 
     type_name: ClassVar[bytes] = b"hash"
     tag: ClassVar[int] = codec.TAG_HASH
@@ -39,7 +39,7 @@ class Hash(Members):
         self.values: list[bytes] = [] if values is None else values
         """By position; for reading only."""
         limit = THRESHOLDS.hash_max_listpack_value
-        self._compact = len(self.members) <= THRESHOLDS.hash_max_listpack_entries and not (
+        self.compact = len(self.members) <= THRESHOLDS.hash_max_listpack_entries and not (
             longest(self.members) > limit or longest(self.values) > limit
         )
 
@@ -57,10 +57,10 @@ class Hash(Members):
             self.values.append(value)
         else:
             self.values[position] = value
-        if self._compact:
+        if self.compact:
             limit = THRESHOLDS.hash_max_listpack_value
             if len(field) > limit or len(value) > limit or len(self.members) > THRESHOLDS.hash_max_listpack_entries:
-                self._compact = False
+                self.compact = False
         return new
 
     def remove(self, field: bytes) -> bool:
@@ -87,7 +87,7 @@ class Hash(Members):
         twin = type(self)()
         self._copy_into(twin)
         twin.values = self.values.copy()
-        twin._compact = self._compact
+        twin.compact = self.compact
         return twin
 
     @classmethod
@@ -101,7 +101,7 @@ class Hash(Members):
 
     def encoding(self) -> bytes:
         """`listpack` or `hashtable`."""
-        return b"listpack" if self._compact else b"hashtable"
+        return b"listpack" if self.compact else b"hashtable"
 
     def memory_bytes(self) -> int:
         """Estimated by sampling."""

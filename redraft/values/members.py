@@ -36,12 +36,14 @@ SAMPLE_MEMBERS = 16
 class Members:
     """Distinct byte strings, in an order that only `append` and `discard` change."""
 
-    __slots__ = ("_mask", "_segments", "members")
+    __slots__ = ("_mask", "_segments", "compact", "members")
 
     def __init__(self, members: list[bytes] | None = None) -> None:
         """`members` are distinct, and the list is this object's from now on."""
         self.members: list[bytes] = [] if members is None else members
         """In order; for reading only."""
+        self.compact = True
+        """Whether Redis would hold it in the smaller of its encodings, which it leaves for good once it has grown."""
         self._segments: list[dict[bytes, int]] = []
         self._mask = 0
         self._reindex()

@@ -33,15 +33,15 @@ class Set(Members):
     def __init__(self, members: list[bytes] | None = None) -> None:
         """`members` are distinct, and the list is this object's from now on."""
         super().__init__(members)
-        self._integers = fits_intset(self.members)
+        self.compact = fits_intset(self.members)
 
     def add(self, member: bytes) -> bool:
         """Add a member; whether it is new."""
         if member in self:
             return False
         self.append(member)
-        if self._integers and (len(self.members) > THRESHOLDS.set_max_intset_entries or parse_int64(member) is None):
-            self._integers = False
+        if self.compact and (len(self.members) > THRESHOLDS.set_max_intset_entries or parse_int64(member) is None):
+            self.compact = False
         return True
 
     def remove(self, member: bytes) -> bool:
@@ -56,7 +56,7 @@ class Set(Members):
 
     def encode_as_built_of(self, members: list[bytes]) -> None:
         """Take the encoding of a set that was built by adding these members one by one."""
-        self._integers = fits_intset(members)
+        self.compact = fits_intset(members)
 
     def freeze(self) -> slices.FrozenRows:
         """A copy to encode later: about 4 ms for a million members."""
@@ -66,7 +66,7 @@ class Set(Members):
         """An independent set."""
         twin = type(self)()
         self._copy_into(twin)
-        twin._integers = self._integers
+        twin.compact = self.compact
         return twin
 
     @classmethod
@@ -80,7 +80,7 @@ class Set(Members):
 
     def encoding(self) -> bytes:
         """`intset` or `hashtable`."""
-        return b"intset" if self._integers else b"hashtable"
+        return b"intset" if self.compact else b"hashtable"
 
     def memory_bytes(self) -> int:
         """Estimated by sampling."""

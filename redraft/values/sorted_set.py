@@ -141,7 +141,7 @@ class SortedSet(Members):
     (1, [(0.5, b'b'), (1.0, b'a')])
     """
 
-    __slots__ = ("_compact", "_order", "scores")
+    __slots__ = ("_order", "scores")
 
     type_name: ClassVar[bytes] = b"zset"
     tag: ClassVar[int] = codec.TAG_ZSET
@@ -153,7 +153,7 @@ class SortedSet(Members):
         self.scores: list[float] = [score for score, _ in pairs]
         """The score of each of `members`; for reading only."""
         self._order: SortedList[bytes] = SortedList([place_of(score, member) for score, member in pairs])
-        self._compact = fits_listpack(self.members)
+        self.compact = fits_listpack(self.members)
 
     @classmethod
     def of(cls, scores: dict[bytes, float]) -> Self:
@@ -180,11 +180,11 @@ class SortedSet(Members):
             self.append(member)
             self.scores.append(score)
             self._order.add(place_of(score, member))
-            if self._compact and (
+            if self.compact and (
                 len(self.members) > THRESHOLDS.zset_max_listpack_entries
                 or len(member) > THRESHOLDS.zset_max_listpack_value
             ):
-                self._compact = False
+                self.compact = False
             return True
         old = self.scores[position]
         if old != score:
@@ -303,7 +303,7 @@ class SortedSet(Members):
         self._copy_into(twin)
         twin.scores = self.scores.copy()
         twin._order = self._order.copy()
-        twin._compact = self._compact
+        twin.compact = self.compact
         return twin
 
     @classmethod
@@ -319,7 +319,7 @@ class SortedSet(Members):
 
     def encoding(self) -> bytes:
         """`listpack` or `skiplist`."""
-        return b"listpack" if self._compact else b"skiplist"
+        return b"listpack" if self.compact else b"skiplist"
 
     def memory_bytes(self) -> int:
         """Estimated by sampling."""

@@ -27,7 +27,7 @@ class Bag:
     """A collection that may be changed in place."""
 
     type_name = b"bag"
-    tag = 0x7E
+    tag = 0x1E
 
     def __init__(self, members: list[bytes]) -> None:
         self.members = members

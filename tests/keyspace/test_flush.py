@@ -107,7 +107,7 @@ def test_a_collection_changed_while_its_pieces_are_written_is_written_as_it_was(
     keyspace = Keyspace(1)
     bag = bag_type([b"%d" % number for number in range(50)])
     keyspace.databases[0].put(b"bag", bag)
-    record = b"\x7e" + b"".join(b"%d\n" % number for number in range(50))
+    record = b"\x1e" + b"".join(b"%d\n" % number for number in range(50))
     flush = keyspace.begin_flush(image)
     steps = 0
     while not flush.step(1):

@@ -1,5 +1,6 @@
 """Commands of every data type, in batches, transactions and waits, with a flush among them: a follower that reads the
-log, and a replica that starts from the image and the rest of it, end with the same bytes and the same waiters.
+log, and a replica that starts from the image and the rest of it, end with the same bytes and the same waiters, and
+answer the same to DUMP.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ from oracle import (
 )
 from oracle.commands import words
 from redraft.commands.all import TABLE
+from redraft.commands.dump_contents import content_of
 from redraft.commands.table import Kind
 from redraft.errors import CommandError
 from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
+from redraft.rdb import payload
 from redraft.shard.shard import FlushPoint, Outcome
 from support.member import Member, state
 
@@ -123,9 +126,17 @@ class Driver:
 
 
 def everything(keyspace: Keyspace) -> Any:
-    """All keys as they are stored, and who waits."""
+    """All keys as they are stored and as DUMP tells them, and who waits."""
     keyspace.check()
-    return state(keyspace), keyspace.waiters.replicated()
+    dumps = [
+        [
+            payload.dump(content_of(value))
+            for key in database.keys_from(b"")
+            if (value := database.peek(key)) is not None
+        ]
+        for database in keyspace.databases
+    ]
+    return state(keyspace), dumps, keyspace.waiters.replicated()
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -47,7 +47,7 @@ class Crowd:
     """A collection that no command of the families under test knows: it stands for lists, hashes and the rest."""
 
     type_name = b"list"
-    tag = 0x7D
+    tag = 0x1D
 
     def __init__(self, members: list[bytes]) -> None:
         self.members = members

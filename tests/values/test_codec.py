@@ -30,7 +30,7 @@ class Words:
     """A collection of short words."""
 
     type_name = b"words"
-    tag = 0x7F
+    tag = 0x1F
 
     def __init__(self, *words: bytes) -> None:
         self.words = list(words)
@@ -96,8 +96,8 @@ def test_the_bytes_of_a_record_stay_as_they_are() -> None:
         (b"abc", at, b"\x80\x01\x02\x03\x04\x05\x06\x07\x08abc"),
         (bytearray(b"abc"), None, b"\x01abc"),
         (bytearray(b"abc"), at, b"\x81\x01\x02\x03\x04\x05\x06\x07\x08abc"),
-        (Words(b"one"), None, b"\x7f\x03one"),
-        (Words(b"one"), at, b"\xff\x01\x02\x03\x04\x05\x06\x07\x08\x03one"),
+        (Words(b"one"), None, b"\x1f\x03one"),
+        (Words(b"one"), at, b"\x9f\x01\x02\x03\x04\x05\x06\x07\x08\x03one"),
     ]
     for value, deadline_ms, record in expected:
         assert codec.encode(value, deadline_ms) == record
@@ -124,7 +124,7 @@ def test_a_type_is_named_as_the_type_command_names_it() -> None:
 def test_every_registered_type_has_its_tag_and_a_name() -> None:
     for tag, cls in codec.COLLECTIONS.items():
         assert cls.tag == tag
-        assert codec.TAG_STRING_RAW < tag < codec.HAS_DEADLINE
+        assert codec.TAG_STRING_RAW < tag < codec.HAS_GROWN
         assert cls.type_name
 
 
