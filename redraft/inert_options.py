@@ -212,6 +212,13 @@ INERT = (
         _row("latency-tracking-info-percentiles", Percentiles(), ("50", "99", "99.9")),
     ),
     _group(
+        "What is in a value must be the same on every replica, whatever each node's configuration says at the moment: "
+        "Redis's defaults are constants here.",
+        _row("hll-sparse-max-bytes", _SIZE, "3000"),
+        _row("stream-node-max-bytes", _SIZE, "4096"),
+        _row("stream-node-max-entries", _LONG, "100"),
+    ),
+    _group(
         "There is one user, modules are not loaded, and DEBUG is open to those who may connect.",
         _row("acl-pubsub-default", Enum(("allchannels", "resetchannels")), "resetchannels"),
         _row("acllog-max-len", _LONG, "128"),

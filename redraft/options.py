@@ -272,9 +272,6 @@ _LIVE = (
          "Sorted set: members.", alias="zset-max-ziplist-entries"),
     _row(ENCODINGS, "zset-max-listpack-value", _SIZE, "64",
          "Sorted set: longest member.", alias="zset-max-ziplist-value"),
-    _row(ENCODINGS, "hll-sparse-max-bytes", _SIZE, "3000", "HyperLogLog: size up to which the sparse form is kept."),
-    _row(ENCODINGS, "stream-node-max-bytes", _SIZE, "4096", "Stream: bytes of one node; 0 is no limit."),
-    _row(ENCODINGS, "stream-node-max-entries", _COUNT, "100", "Stream: entries of one node; 0 is no limit."),
 )  # fmt: skip
 
 

@@ -63,7 +63,6 @@ class Settings:
     hash_max_listpack_entries: int
     hash_max_listpack_value: int
     heartbeat_interval: int
-    hll_sparse_max_bytes: int
     hz: int
     initial_cluster: str
     join: str
@@ -95,8 +94,6 @@ class Settings:
     set_max_intset_entries: int
     slowlog_log_slower_than: int
     slowlog_max_len: int
-    stream_node_max_bytes: int
-    stream_node_max_entries: int
     tcp_backlog: int
     tcp_keepalive: int
     timeout: int

@@ -221,8 +221,8 @@ class CommandTable:
             raise errors.unknown_command(argv)
         if command.subcommands and len(argv) > 1:
             sub = command.subcommands.get(argv[1].lower())
-            if sub is None:
-                raise errors.unknown_subcommand(argv)
+            if sub is None or (command.name == "debug" and not sub.accepts(len(argv))):
+                raise errors.wrong_subcommand(argv) if command.name == "debug" else errors.unknown_subcommand(argv)
             command = sub
         if not command.accepts(len(argv)):
             command.rejected_calls += 1

@@ -17,9 +17,6 @@ class Thresholds:
         self.set_max_intset_entries = 512
         self.zset_max_listpack_entries = 128
         self.zset_max_listpack_value = 64
-        self.hll_sparse_max_bytes = 3000
-        self.stream_node_max_bytes = 4096
-        self.stream_node_max_entries = 100
         self.maxmemory_policy = "noeviction"
 
 

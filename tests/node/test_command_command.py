@@ -120,7 +120,11 @@ def test_what_the_table_says_of_arity_is_what_happens(client: Client) -> None:
             if too_few < len(words):
                 continue
             words += [b"x"] * (too_few - len(words))
-            assert client(*words) == ReplyError(f"ERR wrong number of arguments for '{full.decode()}' command")
+            refusal = f"ERR wrong number of arguments for '{full.decode()}' command"
+            if words[0] == b"debug":
+                sub = words[1].decode()
+                refusal = f"ERR unknown subcommand or wrong number of arguments for '{sub}'. Try DEBUG HELP."
+            assert client(*words) == ReplyError(refusal)
 
 
 def test_unknown_commands_are_refused_in_redis_s_words(client: Client) -> None:
