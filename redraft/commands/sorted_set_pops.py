@@ -38,6 +38,9 @@ def pop(context: Context, key: bytes, count: int, *, highest: bool) -> Popped:
         return popped
     held = context.mutable(key, SortedSet)
     assert held is not None
+    if count == 1:
+        score, member = held.pop(highest=highest)
+        return [(member, score)]
     span = range(size - count, size) if highest else range(count)
     taken = held.remove_span(span)
     if highest:

@@ -202,12 +202,19 @@ class SortedSet(Members):
         self._forget(member)
         return True
 
-    def _forget(self, member: bytes) -> None:
-        """Drop a member that is no longer in the order."""
-        position = self.discard(member)
-        score = self.scores.pop()
-        if position < len(self.scores):
-            self.scores[position] = score
+    def pop(self, *, highest: bool) -> Pair:
+        """Remove the pair that stands first, or last, and return it. O(log n)."""
+        member = self._order.pop(-1 if highest else 0)[SCORE_BYTES:]
+        return self._forget(member), member
+
+    def _forget(self, member: bytes) -> float:
+        """Drop a member that is no longer in the order; its score."""
+        position, scores = self.discard(member), self.scores
+        last = scores.pop()
+        if position == len(scores):
+            return last
+        score, scores[position] = scores[position], last
+        return score
 
     # Spans.
 
