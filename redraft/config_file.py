@@ -41,6 +41,8 @@ class Line(NamedTuple):
     name: str
     words: tuple[str, ...]
     place: str
+    exit_code: int = 1
+    """The status of a process that ends because of it."""
 
 
 def split_line(text: str) -> list[str] | None:

@@ -276,14 +276,14 @@ class Settings:
             if option is None:
                 close = difflib.get_close_matches(line.name, BY_NAME, 1)
                 hint = f" (did you mean '{close[0]}'?)" if close else ""
-                raise UserError(f"redraft: {line.place}: {_BAD_LINE}{hint}")
+                raise UserError(f"redraft: {line.place}: {_BAD_LINE}{hint}", line.exit_code)
             words = line.words
             if option.kind.several and len(words) == 1:
                 words = tuple(words_of(option.kind, words[0]))
             try:
                 value = option.kind.parse(words, self.value(option), adding=option in seen)
             except OptionError as error:
-                raise UserError(f"redraft: {line.place}: {error}") from None
+                raise UserError(f"redraft: {line.place}: {error}", line.exit_code) from None
             seen.add(option)
             setattr(self, option.attribute, value)
 
@@ -313,12 +313,12 @@ def _command_line(words: Sequence[str]) -> list[Line]:
     for word in words:
         if word.startswith("--") and len(word) > 2:
             name, equals, value = word[2:].partition("=")
-            lines.append(Line(name.lower(), (value,) if equals else (), f"'--{name}{equals}{value}'"))
+            lines.append(Line(name.lower(), (value,) if equals else (), f"'--{name}{equals}{value}'", 2))
         elif not lines:
             raise UserError(f"redraft: '{word}': an option was expected, as in --port 6379", exit_code=2)
         else:
             last = lines[-1]
-            lines[-1] = Line(last.name, (*last.words, word), f"{last.place[:-1]} {quote(word)}'")
+            lines[-1] = Line(last.name, (*last.words, word), f"{last.place[:-1]} {quote(word)}'", 2)
     return lines
 
 

@@ -14,8 +14,8 @@ ROOT = Path(redraft.__file__).parent
 
 FLOORS = {
     0: [
-        "__init__", "errors", "ids", "clock", "settings", "options", "inert_options", "option_kinds", "config_file",
-        "integers",
+        "__init__", "addresses", "errors", "ids", "clock", "settings", "options", "inert_options", "option_kinds",
+        "config_file", "integers",
     ],
     1: ["raft", "values", "rdb", "resp", "slots"],
     2: ["storage", "keyspace"],

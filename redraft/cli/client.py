@@ -6,6 +6,7 @@ import socket
 import ssl
 from typing import Any, NamedTuple
 
+from redraft.addresses import split_address
 from redraft.errors import UserError
 from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
 from redraft.shard.entry import pack
@@ -48,15 +49,15 @@ class NodeClient:
         self, address: str, password: str = "", tls: Tls | None = None, timeout: float = TIMEOUT_SECONDS
     ) -> None:
         """Connect. Raises UserError."""
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise UserError(f"redraft: '{address}' is not HOST:PORT", exit_code=2)
+        try:
+            host, port = split_address(address)
+        except ValueError as error:
+            raise UserError(f"redraft: {error}", exit_code=2) from None
         self._address = address
         self._reader = ReplyReader()
         context = None if tls is None else tls.context()
-        host = host.strip("[]")
         try:
-            self._socket = socket.create_connection((host, int(port)), timeout)
+            self._socket = socket.create_connection((host, port), timeout)
             if context is not None:
                 self._socket = context.wrap_socket(self._socket, server_hostname=host)
         except OSError as error:

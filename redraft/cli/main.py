@@ -20,6 +20,8 @@ usage: redraft COMMAND [ARGUMENT ...]
   redraft local --dir DIR                             run a cluster on this machine
   redraft members | status | leave                    look at a cluster; take a node out of it
   redraft promote | remove | transfer-leader NODE     change a cluster (each has --help, --json)
+  redraft replace OLD NEW                             have one node take the place of another
+  redraft table [VERSION]                             the config table: nodes and shards
   redraft log dump DIR                                what is in a stopped node's log
   redraft image dump DIR                              what is in its data on disk
   redraft recover --dir DIR                           go on with one node when the majority is gone for good

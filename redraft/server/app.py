@@ -240,6 +240,11 @@ def _data_directory(
 ) -> DataDirectory:
     """The directory, with who this node is. Raises UserError, StorageError."""
     first: NodeIdentity | None = None
+    is_new = not (Path(settings.dir) / "node.json").exists()
+    if members and settings.join:
+        raise UserError("redraft: initial-cluster founds a cluster and join joins one: only one of them", exit_code=2)
+    if settings.join and not is_new:
+        log.warning("%s is a node of a cluster already: join %s is not asked", settings.dir, settings.join)
     if members:
         node_id = NodeId(settings.node_id or 1)
         if node_id not in members:
@@ -250,7 +255,7 @@ def _data_directory(
             FORMAT, node_id, cluster_id, sorted(members), {int(node): each for node, each in members.items()},
             incarnation=new_incarnation(),
         )  # fmt: skip
-    elif settings.join and not (Path(settings.dir) / "node.json").exists():
+    elif settings.join and is_new:
         first = trio.run(ask_to_join, settings, address, certificates.peer)
     directory = DataDirectory(Path(settings.dir), first)
     if settings.node_id and directory.identity.node_id != settings.node_id:

@@ -7,6 +7,7 @@ import ssl
 
 import trio
 
+from redraft.addresses import split_address
 from redraft.errors import UserError
 from redraft.node.links import join_proof
 from redraft.server.connection import Listener
@@ -34,9 +35,10 @@ def own_address(listeners: list[Listener], *, tls: bool) -> str:
 
 async def ask_to_join(settings: Settings, address: str, context: ssl.SSLContext | None) -> NodeIdentity:
     """Have the cluster admit a node at `address`; who it is. Raises UserError when it is refused or nobody answers."""
-    host, _, port = settings.join.rpartition(":")
-    if not host or not port.isdecimal():
-        raise UserError(f"redraft: join: '{settings.join}' is not HOST:PORT")
+    try:
+        split_address(settings.join)
+    except ValueError as error:
+        raise UserError(f"redraft: join: {error}", exit_code=2) from None
     if not address or address.startswith(("0.0.0.0:", "[::]:")):
         raise UserError("redraft: other nodes need an address to reach this one at: say it with --announce-address")
     incarnation = new_incarnation()

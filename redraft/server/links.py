@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from redraft.addresses import split_address
 from redraft.errors import RedraftError, UserError
 from redraft.ids import NodeId
 from redraft.node.links import NONCE_BYTES, OUTCAST, VERSION, Hello, framed, is_proof, proof
@@ -106,11 +107,14 @@ def parse_members(text: str) -> dict[NodeId, str]:
     members: dict[NodeId, str] = {}
     for word in text.split(","):
         number, equals, address = word.strip().partition("=")
-        host, _, port = address.rpartition(":")
-        if not (equals and number.isdecimal() and int(number) and host and port.isdecimal()):
-            raise UserError(f"redraft: initial-cluster: '{word.strip()}' is not ID=HOST:PORT")
+        try:
+            split_address(address)
+        except ValueError:
+            equals = ""
+        if not (equals and number.isascii() and number.isdecimal() and int(number)):
+            raise UserError(f"redraft: initial-cluster: '{word.strip()}' is not ID=HOST:PORT", exit_code=2)
         if NodeId(int(number)) in members:
-            raise UserError(f"redraft: initial-cluster: the node {number} is there twice")
+            raise UserError(f"redraft: initial-cluster: the node {number} is there twice", exit_code=2)
         members[NodeId(int(number))] = address
     return members
 

@@ -11,6 +11,7 @@ import ssl
 
 import trio
 
+from redraft.addresses import split_address
 from redraft.server.connection import ByteSocket
 from redraft.server.tls import TlsSocket
 
@@ -50,8 +51,8 @@ class Stream:
 
 async def connect(address: str, context: ssl.SSLContext | None = None) -> Stream:
     """Connect to HOST:PORT, by TLS where there is a context. Raises OSError."""
-    host, _, port = address.rpartition(":")
-    opened = await trio.open_tcp_stream(host.strip("[]"), int(port))
+    host, port = split_address(address)
+    opened = await trio.open_tcp_stream(host, port)
     sock = socket.socket(fileno=opened.socket.detach())
     try:
         sock.setblocking(False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
+from redraft.addresses import split_address
 from redraft.commands import parse
 from redraft.commands.table import command
 from redraft.errors import CommandError
@@ -31,8 +32,10 @@ def join(context: SessionContext, argv: list[bytes]) -> Any:
     if node.settings.tls_cluster and not context.session.encrypted:
         raise CommandError("ERR this cluster takes nodes by TLS only (tls-cluster)")
     address, incarnation = argv[2].decode("latin-1"), argv[3].decode("latin-1")
-    if not address.rpartition(":")[2].isdecimal() or not address.rpartition(":")[0]:
-        raise CommandError(f"ERR '{address}' is not HOST:PORT")
+    try:
+        split_address(address)
+    except ValueError as error:
+        raise CommandError(f"ERR {error}") from None
     if not hmac.compare_digest(argv[4], join_proof(node.cluster.secret, address, incarnation)):
         raise CommandError("ERR the new node does not know the cluster's secret")
     return node.membership.join(context.session, address, incarnation)
