@@ -240,11 +240,8 @@ def _data_directory(
 ) -> DataDirectory:
     """The directory, with who this node is. Raises UserError, StorageError."""
     first: NodeIdentity | None = None
-    is_new = not (Path(settings.dir) / "node.json").exists()
     if members and settings.join:
         raise UserError("redraft: initial-cluster founds a cluster and join joins one: only one of them", exit_code=2)
-    if settings.join and not is_new:
-        log.warning("%s is a node of a cluster already: join %s is not asked", settings.dir, settings.join)
     if members:
         node_id = NodeId(settings.node_id or 1)
         if node_id not in members:
@@ -255,13 +252,23 @@ def _data_directory(
             FORMAT, node_id, cluster_id, sorted(members), {int(node): each for node, each in members.items()},
             incarnation=new_incarnation(),
         )  # fmt: skip
-    elif settings.join and is_new:
+    elif settings.join and not _may_be_a_node(Path(settings.dir)):
         first = trio.run(ask_to_join, settings, address, certificates.peer)
     directory = DataDirectory(Path(settings.dir), first)
+    if settings.join and first is None:
+        log.warning("%s is of a node of a cluster already: %s is not asked", settings.dir, settings.join)
     if settings.node_id and directory.identity.node_id != settings.node_id:
         directory.close()
         raise UserError(f"redraft: {settings.dir} belongs to node {directory.identity.node_id}, not {settings.node_id}")
     return directory
+
+
+def _may_be_a_node(path: Path) -> bool:
+    """Whether a directory is a node's, or cannot be looked into, which is told when it is opened."""
+    try:
+        return (path / "node.json").exists()
+    except OSError:
+        return True
 
 
 def _group_log(store: LogStore, group: GroupId, first_voters: list[int]) -> GroupLog:
