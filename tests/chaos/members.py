@@ -17,6 +17,8 @@ from support.processes import ReplyError
 CHANGE_SECONDS = 12.0
 """A node waits ten for a change to be carried out."""
 SETTLE_SECONDS = 40.0
+NOT_DONE = ("ERR ", "CLUSTERDOWN ", "LOADING ")
+"""How the answers begin that say for certain that nothing has changed."""
 LOOK_SECONDS = 0.1
 
 
@@ -47,8 +49,7 @@ class Members:
         assert number is not None
         self._nodes.may_end(node)
         said = _said(self._nodes.ask(ask, "REDRAFT", "REMOVE", str(number), seconds=CHANGE_SECONDS))
-        if said == "OK":
-            self._nodes.leaving.add(node)
+        self._note(node, said)
         return said
 
     def replace(self, old: int, new: int, *, ask: int) -> str:
@@ -58,14 +59,21 @@ class Members:
         assert None not in numbers
         self._nodes.may_end(old)
         said = _said(self._nodes.ask(ask, "REDRAFT", "REPLACE", *map(str, numbers), seconds=CHANGE_SECONDS))
-        if said == "OK":
-            self._nodes.leaving.add(old)
+        self._note(old, said)
         return said
+
+    def _note(self, node: int, said: str) -> None:
+        """What was said about a removal."""
+        if said == "OK":
+            self._nodes.leaving.add(node)
+        elif not said.startswith(NOT_DONE):
+            self._nodes.doubtful.add(node)
 
     def join(self, to: int | None = None, *, wait: bool = True) -> int:
         """Have a new node join by way of one of the others, and wait until it votes; the node. Raises TimeoutError."""
         self.changed = True
-        node = self._nodes.add(to or self._nodes.ids[0])
+        sure = [each for each in self._nodes.ids if self._nodes.runs(each) and each not in self._nodes.doubtful]
+        node = self._nodes.add(to or (sure or self._nodes.ids)[0])
         self._nodes.start(node)
         self._nodes.ids = [*self._nodes.ids, node]
         if wait:
@@ -101,6 +109,7 @@ class Members:
         while len(self._nodes.ids) < self._size:
             self.join()
         self.changed = False
+        self._nodes.doubtful.clear()
 
     def _rests(self) -> bool:
         """Whether nobody is joining or leaving."""

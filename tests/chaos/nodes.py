@@ -39,6 +39,8 @@ class Nodes:
         self.surprises: list[str] = []
         self.leaving: set[int] = set()
         """Those that are members no more, as the cluster says, and are not started again."""
+        self.doubtful: set[int] = set()
+        """Those of which nobody can tell whether they were removed: who asked for it got no certain answer."""
         self._first = size
         self._joins_by: dict[int, int] = {}
         self._last = size
@@ -74,7 +76,8 @@ class Nodes:
                 "SLOW_FSYNC_FILE": str(self._delay_file(node)),
                 "CLOCK_JUMP_FILE": str(self._clock_file(node)),
             }
-        self._may_end.discard(node)
+        if node not in self.doubtful:
+            self._may_end.discard(node)
         with self.log(node).open("ab") as log:
             self._processes[node] = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -100,6 +103,7 @@ class Nodes:
         self.may_end(node)
         self.ids = [each for each in self.ids if each != node]
         self.leaving.discard(node)
+        self.doubtful.discard(node)
         if self.runs(node):
             self.kill(node)
         shutil.rmtree(self.home(node), ignore_errors=True)
