@@ -245,7 +245,7 @@ def _data_directory(
     if members:
         node_id = NodeId(settings.node_id or 1)
         if node_id not in members:
-            raise UserError(f"redraft: initial-cluster has no node {node_id}; say with --node-id which one this is")
+            raise UserError(f"redraft: initial-cluster has no node {node_id}; say with --node-id which one this is", 2)
         # All nodes of a new cluster find the same name for it, without asking each other.
         cluster_id = hashlib.sha1(settings.initial_cluster.encode()).hexdigest()
         first = NodeIdentity(

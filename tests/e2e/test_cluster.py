@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from redraft.node.links import VERSION
 from support.processes import Connection, ReplyError, Server
 from support.real_cluster import RealCluster, digest, eventually, insist
 
@@ -84,7 +85,7 @@ def test_a_node_with_a_wrong_secret_is_not_let_in(cluster: RealCluster) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b"REDRAFT PEER 4 other 2 1 00", "it is of another cluster"),
+        (b"REDRAFT PEER %b other 2 1 00" % VERSION, "it is of another cluster"),
         (b"REDRAFT PEER 9 other 2 1 00", "it speaks version 9"),
         (b"REDRAFT PROOF x 00 FRAMES h:1", "it does not know the cluster's secret"),
     ],
@@ -102,7 +103,7 @@ def test_wrong_command_lines_are_told(tmp_path: Path) -> None:
         (("--initial-cluster", "2=a:1"), "initial-cluster has no node 1"),
     ):
         server = Server(tmp_path / "data", *arguments)
-        assert server.wait() == 1
+        assert server.wait() == 2
         assert said in server.output
 
 
