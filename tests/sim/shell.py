@@ -2,7 +2,8 @@
 
     cluster N [pre-vote=on|off] [option=value …]   a new cluster, started; options are redraft's
     step [N] | run MS | until CONDITION [MS]       events, time, time until something holds (10 s at most)
-    pause M | resume M | kill M | power M | stop M | start M
+    pause M | resume M | stop M | start M          start all: those that are down
+    kill M (or crash M) | power M                  what it wrote stays, or only what it had synced; also of all at once
     cut A [B] | one-way A B | heal [A B]           cut a machine off all others, or two from each other; end all cuts
     deaf M | mute M                                nothing reaches it; nothing that it sends arrives
     break A B                                      their connections break, with what is under way
@@ -12,6 +13,7 @@
     flush M | clock M PPM | disk M bad|good | wipe M
     bind                                           $L is whoever serves, $F1, $F2 … are the others
     status | state M | table M | trace [N]         looking
+    help                                           this
     expect CONDITION                               fails unless it holds
 
 Conditions: `leader` (one serves), `leader M`, `no-leader`, `role M ROLE`, `not-leading M`, `term M N` (at least),
@@ -31,6 +33,7 @@ from redraft.raft.status import Role
 from sim.asking import Asking
 from sim.cluster import Cluster
 from sim.events import MS
+from sim.invariants import InvariantError
 from sim.machine import Machine
 from sim.state import state
 from sim.trace import Trace
@@ -81,7 +84,7 @@ class Shell:
             raise ScriptError(f"there is no action '{verb}'")
         try:
             return action(words)
-        except (ValueError, KeyError, IndexError) as error:
+        except (ValueError, KeyError, IndexError, TypeError) as error:
             raise ScriptError(f"{line}: {error!r}") from error
 
     def _machine(self, word: str) -> Machine:
@@ -131,12 +134,25 @@ class Shell:
         self._machine(words[0]).resume()
         return ""
 
+    def _help_action(self, words: list[str]) -> str:
+        return (__doc__ or "").partition("\n\n")[2].rstrip()
+
+    def _those(self, word: str, *, up: bool) -> list[Machine]:
+        """One machine, or with `all` those that are up, or down."""
+        if word == "all":
+            return [machine for machine in self.cluster.machines.values() if machine.up == up]
+        return [self._machine(word)]
+
     def _kill_action(self, words: list[str]) -> str:
-        self._machine(words[0]).kill()
+        for machine in self._those(words[0], up=True):
+            machine.kill()
         return ""
 
+    _crash_action = _kill_action
+
     def _power_action(self, words: list[str]) -> str:
-        self._machine(words[0]).kill(power=True)
+        for machine in self._those(words[0], up=True):
+            machine.kill(power=True)
         return ""
 
     def _stop_action(self, words: list[str]) -> str:
@@ -144,7 +160,8 @@ class Shell:
         return ""
 
     def _start_action(self, words: list[str]) -> str:
-        self._machine(words[0]).start()
+        for machine in self._those(words[0], up=False):
+            machine.start()
         return ""
 
     def _join_action(self, words: list[str]) -> str:
@@ -343,14 +360,14 @@ def show_reply(reply: Any) -> str:
 
 
 def run_script(text: str, *, seed: int = 1, size: int = 3, pre_vote: bool = True) -> Shell:
-    """Run a script on a cluster. Raises ScriptError or InvariantError with the number of the line."""
+    """Run a script on a cluster. Raises ScriptError with the number of the line, also for a violated invariant."""
     shell = Shell(seed=seed, options={"pre_vote": pre_vote})
     shell.make(size)
     shell.names = {}
     for number, line in enumerate(text.splitlines(), 1):
         try:
             shell.line(line)
-        except (ScriptError, AssertionError) as error:
+        except (ScriptError, AssertionError, InvariantError) as error:
             raise ScriptError(f"line {number}, {line.strip()!r}: {error}") from error
     return shell
 
@@ -369,7 +386,7 @@ def interact(seed: int, size: int, read: Callable[[str], str]) -> None:
             return
         try:
             printed = shell.line(line)
-        except (ScriptError, AssertionError) as error:
+        except (ScriptError, AssertionError, InvariantError) as error:
             printed = f"{type(error).__name__}: {error}"
         if printed:
             print(printed)
