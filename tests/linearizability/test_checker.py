@@ -10,7 +10,7 @@ import pytest
 
 from linearizability.checker import Model, check, check_key
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
-from linearizability.models import Counter, Expiring, Hash, Queue, Register, Transfers
+from linearizability.models import Counter, Expiring, Hash, Queue, Register, Set, Transfers
 
 Row = tuple[int, int, tuple[Any, ...], Any]
 """Call, return (0: never), action, result."""
@@ -71,7 +71,38 @@ GOOD += [
         [(1, 0, ("incrby", 2), UNKNOWN), (1, 0, ("incrby", 3), UNKNOWN), (5, 6, ("count",), 5)],
     ),
 ]
+GOOD += [
+    (
+        "two that watch the same key, one after the other",
+        Register(),
+        [(1, 2, ("set", "a"), True), (3, 9, ("cas", "a", "b"), True), (4, 8, ("cas", "b", "c"), True)],
+    ),
+    (
+        "a lost EXEC whose key had changed",
+        Register(),
+        [(1, 2, ("set", "a"), True), (3, 0, ("cas", "b", "c"), UNKNOWN), (4, 5, ("get",), "a")],
+    ),
+    (
+        "a set",
+        Set(),
+        [(1, 9, ("sadd", "a"), 1), (1, 9, ("sadd", "a"), 0), (10, 11, ("spop",), "a"), (12, 13, ("spop",), None)],
+    ),
+    ("a lost SADD", Set(), [(1, 0, ("sadd", "a"), UNKNOWN), (2, 3, ("smembers",), []), (4, 5, ("smembers",), ["a"])]),
+]
 BAD: list[tuple[str, Model, list[Row]]] = [
+    (
+        "two that watch the same key, and both change it",
+        Register(),
+        [(1, 2, ("set", "a"), True), (3, 9, ("cas", "a", "b"), True), (4, 8, ("cas", "a", "c"), True)],
+    ),
+    (
+        "an EXEC in spite of a change",
+        Register(),
+        [(1, 2, ("set", "a"), True), (3, 4, ("getset", "b"), "a"), (5, 6, ("cas", "a", "c"), True)],
+    ),
+    ("a member popped twice", Set(), [(1, 2, ("sadd", "a"), 1), (3, 9, ("spop",), "a"), (4, 8, ("spop",), "a")]),
+    ("a member that nobody added", Set(), [(1, 2, ("sadd", "a"), 1), (3, 4, ("smembers",), ["a", "b"])]),
+    ("a member added twice", Set(), [(1, 9, ("sadd", "a"), 1), (2, 8, ("sadd", "a"), 1)]),
     (
         "a key that was gone and is back",
         Expiring(),
@@ -177,12 +208,29 @@ def random_action(random_: random.Random, model: Model) -> tuple[tuple[Any, ...]
         action: tuple[Any, ...] = random_.choice([("incrby", 1), ("incrby", 2), ("count",)])
         return action, random_.randint(0, 3)
     value = random_.choice("ab")
-    action = random_.choice([("set", value), ("setnx", value), ("setxx", value), ("getset", value), ("get",), ("del",)])
+    if isinstance(model, Set):
+        action = random_.choice([("sadd", value), ("spop",), ("smembers",)])
+        members = [[], ["a"], ["b"], ["a", "b"]]
+        return action, random_.choice({"sadd": [0, 1], "spop": [None, "a", "b"], "smembers": members}[action[0]])
+    if isinstance(model, Queue):
+        action = random_.choice([("rpush", value), ("lpop",), ("lrange",)])
+        elements = [[], ["a"], ["b"], ["a", "b"], ["b", "a"]]
+        return action, random_.choice({"rpush": [1, 2, 3], "lpop": [None, "a", "b"], "lrange": elements}[action[0]])
+    if isinstance(model, Hash):
+        number = random_.randint(1, 2)
+        action = random_.choice([("hset", value, number), ("hincrby", value, number), ("hget", value), ("hdel", value)])
+        return action, random_.choice([None, 1, 2, 3] if action[0] == "hget" else [0, 1, 2, 3])
+    action = random_.choice(
+        [("set", value), ("cas", value, "b"), ("setnx", value), ("setxx", value), ("getset", value), ("get",), ("del",)]
+    )
     results: dict[str, list[Any]] = {"set": [True], "setnx": [True, False], "setxx": [True, False], "del": [0, 1]}
+    results["cas"] = [True]
     return action, random_.choice(results.get(action[0], [None, "a", "b"]))
 
 
-@pytest.mark.parametrize("model", [Counter(), Register()], ids=["counter", "register"])
+@pytest.mark.parametrize(
+    "model", [Counter(), Register(), Hash(), Queue(), Set()], ids=lambda model: type(model).__name__
+)
 def test_it_says_the_same_as_trying_all_orders(model: Model) -> None:
     random_ = random.Random(20)
     verdicts = []
@@ -192,6 +240,8 @@ def test_it_says_the_same_as_trying_all_orders(model: Model) -> None:
             call = random_.randint(0, 12)
             end = call + random_.randint(1, 6) if random_.random() < 0.7 else NEVER_NS
             action, result = random_action(random_, model)
+            if isinstance(model, Set) and action[0] != "sadd" and end == NEVER_NS:
+                end = call + 1  # the model knows no lost ones
             result = UNKNOWN if end == NEVER_NS else result
             operations.append(Operation(client, call * 2, end if end == NEVER_NS else end * 2 + 1, "k", action, result))
         verdict = check_key(model, operations) is None
