@@ -72,7 +72,7 @@ class Members:
     def join(self, to: int | None = None, *, wait: bool = True) -> int:
         """Have a new node join by way of one of the others, and wait until it votes; the node. Raises TimeoutError."""
         self.changed = True
-        sure = [each for each in self._nodes.ids if self._nodes.runs(each) and each not in self._nodes.doubtful]
+        sure = [each for each in self._nodes.ids if self._nodes.runs(each) and self._votes(each)]
         node = self._nodes.add(to or (sure or self._nodes.ids)[0])
         self._nodes.start(node)
         self._nodes.ids = [*self._nodes.ids, node]
@@ -109,7 +109,6 @@ class Members:
         while len(self._nodes.ids) < self._size:
             self.join()
         self.changed = False
-        self._nodes.doubtful.clear()
 
     def _rests(self) -> bool:
         """Whether nobody is joining or leaving."""

@@ -76,8 +76,7 @@ class Nodes:
                 "SLOW_FSYNC_FILE": str(self._delay_file(node)),
                 "CLOCK_JUMP_FILE": str(self._clock_file(node)),
             }
-        if node not in self.doubtful:
-            self._may_end.discard(node)
+        self._may_end.discard(node)
         with self.log(node).open("ab") as log:
             self._processes[node] = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -123,9 +122,13 @@ class Nodes:
     def look_for_surprises(self) -> None:
         """Whether a node has ended by itself though nothing was done to it."""
         for node, process in self._processes.items():
-            if process.poll() is not None and node not in self._may_end:
+            if process.poll() is not None and node not in self._may_end and not self._was_removed(node):
                 self.surprises.append(f"node {node} has ended with status {process.returncode}: {self.last_line(node)}")
                 self._may_end.add(node)
+
+    def _was_removed(self, node: int) -> bool:
+        """Whether a removal that nobody was sure of is what has ended a node."""
+        return node in self.doubtful and "removed from the cluster" in self.log(node).read_text("utf-8", "replace")
 
     def start_all(self) -> None:
         """Start those that do not run, and have those go on that are stopped."""
