@@ -10,6 +10,7 @@ from redraft.commands.context import Context
 from redraft.commands.table import Reply, command, container
 from redraft.errors import CommandError
 from redraft.resp.reply import NIL_ARRAY, OK, Status
+from redraft.values.thresholds import IN_FORCE, Thresholds
 
 MAX_DATABASES = 1 << 20
 
@@ -39,6 +40,17 @@ def reap(context: Context, argv: list[bytes]) -> int:
 def databases(context: Context, argv: list[bytes]) -> Status:
     limit = parse.integer_in(argv[2], 1, MAX_DATABASES, errors.OUT_OF_RANGE)
     context.keyspace.set_limit(limit)
+    return OK
+
+
+@command(
+    "REDRAFT THRESHOLDS", 2 + len(Thresholds.__struct_fields__), "write admin", group="server", since="7.0.0",
+    summary="Up to which sizes collections have their smaller encodings (the leader does it when its configuration"
+    " says otherwise)",
+)  # fmt: skip
+def thresholds(context: Context, argv: list[bytes]) -> Status:
+    context.keyspace.thresholds = Thresholds(*map(parse.positive, argv[2:]))
+    IN_FORCE.adopt(context.keyspace.thresholds)
     return OK
 
 

@@ -12,7 +12,6 @@ from redraft.commands.table import command, container
 from redraft.errors import CommandError
 from redraft.integers import parse_int64
 from redraft.values import string
-from redraft.values.thresholds import THRESHOLDS
 from redraft.values.value import AnyValue
 
 SHARED_INTEGERS = 10_000
@@ -23,6 +22,16 @@ KEY_OVERHEAD_BYTES = 130
 
 FREQUENCY_OF_A_NEW_KEY = 5
 """LFU_INIT_VAL: uses of keys are not counted, so every key is as good as new."""
+
+
+class Eviction:
+    """What the node's `maxmemory-policy` means for OBJECT FREQ and IDLETIME; the node sets it."""
+
+    counts_uses = False
+    """Whether Redis would count uses of keys, rather than keep the time of the last one."""
+
+
+EVICTION = Eviction()
 
 _WHEN_SWITCHING = (
     "Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
@@ -71,7 +80,7 @@ def object_refcount(context: Context, argv: list[bytes]) -> Any:
 def object_idletime(context: Context, argv: list[bytes]) -> Any:
     if not context.exists(argv[2]):
         return None
-    if _counts_uses():
+    if EVICTION.counts_uses:
         raise CommandError(_NO_LRU)
     return 0
 
@@ -80,14 +89,9 @@ def object_idletime(context: Context, argv: list[bytes]) -> Any:
 def object_freq(context: Context, argv: list[bytes]) -> Any:
     if not context.exists(argv[2]):
         return None
-    if not _counts_uses():
+    if not EVICTION.counts_uses:
         raise CommandError(_NO_LFU)
     return FREQUENCY_OF_A_NEW_KEY
-
-
-def _counts_uses() -> bool:
-    """Whether Redis would count uses of keys, rather than keep the time of the last one."""
-    return THRESHOLDS.maxmemory_policy.endswith("-lfu")
 
 
 def memory_bytes(key: bytes, value: AnyValue) -> int:

@@ -21,7 +21,8 @@ from redraft.keyspace.database import Database
 from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.graveyard import Graveyard
 from redraft.keyspace.waiters import Waiter, Waiters
-from redraft.values import codec
+from redraft.values import codec, thresholds
+from redraft.values.thresholds import Thresholds
 from redraft.values.value import AnyValue
 
 FIRST_LIMIT = 16
@@ -38,6 +39,7 @@ class KeyspaceMeta(msgspec.Struct, frozen=True, array_like=True):
     """Databases that commands may name."""
     waiters: list[Waiter] = []
     """The blocked commands, in order of arrival."""
+    thresholds: Thresholds = thresholds.DEFAULT
 
 
 class Keyspace:
@@ -49,7 +51,7 @@ class Keyspace:
 
     __slots__ = (
         "_abandoned", "_next_generation", "_on_change", "_watcher", "changes", "databases", "graveyard", "limit",
-        "waiters",
+        "thresholds", "waiters",
     )  # fmt: skip
 
     def __init__(self, database_count: int = FIRST_LIMIT) -> None:
@@ -59,6 +61,8 @@ class Keyspace:
         """Databases to be freed once their flush has written them."""
         self.databases = [Database(generation, self.graveyard) for generation in range(database_count)]
         self.limit = database_count
+        self.thresholds = thresholds.DEFAULT
+        """Where the larger encodings of collections begin, as the log says."""
         self._next_generation = database_count
         self.changes = 0
         """Write commands applied since the last flush began (INFO's rdb_changes_since_last_save)."""
@@ -177,7 +181,8 @@ class Keyspace:
     def meta(self) -> KeyspaceMeta:
         """What the image must record beside the keys."""
         generations = [database.generation for database in self.databases]
-        return KeyspaceMeta(generations, self._next_generation, self.limit, self.waiters.replicated())
+        waiters = self.waiters.replicated()
+        return KeyspaceMeta(generations, self._next_generation, self.limit, waiters, self.thresholds)
 
     @classmethod
     def load(
@@ -196,6 +201,7 @@ class Keyspace:
         keyspace = cls(len(meta.generations))
         keyspace._next_generation = meta.next_generation
         keyspace.limit = meta.limit
+        keyspace.thresholds = meta.thresholds
         by_prefix: dict[bytes, Database] = {}
         for number, generation in enumerate(meta.generations):
             database = keyspace.databases[number] = Database(generation, keyspace.graveyard)

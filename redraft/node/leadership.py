@@ -13,8 +13,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from redraft.ids import NO_NODE, NodeId, Term
 from redraft.node.timers import Timer
+from redraft.values.thresholds import Thresholds
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -98,6 +101,21 @@ class Leadership:
         if leader_id == node.id:
             node.blocking.clear()
             self._follow_databases()
+            if self._thresholds() != node.shard.keyspace.thresholds:
+                self.follow_thresholds()
+
+    def follow_thresholds(self) -> None:
+        """Where the larger encodings of collections begin is replicated, and the leader's settings count."""
+        node = self._node
+        if self._led[0] == node.id:
+            command = node.table.find(b"redraft|thresholds")
+            assert command is not None
+            argv = [b"REDRAFT", b"THRESHOLDS", *(b"%d" % limit for limit in structs.astuple(self._thresholds()))]
+            node.shard.add_write(None, command, argv, 0)
+
+    def _thresholds(self) -> Thresholds:
+        settings = self._node.settings
+        return Thresholds(*(getattr(settings, name) for name in Thresholds.__struct_fields__))
 
     def _follow_databases(self) -> None:
         """The number of databases is replicated, and the leader's setting counts."""

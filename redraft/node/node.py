@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from redraft.clock import Clock
 from redraft.cluster.config_group import ConfigGroup
+from redraft.commands.objects import EVICTION
 from redraft.commands.table import CommandTable
 from redraft.errors import CommandError
 from redraft.ids import GroupId, Index, NodeId
@@ -64,7 +65,7 @@ from redraft.resp.reply import OK
 from redraft.settings import Settings
 from redraft.shard.batch import Batch
 from redraft.shard.shard import Outcome, Shard
-from redraft.values.thresholds import THRESHOLDS
+from redraft.values.thresholds import Thresholds
 
 log = logging.getLogger("redraft.node")
 
@@ -168,9 +169,10 @@ class Node:
         shard.executor.on_slow = self.observer.on_slow
         for option in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             self.settings.on_change(option, self.observer.refresh_slow)
-        for name in vars(THRESHOLDS):
-            self.settings.on_change(name.replace("_", "-"), self._follow_thresholds)
-        self._follow_thresholds()
+        for name in Thresholds.__struct_fields__:
+            self.settings.on_change(name.replace("_", "-"), self.leadership.follow_thresholds)
+        self.settings.on_change("maxmemory-policy", self._follow_eviction)
+        self._follow_eviction()
         self.settings.on_change("slowlog-max-len", lambda: self.observer.slowlog.trim(self.settings.slowlog_max_len))
         self.settings.on_change("requirepass", self._follow_password)
         self.settings.on_change("client-query-buffer-limit", self._follow_query_buffer_limit)
@@ -210,9 +212,8 @@ class Node:
         self.statistics.connections_received += 1
         return session
 
-    def _follow_thresholds(self) -> None:
-        for name in vars(THRESHOLDS):
-            setattr(THRESHOLDS, name, getattr(self.settings, name))
+    def _follow_eviction(self) -> None:
+        EVICTION.counts_uses = self.settings.maxmemory_policy.endswith("-lfu")
 
     def _follow_password(self) -> None:
         """New connections must authenticate from now on, or need not; those that are in stay in, as in Redis."""

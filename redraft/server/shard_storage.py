@@ -23,7 +23,6 @@ from redraft.storage.directory import sync_directory, sync_file
 from redraft.storage.image import Image, ImageMeta
 from redraft.storage.log_store import LogStore
 from redraft.storage.rocks import translated
-from redraft.values.codec import essence
 
 REST_EVERY = 500
 REST_SECONDS = 0.001
@@ -176,7 +175,6 @@ def _digest(point: FlushPoint, records: Iterator[tuple[bytes, bytes]]) -> ImageD
     keys = 0
     for key, record in records:
         if key[:4] in named:
-            record = essence(record)
             whole.update(b"%d %d " % (len(key), len(record)) + key + record)
             keys += 1
             if keys % REST_EVERY == 0:

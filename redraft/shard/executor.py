@@ -30,6 +30,7 @@ from redraft.shard.batch import Batch, Takers, Transaction
 from redraft.shard.entry import EntryHeader, LoggedRun
 from redraft.shard.present import Present
 from redraft.values import codec
+from redraft.values.thresholds import IN_FORCE
 
 log = logging.getLogger("redraft.shard")
 
@@ -208,6 +209,8 @@ class Executor:
             ) from error
 
     def _begin(self, header: EntryHeader) -> None:
+        if IN_FORCE.adopted is not self.keyspace.thresholds:
+            IN_FORCE.adopt(self.keyspace.thresholds)
         self.write_context.begin(header.time_ms, header.seed)
         self.present.set_state(header.time_ms)
 

@@ -11,8 +11,7 @@ is refused; 0x40 is none, the image has its own use for it. A string's payload i
 costs one concatenation.
 
 A collection that has grown keeps the larger encoding when it shrinks (Redis forgets that in a restart), so that OBJECT
-ENCODING, DUMP and the scans answer the same whether a value was read from an image or built by the log. Where it begins
-is each node's own business (`*-max-listpack-*`), so the bit is no part of what replicas are compared by (`essence`).
+ENCODING, DUMP and the scans answer the same whether a value was read from an image or built by the log.
 
 What this leaves out: DUMP's payload, which is Redis's own format, not redraft's.
 """
@@ -134,13 +133,8 @@ def decode(record: bytes) -> tuple[AnyValue, int | None]:
     if collection is None:
         raise DamagedDataError(f"an image record has the unknown type {record[0] & ~HAS_DEADLINE}")
     value = collection.decode(payload)
-    if has_grown:
-        if not isinstance(value, Members):
-            raise DamagedDataError(f"an image record of type {tag} has an encoding that it cannot have")
-        value.compact = False
+    if isinstance(value, Members):
+        value.compact = not has_grown
+    elif has_grown:
+        raise DamagedDataError(f"an image record of type {tag} has an encoding that it cannot have")
     return value, deadline_ms
-
-
-def essence(record: bytes) -> bytes:
-    """A record without what may differ between replicas."""
-    return bytes((record[0] & ~HAS_GROWN,)) + record[1:] if record[0] & HAS_GROWN else record

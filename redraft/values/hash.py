@@ -3,7 +3,7 @@
 The fields are `Members`, in an order of their own; the values stand in a second list, each at its field's position.
 
 Redis holds a hash as a listpack while it is small and its strings are short, and as a hash table from then on. Here
-that difference is one flag, which OBJECT ENCODING and HSCAN ask for; it is worked out anew when a hash is loaded.
+that difference is one flag, which OBJECT ENCODING, DUMP and HSCAN ask for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar, Self
 from redraft.errors import DamagedDataError
 from redraft.values import codec, slices
 from redraft.values.members import Members, longest, sampled_bytes
-from redraft.values.thresholds import THRESHOLDS
+from redraft.values.thresholds import IN_FORCE
 
 
 @codec.register
@@ -38,8 +38,8 @@ class Hash(Members):
         super().__init__(fields)
         self.values: list[bytes] = [] if values is None else values
         """By position; for reading only."""
-        limit = THRESHOLDS.hash_max_listpack_value
-        self.compact = len(self.members) <= THRESHOLDS.hash_max_listpack_entries and not (
+        limit = IN_FORCE.hash_max_listpack_value
+        self.compact = len(self.members) <= IN_FORCE.hash_max_listpack_entries and not (
             longest(self.members) > limit or longest(self.values) > limit
         )
 
@@ -58,8 +58,8 @@ class Hash(Members):
         else:
             self.values[position] = value
         if self.compact:
-            limit = THRESHOLDS.hash_max_listpack_value
-            if len(field) > limit or len(value) > limit or len(self.members) > THRESHOLDS.hash_max_listpack_entries:
+            limit = IN_FORCE.hash_max_listpack_value
+            if len(field) > limit or len(value) > limit or len(self.members) > IN_FORCE.hash_max_listpack_entries:
                 self.compact = False
         return new
 

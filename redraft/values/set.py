@@ -1,8 +1,7 @@
 """Sets: `Members`, and nothing beside them.
 
 Redis 7.0 holds a set as an intset while all its members are integers and they are few, and as a hash table from then
-on. Here that difference is one flag, which OBJECT ENCODING and SSCAN ask for; it is worked out anew when a set is
-loaded.
+on. Here that difference is one flag, which OBJECT ENCODING, DUMP and SSCAN ask for.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from redraft.errors import DamagedDataError
 from redraft.integers import parse_int64
 from redraft.values import codec, slices
 from redraft.values.members import Members
-from redraft.values.thresholds import THRESHOLDS
+from redraft.values.thresholds import IN_FORCE
 
 
 @codec.register
@@ -40,7 +39,7 @@ class Set(Members):
         if member in self:
             return False
         self.append(member)
-        if self.compact and (len(self.members) > THRESHOLDS.set_max_intset_entries or parse_int64(member) is None):
+        if self.compact and (len(self.members) > IN_FORCE.set_max_intset_entries or parse_int64(member) is None):
             self.compact = False
         return True
 
@@ -89,6 +88,6 @@ class Set(Members):
 
 def fits_intset(members: list[bytes]) -> bool:
     """Whether Redis would hold these members as an intset if they were added one by one."""
-    return len(members) <= THRESHOLDS.set_max_intset_entries and not any(
+    return len(members) <= IN_FORCE.set_max_intset_entries and not any(
         parse_int64(member) is None for member in members
     )

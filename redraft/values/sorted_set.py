@@ -42,7 +42,7 @@ from redraft.errors import DamagedDataError
 from redraft.values import codec
 from redraft.values.members import Members, longest
 from redraft.values.slices import SLICE_MEMBERS, decode_items, header, slices
-from redraft.values.thresholds import THRESHOLDS
+from redraft.values.thresholds import IN_FORCE
 
 PAIR_BYTES = sys.getsizeof(0.0) + sys.getsizeof(b"") + 9 + 12
 """Memory of a member's score, and of its place in the order but for the member in it."""
@@ -181,8 +181,7 @@ class SortedSet(Members):
             self.scores.append(score)
             self._order.add(place_of(score, member))
             if self.compact and (
-                len(self.members) > THRESHOLDS.zset_max_listpack_entries
-                or len(member) > THRESHOLDS.zset_max_listpack_value
+                len(self.members) > IN_FORCE.zset_max_listpack_entries or len(member) > IN_FORCE.zset_max_listpack_value
             ):
                 self.compact = False
             return True
@@ -343,6 +342,4 @@ class SortedSet(Members):
 
 def fits_listpack(members: list[bytes]) -> bool:
     """Whether Redis would hold these members as a listpack."""
-    return (
-        len(members) <= THRESHOLDS.zset_max_listpack_entries and longest(members) <= THRESHOLDS.zset_max_listpack_value
-    )
+    return len(members) <= IN_FORCE.zset_max_listpack_entries and longest(members) <= IN_FORCE.zset_max_listpack_value

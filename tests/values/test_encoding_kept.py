@@ -48,7 +48,6 @@ def grown_sorted_set() -> SortedSet:
 def test_the_encoding_comes_back_from_an_image(grown: Value, small: Value, deadline_ms: int | None) -> None:
     records = [codec.encode(value, deadline_ms) for value in (grown, small)]
     assert records[0] != records[1]
-    assert codec.essence(records[0]) == records[1] == codec.essence(records[1])
     for value, record in zip((grown, small), records, strict=True):
         read, deadline = codec.decode(record)
         assert not isinstance(read, (bytes, bytearray))
