@@ -14,10 +14,11 @@ from redraft.rdb.contents import (
 )
 from redraft.values.hash import Hash
 from redraft.values.list import List
+from redraft.values.pending import Pending
 from redraft.values.set import Set
 from redraft.values.sorted_set import SortedSet
 from redraft.values.stream import Stream
-from redraft.values.stream_groups import Group, Pending
+from redraft.values.stream_groups import Group
 from redraft.values.stream_node import NODE_MAX_ENTRIES, Node
 from redraft.values.value import AnyValue
 
@@ -74,7 +75,7 @@ def _content_of_stream(stream: Stream) -> StreamContent:
             group.last_id,
             group.entries_read,
             {consumer: group.seen_ms[consumer] for consumer in group.consumers()},
-            [contents.StreamPending(number, *group.pending[number]) for number in group.order],
+            [contents.StreamPending(number, *group.pending[number]) for number in group.pending],
         )
         for name, group in sorted(stream.groups.items())
     ]

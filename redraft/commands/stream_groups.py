@@ -23,8 +23,9 @@ from redraft.commands.table import StreamsFinder, command, container
 from redraft.errors import CommandError
 from redraft.integers import INT64_MAX
 from redraft.resp.reply import NIL_ARRAY, OK, PairMap
+from redraft.values.pending import Pending
 from redraft.values.stream import Stream
-from redraft.values.stream_groups import Group, Pending
+from redraft.values.stream_groups import Group
 from redraft.values.stream_node import MAX_ID, show_id
 
 CLAIM_ATTEMPTS = 10
@@ -259,7 +260,7 @@ def xpending(context: Context, argv: list[bytes]) -> Any:
     start, end = interval(argv[first], argv[first + 1])
     consumer = argv[first + 3] if first + 3 < len(argv) else None
     _, group = group_of(context, argv[1], argv[2])
-    numbers = group.order if consumer is None else group.owned_by(consumer)
+    numbers = group.pending if consumer is None else group.owned_by(consumer)
     found: list[Any] = []
     for number in numbers.irange(start, end):
         if len(found) >= count:
@@ -276,7 +277,7 @@ def _pending_summary(group: Group) -> list[Any]:
         return [0, None, None, NIL_ARRAY]
     consumers = [(name, len(group.owned_by(name))) for name in group.consumers()]
     counts = [[name, b"%d" % count] for name, count in consumers if count]
-    return [len(group.pending), show_id(group.order[0]), show_id(group.order[-1]), counts]
+    return [len(group.pending), *map(show_id, group.pending.ends), counts]
 
 
 def _min_idle_ms(word: bytes, name: str) -> int:
@@ -371,7 +372,7 @@ def xautoclaim(context: Context, argv: list[bytes]) -> Any:
     consumer, now_ms = argv[3], context.now_ms
     claimed: list[Any] = []
     deleted: list[bytes] = []
-    looked_at = list(islice(group.order.irange(start), count * CLAIM_ATTEMPTS))
+    looked_at = list(islice(group.pending.irange(start, MAX_ID), count * CLAIM_ATTEMPTS))
     following = 0
     for number in looked_at:
         if len(claimed) + len(deleted) == count:
@@ -390,5 +391,5 @@ def xautoclaim(context: Context, argv: list[bytes]) -> Any:
         group.assign(number, Pending(consumer, now_ms, deliveries))
         claimed.append(show_id(number) if just_ids else shown((number, fields)))
     if not following and looked_at:
-        following = next(group.order.irange(looked_at[-1] + 1), 0)
+        following = next(group.pending.irange(looked_at[-1] + 1, MAX_ID), 0)
     return [show_id(following), claimed, deleted]

@@ -74,7 +74,7 @@ def _lag(stream: Stream, group: Group) -> int | None:
 
 def _group_in_full(stream: Stream, name: bytes, group: Group, count: int) -> Map:
     most = count or None
-    pending = [[show_id(number), *group.pending[number]] for number in islice(group.order, most)]
+    pending = [[show_id(number), *group.pending[number]] for number in islice(group.pending, most)]
     consumers = []
     for consumer in group.consumers():
         owned = group.owned_by(consumer)

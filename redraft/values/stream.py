@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any, ClassVar, Self
 
 import msgspec
@@ -17,7 +18,8 @@ import msgspec
 from redraft.errors import DamagedDataError
 from redraft.values import codec
 from redraft.values.parts import part, parts
-from redraft.values.stream_groups import FrozenGroup, Group, Pending
+from redraft.values.pending import Pending
+from redraft.values.stream_groups import FrozenGroup, Group
 from redraft.values.stream_node import ID_BYTES, MAX_ID, Fields, Node
 
 VERSION = 1
@@ -285,10 +287,11 @@ class FrozenStream:
             yield part([*edges, node.names, ids, node.entries])
         self._nodes = []
         for name, group in self._groups:
-            slices = -(-len(group.order) // SLICE_PENDING)
+            slices = -(-sum(map(len, group.pending)) // SLICE_PENDING)
             yield part([name, _packed(group.last_id), group.entries_read, group.seen_ms, slices])
-            for start in range(0, len(group.order), SLICE_PENDING):
-                yield part([[_packed(number), *pending] for number, pending in group.take(start, SLICE_PENDING)])
+            entries = chain.from_iterable(chunk.items() for chunk in group.pending)
+            while taken := list(islice(entries, SLICE_PENDING)):
+                yield part([[_packed(number), *pending] for number, pending in taken])
 
 
 def _first(node: Node) -> int:

@@ -1,50 +1,36 @@
 """A consumer group of a stream: how far it has read, and which entries were delivered and not yet acknowledged.
 
 Theory: Redis has a radix tree of pending entries for the group and one for each consumer, both in order of ids. Here
-the group has a dict of them, which a flush copies at C speed, and the order of their ids beside it; a consumer has only
-the ids of its own ones. Who a pending entry belongs to is the entry's own business, so the lists of the consumers
-follow from the dict and are not stored.
+the group has them all (`values.pending`), and a consumer only the ids of its own ones. Who a pending entry belongs to
+is the entry's own business, so the lists of the consumers follow and are not stored.
 
-Invariants (`check`): `order` has exactly the ids of `pending`; a consumer's list has exactly the ids of the entries
-that name it; every consumer that an entry names is known.
+Invariants (`check`): a consumer's list has exactly the ids of the entries that name it; every consumer that an entry
+names is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from sortedcontainers import SortedList
 
-from redraft.integers import INT64_MAX, INT64_MIN
+from redraft.values.pending import Chunk, Pending, PendingEntries
 
-
-class Pending(NamedTuple):
-    """An entry that was delivered and not yet acknowledged."""
-
-    consumer: bytes
-    delivered_ms: int
-    """When it was delivered last."""
-    deliveries: int
-
-    def delivered_again(self) -> int:
-        """How often it was delivered after one more time; the count wraps round as Redis's does."""
-        return self.deliveries + 1 if self.deliveries < INT64_MAX else INT64_MIN
+FEW_OF = 16
+"""A consumer's pending entries are removed one by one when they are less than one in so many."""
 
 
 class Group:
     """A consumer group. Its length is the number of its pending entries."""
 
-    __slots__ = ("entries_read", "last_id", "order", "owned", "pending", "seen_ms")
+    __slots__ = ("entries_read", "last_id", "owned", "pending", "seen_ms")
 
     def __init__(self, last_id: int, entries_read: int | None = None) -> None:
         self.last_id = last_id
         """The highest id that was delivered."""
         self.entries_read = entries_read
         """How many entries of the stream were read up to `last_id`; None when it is not known."""
-        self.pending: dict[int, Pending] = {}
-        self.order: SortedList[int] = SortedList()
-        """The ids of `pending`."""
+        self.pending = PendingEntries()
         self.seen_ms: dict[bytes, int] = {}
         """The consumers: when each was heard of last."""
         self.owned: dict[bytes, SortedList[int]] = {}
@@ -76,13 +62,11 @@ class Group:
         owned = self.owned.pop(consumer, None)
         if not owned:
             return 0
-        for number in owned:
-            del self.pending[number]
-        if len(owned) > len(self.pending):
-            self.order = SortedList(self.pending)
+        if len(owned) * FEW_OF > len(self.pending):
+            self.pending.remove_all_of(consumer)
         else:
             for number in owned:
-                self.order.remove(number)
+                self.pending.pop(number)
         return len(owned)
 
     # Pending entries.
@@ -90,12 +74,10 @@ class Group:
     def assign(self, number: int, pending: Pending) -> None:
         """Make an entry pending, or give a pending one another state. The consumer must be known."""
         old = self.pending.get(number)
-        self.pending[number] = pending
-        if old is None:
-            self.order.add(number)
-        elif old.consumer == pending.consumer:
-            return
-        else:
+        self.pending.put(number, pending)
+        if old is not None:
+            if old.consumer == pending.consumer:
+                return
             self.owned[old.consumer].remove(number)
         owned = self.owned.get(pending.consumer)
         if owned is None:
@@ -104,10 +86,9 @@ class Group:
 
     def forget(self, number: int) -> bool:
         """Make an entry no longer pending; whether it was."""
-        old = self.pending.pop(number, None)
+        old = self.pending.pop(number)
         if old is None:
             return False
-        self.order.remove(number)
         self.owned[old.consumer].remove(number)
         return True
 
@@ -117,28 +98,24 @@ class Group:
         """An independent group."""
         twin = Group(self.last_id, self.entries_read)
         twin.pending = self.pending.copy()
-        twin.order = self.order.copy()
         twin.seen_ms = self.seen_ms.copy()
         twin.owned = {consumer: ids.copy() for consumer, ids in self.owned.items()}
         return twin
 
     def freeze(self) -> FrozenGroup:
-        """A copy to store later: some 30 ms for a million pending entries."""
-        return FrozenGroup(self.last_id, self.entries_read, self.seen_ms.copy(), list(self.order), self.pending.copy())
+        """A copy to store later. It shares the pending entries."""
+        return FrozenGroup(self.last_id, self.entries_read, self.seen_ms.copy(), self.pending.share())
 
     def release(self, count: int) -> int:
-        """Free up to `count` pending entries of a group that nothing refers to any more; how many."""
-        count = min(count, len(self.pending))
-        for _ in range(count):
-            self.pending.popitem()
-        return count
+        """Free about `count` pending entries of a group that nothing refers to any more; how many."""
+        return self.pending.release(count)
 
     def check(self) -> None:
         """Assert the invariants."""
-        assert list(self.order) == sorted(self.pending)
+        self.pending.check()
         assert set(self.owned) <= set(self.seen_ms)
         held = {number: consumer for consumer, ids in self.owned.items() for number in ids}
-        assert held == {number: pending.consumer for number, pending in self.pending.items()}
+        assert held == {number: self.pending[number].consumer for number in self.pending}
         assert sum(map(len, self.owned.values())) == len(self.pending)
 
 
@@ -148,10 +125,4 @@ class FrozenGroup(NamedTuple):
     last_id: int
     entries_read: int | None
     seen_ms: dict[bytes, int]
-    order: list[int]
-    pending: dict[int, Pending]
-
-    def take(self, start: int, count: int) -> Iterator[tuple[int, Pending]]:
-        """The pending entries at some positions of the order, which are let go of."""
-        for number in self.order[start : start + count]:
-            yield number, self.pending.pop(number)
+    pending: list[Chunk]

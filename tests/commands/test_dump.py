@@ -14,8 +14,9 @@ from redraft.rdb.encode import encode
 from redraft.rdb.errors import PayloadError
 from redraft.resp.reply import OK
 from redraft.values import codec
+from redraft.values.pending import Pending
 from redraft.values.stream import Stream
-from redraft.values.stream_groups import Group, Pending
+from redraft.values.stream_groups import Group
 from redraft.values.stream_node import MAX_ID
 from support.payloads import contents, damaged_bodies
 from support.shell import NOW_MS, AnyShell, Shell
@@ -221,5 +222,6 @@ def test_a_stream_comes_back_with_its_groups(shell: Shell) -> None:
         (node.first, node.last, node.deleted) for node in stream.nodes
     ]
     read = twin.groups[b"g"]
-    assert (read.last_id, read.entries_read, read.pending) == (7 << 64, 7, group.pending)
+    assert (read.last_id, read.entries_read, list(read.pending)) == (7 << 64, 7, [9 << 64])
+    assert read.pending[9 << 64] == group.pending[9 << 64]
     assert read.seen_ms == group.seen_ms

@@ -115,7 +115,7 @@ def test_every_key_lies_within_the_fewest_arguments_and_is_told_with_its_use(dec
 def test_a_write_to_keys_is_known_by_them_and_others_are_listed_here() -> None:
     """Routing and WATCH look at key positions; a write without any concerns whole databases."""
     keyless = {each.name for each in EVERY if each.kind is Kind.DATA_WRITE and each not in WITH_KEYS}
-    internal = {"redraft|reap", "redraft|databases", "redraft|waiter", "redraft|unblock"}
+    internal = {"redraft|reap", "redraft|databases", "redraft|thresholds", "redraft|waiter", "redraft|unblock"}
     assert keyless == {"flushall", "flushdb", "swapdb", "function|delete", "function|flush", *internal}
 
 
