@@ -6,6 +6,7 @@ propose A WORD ...                    propose on A
 settle                                until nobody has anything to do
 tick N [of A ...]                     N times: time passes for all, or for some; then settle
 sync A, take A [entries-first]        one step of one member's driver
+round                                 every member takes and syncs what it has; then what is on the way arrives
 hold-commit A, tell-commit A          A tells of commits with entries only, or at once again
 deliver, lose                         what is on the way arrives, or not
 cut A B ... | one-way A B | heal      A, B … hear nobody else and are heard by nobody else; A's messages do not reach B
@@ -113,6 +114,15 @@ class Interpreter:
         messages, self.cluster.network = self.cluster.network, []
         for message in messages:
             self.cluster.deliver(message)
+
+    def do_round(self) -> None:
+        for member in self.cluster.running():
+            while member.raft.has_ready() or member.unsynced:
+                if member.unsynced:
+                    self.cluster.sync(member)
+                else:
+                    self.cluster.take(member)
+        self.do_deliver()
 
     def do_lose(self) -> None:
         self.cluster.network.clear()
