@@ -244,7 +244,8 @@ class Reads:
         """A message of the group has come; the leader's tell how far it is."""
         if isinstance(message, Append | Heartbeat) and message.sender == self._node.shard.raft.leader_id:
             self._last_heard_ns = self._node.clock.monotonic_ns()
-            self._leader_commit = max(self._leader_commit, message.commit)
+            commit = message.commit if isinstance(message, Append) else message.whole_commit
+            self._leader_commit = max(self._leader_commit, commit)
 
     def lag_entries(self) -> int:
         """Committed entries that are not applied here, as far as the leader has told."""

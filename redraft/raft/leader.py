@@ -223,7 +223,7 @@ class Leader:
         self._rounds.append((self._round, now_ms))
         for member, progress in self.followers.items():
             commit = Index(min(progress.match, self._log.applying))
-            self.out.append(Heartbeat(self._config.id, member, self._term, commit, self._round))
+            self.out.append(Heartbeat(self._config.id, member, self._term, commit, self._round, self._log.committed))
         self._count_rounds()
 
     def tick(self, now_ms: int) -> bool:

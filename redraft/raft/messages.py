@@ -119,7 +119,10 @@ class Heartbeat(Message, frozen=True, array_like=True, tag="beat"):
     """An AppendEntries without a look at the log, so that it is answered also where entries wait."""
 
     commit: Index
+    """As far as the receiver is known to have the entries."""
     round: int
+    whole_commit: Index = Index(0)
+    """All that the leader knows to be committed: by it the receiver can tell how far behind it is."""
 
 
 class HeartbeatReply(Message, frozen=True, array_like=True, tag="beaten"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from redraft.ids import Index
 from redraft.node.peers import decode_frame
+from redraft.raft.messages import Heartbeat
 from support.fleet import Fleet
 from support.processes import ReplyError
 from support.world import Client
@@ -215,6 +217,12 @@ def test_the_lag_is_told(fleet: Fleet) -> None:
     fleet.pass_time(50)
     assert lag(fleet, reader)[0] >= 4
     fleet[FOLLOWER].release()
+    fleet.settle()
+    raft = fleet[FOLLOWER].node.shard.raft
+    assert lag(fleet, reader)[0] == 0
+    beat = Heartbeat(raft.leader_id, raft.id, raft.term, Index(0), 0, Index(raft.commit_index + 1000))
+    fleet[FOLLOWER].node.reads.heard(beat)
+    assert lag(fleet, reader)[0] == 1000
     fleet.cut(FOLLOWER)
     fleet.pass_time(300)
     assert lag(fleet, reader)[1] == 300

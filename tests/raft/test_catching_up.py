@@ -7,7 +7,7 @@ from raft.cluster import Cluster
 
 from redraft.ids import Index, NodeId
 from redraft.raft.memory_storage import MemoryStorage
-from redraft.raft.messages import AnyMessage, Append
+from redraft.raft.messages import AnyMessage, Append, Heartbeat
 
 
 class OnDisk(MemoryStorage):
@@ -85,3 +85,18 @@ def test_a_snapshot_that_was_asked_for_in_vain_is_asked_for_again(monkeypatch: p
     monkeypatch.setattr(cluster, "_send_snapshot", send)
     cluster.tick(leader.config.heartbeat_ticks)
     assert cluster.members[NodeId(3)].raft.last_index == leader.raft.last_index
+
+
+def test_a_heartbeat_tells_who_is_behind_how_much_is_committed() -> None:
+    cluster = behind(on_disk=False)
+    told: list[Heartbeat] = []
+
+    def cut(message: AnyMessage) -> bool:
+        if isinstance(message, Heartbeat) and message.to == NodeId(3):
+            told.append(message)
+        return isinstance(message, Append)
+
+    cluster.cut = cut
+    cluster.tick()
+    assert [(beat.commit, beat.whole_commit) for beat in told] == [(1, 21)]
+    assert cluster.members[NodeId(3)].raft.commit_index == 1
