@@ -199,7 +199,8 @@ _LIVE = (
          "Log entries to keep behind the image for followers that are a little late."),
 
     _row(RAFT, "node-id", Int(0, LONG_MAX), "0",
-         "This node's number in its cluster, for its first start with initial-cluster; 0: what the directory says.",
+         "This node's number in its cluster, for its first start with initial-cluster; 0: what the directory says, or "
+         "else the one that initial-cluster has at this node's port.",
          mutable=False),
     _row(RAFT, "initial-cluster", _TEXT, "",
          "The nodes of a new cluster, each as ID=HOST:PORT, with commas between; the same list for each of them. A "

@@ -27,6 +27,7 @@ from pathlib import Path
 import trio
 
 from redraft import __version__
+from redraft.addresses import split_address
 from redraft.clock import SystemClock
 from redraft.cluster.config_group import ConfigGroup
 from redraft.errors import RedraftError, UserError
@@ -79,12 +80,9 @@ class App:
         members = parse_members(settings.initial_cluster) if settings.initial_cluster else {}
         certificates = Certificates(settings)
         listeners = bind_listeners(settings)
-        address = (
-            settings.announce_address
-            or members.get(NodeId(settings.node_id or 1))
-            or own_address(listeners, tls=settings.tls_cluster)
-        )
-        with _data_directory(settings, members, address, certificates) as directory:
+        bound = own_address(listeners, tls=settings.tls_cluster)
+        with _data_directory(settings, members, settings.announce_address or bound, certificates) as directory:
+            address = settings.announce_address or members.get(NodeId(directory.identity.node_id)) or bound
             store = LogStore(directory.log_path)
             complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
             image = Image(directory.image_path(FIRST_SHARD_GROUP))
@@ -242,17 +240,16 @@ def _data_directory(
     first: NodeIdentity | None = None
     if members and settings.join:
         raise UserError("redraft: initial-cluster founds a cluster and join joins one: only one of them", exit_code=2)
-    if members:
-        node_id = NodeId(settings.node_id or 1)
-        if node_id not in members:
-            raise UserError(f"redraft: initial-cluster has no node {node_id}; say with --node-id which one this is", 2)
+    is_new = not _may_be_a_node(Path(settings.dir))
+    if members and is_new:
+        node_id = _founder(settings, members, address)
         # All nodes of a new cluster find the same name for it, without asking each other.
         cluster_id = hashlib.sha1(settings.initial_cluster.encode()).hexdigest()
         first = NodeIdentity(
             FORMAT, node_id, cluster_id, sorted(members), {int(node): each for node, each in members.items()},
             incarnation=new_incarnation(),
         )  # fmt: skip
-    elif settings.join and not _may_be_a_node(Path(settings.dir)):
+    elif settings.join and is_new:
         first = trio.run(ask_to_join, settings, address, certificates.peer)
     directory = DataDirectory(Path(settings.dir), first)
     if settings.join and first is None:
@@ -261,6 +258,20 @@ def _data_directory(
         directory.close()
         raise UserError(f"redraft: {settings.dir} belongs to node {directory.identity.node_id}, not {settings.node_id}")
     return directory
+
+
+def _founder(settings: Settings, members: dict[NodeId, str], address: str) -> NodeId:
+    """Which node of a new cluster this one is: by its number, or else by its port. Raises UserError."""
+    if settings.node_id:
+        if NodeId(settings.node_id) not in members:
+            raise UserError(f"redraft: initial-cluster has no node {settings.node_id}", exit_code=2)
+        return NodeId(settings.node_id)
+    here = [node for node, each in members.items() if each == address] or [
+        node for node, each in members.items() if split_address(each)[1] == split_address(address)[1]
+    ]
+    if len(here) != 1:
+        raise UserError("redraft: say with --node-id which node of initial-cluster this one is", exit_code=2)
+    return here[0]
 
 
 def _may_be_a_node(path: Path) -> bool:

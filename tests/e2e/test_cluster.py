@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from redraft.node.links import VERSION
-from support.processes import Connection, ReplyError, Server
+from support.processes import Connection, ReplyError, Server, free_port
 from support.real_cluster import RealCluster, digest, eventually, insist
 
 
@@ -100,11 +100,27 @@ def test_wrong_command_lines_are_told(tmp_path: Path) -> None:
     for arguments, said in (
         (("--initial-cluster", "1=a"), "'1=a' is not ID=HOST:PORT"),
         (("--initial-cluster", "1=a:1,1=b:2"), "the node 1 is there twice"),
-        (("--initial-cluster", "2=a:1"), "initial-cluster has no node 1"),
+        (("--initial-cluster", "2=a:1", "--node-id", "1"), "initial-cluster has no node 1"),
+        (("--initial-cluster", "2=a:1"), "say with --node-id which node of initial-cluster this one is"),
     ):
         server = Server(tmp_path / "data", *arguments)
         assert server.wait() == 2
         assert said in server.output
+
+
+def test_a_node_of_a_new_cluster_finds_itself_by_its_port_and_later_by_its_directory(tmp_path: Path) -> None:
+    ports = [free_port(), free_port()]
+    members = ",".join(f"{number}=127.0.0.1:{port}" for number, port in zip((7, 8), ports, strict=True))
+    for started in (1, 2):
+        where = [("--port", str(port), "--initial-cluster", members) for port in ports]
+        servers = [Server(tmp_path / each[1], *each).wait_ready() for each in where]
+        try:
+            clients = [server.client() for server in servers]
+            assert insist(clients[0], "SET", "started", started)
+            assert [client.info("raft")["raft_node_id"] for client in clients] == [7, 8]
+        finally:
+            for server in servers:
+                server.stop()
 
 
 def test_a_follower_that_lacks_what_is_gone_from_the_log_gets_a_snapshot(tmp_path: Path) -> None:
