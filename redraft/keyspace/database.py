@@ -293,3 +293,7 @@ class Database:
         assert len(self.order) == len(live)
         assert list(self.order.keys_from(b"")) == sorted(live)
         self.order.check()
+        for segment in self.segments:
+            for value in segment.values():
+                if not isinstance(value, (bytes, bytearray)):
+                    value.check()

@@ -53,6 +53,9 @@ class Value(Protocol):
     def memory_bytes(self) -> int:
         """Estimated bytes of memory, within a factor of two of the truth; O(1) or by sampling."""
 
+    def check(self) -> None:
+        """Assert the invariants."""
+
 
 StringValue: TypeAlias = bytes | bytearray
 AnyValue: TypeAlias = bytes | bytearray | Value

@@ -42,6 +42,7 @@ class Cluster:
         trace: Trace | None = None,
         settings: dict[str, Any] | None = None,
         raft_options: dict[str, Any] | None = None,
+        thorough: bool = False,
     ) -> None:
         # A flush shall take many ticks, with writes between them.
         flusher.SLICE_UNITS, flusher.SLICE_NS = 8, 0
@@ -50,7 +51,7 @@ class Cluster:
         self.network = Network(self.events, self.random("network"))
         self.settings = {**SETTINGS, **(settings or {})}
         self.raft_options: dict[str, Any] = raft_options or {}
-        self.invariants = Invariants(self)
+        self.invariants = Invariants(self, thorough=thorough)
         self.trace = trace
         self.on_frame: Callable[[NodeId, NodeId, bytes], None] | None = None
         """Sees each frame as it leaves: its sender, its receiver, its bytes."""

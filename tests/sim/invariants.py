@@ -19,7 +19,7 @@ After every event, for the node that it was about:
 
 At every eighth applied index, and at the end: state machine safety: nodes that have applied the same index have the
 same bytes (keys, deadlines, waiters, generations). At every 64th event, and at the end: `Node.check()`,
-which calls that of every class above it.
+which calls that of every class above it, down to each value's. In a `thorough` run both at every one.
 
 At the end of a run, when all faults are healed: a leader is found, every node serves a client, all nodes have the same
 bytes, nobody waits for a key of whom no client is left, and each key's history is linearizable (`clients`).
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
     from sim.machine import Machine
 
 DIGEST_EVERY = 8
+"""Applied indexes; 1 in a thorough run."""
 CHECK_EVERY = 64
+"""Events; 1 in a thorough run."""
 
 
 class InvariantError(Exception):
@@ -89,8 +91,10 @@ class Seen:
 class Invariants:
     """Of one cluster."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, *, thorough: bool = False) -> None:
         self._cluster = cluster
+        self._digest_every = 1 if thorough else DIGEST_EVERY
+        self._check_every = 1 if thorough else CHECK_EVERY
         self.groups = {group: GroupFacts() for group in GROUPS}
         self.digests: dict[Index, tuple[str, NodeId]] = {}
         self._seen: dict[tuple[int, GroupId], Seen] = {}
@@ -175,7 +179,7 @@ class Invariants:
         for group, raft in machine.rafts():
             self._look(machine, group, raft)
         self._count += 1
-        if self._count % CHECK_EVERY == 0:
+        if self._count % self._check_every == 0:
             machine.node.check()
 
     def _look(self, machine: Machine, group: GroupId, raft: RaftNode) -> None:
@@ -213,7 +217,7 @@ class Invariants:
                 seen.time_ms = time_ms
             else:
                 self._require_voters_stay(machine)
-            if group == FIRST_SHARD_GROUP and applied % DIGEST_EVERY == 0:
+            if group == FIRST_SHARD_GROUP and applied % self._digest_every == 0:
                 self.digest(machine)
         if raft.role is Role.LEADER:
             if seen.leads != raft.term:

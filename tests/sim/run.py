@@ -52,7 +52,9 @@ class Outcome(NamedTuple):
 class Run:
     """A cluster under load and chaos, as a seed draws it."""
 
-    def __init__(self, seed: int, *, trace: Trace | None = None, beyond_drift: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, trace: Trace | None = None, beyond_drift: bool = False, thorough: bool = False
+    ) -> None:
         random = Random(f"{seed}/run")
         self.seed = seed
         self.beyond_drift = beyond_drift
@@ -69,7 +71,7 @@ class Run:
         raft_options: dict[str, Any] = {"pre_vote": random.random() < 0.8}
         if random.random() < 0.3:
             raft_options |= {"max_append_bytes": 200, "max_inflight_appends": 2, "max_committed_bytes_per_ready": 100}
-        self.cluster = Cluster(size, seed, trace=trace, settings=settings, raft_options=raft_options)
+        self.cluster = Cluster(size, seed, trace=trace, settings=settings, raft_options=raft_options, thorough=thorough)
         self.cluster.invariants.leases_hold = not beyond_drift
         pause_ns = random.choice((100, 400, 800)) * MS
         self.clients = Clients(self.cluster, random.choice((3, 5, 8)), pause_ns)
@@ -98,7 +100,14 @@ class Run:
             raise AssertionError("a history cannot be explained\n" + "\n".join(each.show() for each in violations))
 
 
-def run(seed: int, virtual_seconds: float, *, trace: Trace | None = None, beyond_drift: bool = False) -> Outcome:
+def run(
+    seed: int,
+    virtual_seconds: float,
+    *,
+    trace: Trace | None = None,
+    beyond_drift: bool = False,
+    thorough: bool = False,
+) -> Outcome:
     """A run of a seed."""
     logging.getLogger("redraft").setLevel(logging.CRITICAL)
     # What runs make is freed by counting references, nearly all of it.
@@ -106,7 +115,7 @@ def run(seed: int, virtual_seconds: float, *, trace: Trace | None = None, beyond
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)
     began = time.process_time()
-    one = Run(seed, trace=trace, beyond_drift=beyond_drift)
+    one = Run(seed, trace=trace, beyond_drift=beyond_drift, thorough=thorough)
     violation = ""
     try:
         one.go(int(virtual_seconds * SECOND))

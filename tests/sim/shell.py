@@ -12,7 +12,8 @@
     join [NAME]                                    a new machine asks to be taken in; it is $NAME from now on
     flush M | clock M PPM | disk M bad|good | wipe M
     bind                                           $L is whoever serves, $F1, $F2 … are the others
-    status | state M | table M | trace [N]         looking
+    status | table M | trace [N]                   looking: all machines, the config table, the last moments
+    state M | state M node[.ATTRIBUTE …]           what matters of a node, as JSON; all of it, or of a part
     help                                           this
     expect CONDITION                               fails unless it holds
 
@@ -35,6 +36,7 @@ from sim.cluster import Cluster
 from sim.events import MS
 from sim.invariants import InvariantError
 from sim.machine import Machine
+from sim.plain import plain
 from sim.state import state
 from sim.trace import Trace
 from support.processes import ReplyError
@@ -275,7 +277,17 @@ class Shell:
         return f"{now_ms:.3f} ms\n" + self.cluster.describe()
 
     def _state_action(self, words: list[str]) -> str:
-        return json.dumps(state(self._machine(words[0])), indent=1)
+        if len(words) == 1:
+            return json.dumps(state(self._machine(words[0])), indent=1)
+        first, *names = words[1].split(".")
+        if first != "node":
+            raise ScriptError(f"it begins with 'node', not '{first}'")
+        found: Any = self._up_machine(words[0]).node
+        for name in names:
+            if not hasattr(found, name):
+                raise ScriptError(f"{type(found).__name__} has no {name}")
+            found = getattr(found, name)
+        return json.dumps(plain(found, words[1]), indent=1)
 
     def _table_action(self, words: list[str]) -> str:
         return json.dumps(state(self._up_machine(words[0]))["table"], indent=1)

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, NO_NODE, GroupId
-from redraft.raft.messages import ConfState
+from redraft.cluster.config_group import decode_proposal
+from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, NO_NODE, GroupId, Index
+from redraft.raft.messages import ConfState, Entry, EntryKind
 from redraft.raft.status import Role
+from redraft.shard.entry import runs as runs_of
 from redraft.values import codec
 from sim.disk import GROUPS
+from sim.plain import plain
 
 if TYPE_CHECKING:
+    from redraft.node.node import Node
     from sim.machine import Machine
 
 
@@ -47,7 +51,8 @@ def summary(machine: Machine, group: GroupId = FIRST_SHARD_GROUP) -> str:
 
 
 def state(machine: Machine) -> dict[str, Any]:
-    """A node's whole state, for people."""
+    """What matters of a node's state, for people: its disk, groups, log, keys, links and clients. The whole of it:
+    `sim.plain`."""
     facts: dict[str, Any] = {
         "machine": machine.number,
         "up": machine.up,
@@ -87,13 +92,46 @@ def state(machine: Machine) -> dict[str, Any]:
     facts["monotonic, ms"] = machine.clock.monotonic_ns() // 1_000_000
     facts["links"] = sorted(peer for peer, link in machine.keeper.links.items() if link.opened)
     facts["links from"] = sorted(node.incoming.linked_from())
-    facts["sessions"] = len(node.sessions)
+    facts["sessions"] = {str(session.id): session.address for session in node.sessions.values()}
     facts["guests"] = len(node.guests)
     facts["flush"] = node.flusher.phase.value
-    facts["keyspace"] = node.shard.keyspace.statistics()
+    facts["keyspace"] = {**node.shard.keyspace.statistics(), "keys": _keys(node)}
+    facts["log"] = {str(group): _entries(machine, group) for group in GROUPS}
     facts["digest"] = digest_of(machine)
     facts["table"] = msgspec.to_builtins(node.config.table, str_keys=True)
     return facts
+
+
+def _keys(node: Node) -> dict[str, dict[str, Any]]:
+    """The keys of each database: what type, until when, and what record they would have in an image."""
+    return {
+        str(number): {
+            plain(key): {
+                "type": codec.type_name(value).decode(), "until, ms": database.deadline(key),
+                "record": plain(codec.encode(value, None)),
+            }
+            for key in database.keys_from(b"") if (value := database.peek(key)) is not None
+        }
+        for number, database in enumerate(node.shard.keyspace.databases) if database.size
+    }  # fmt: skip
+
+
+def _entries(machine: Machine, group: GroupId) -> list[str]:
+    """The entries of a group's log, as it is in the process: index, term and content."""
+    log = dict(machine.rafts())[group]._log
+    entries: list[Entry] = []
+    while (first := Index(entries[-1].index + 1) if entries else log.first_index) <= log.last_index:
+        entries += log.entries(first, 1 << 30)
+    return [f"{entry.index} of term {entry.term}: {_content(entry, group)}" for entry in entries]
+
+
+def _content(entry: Entry, group: GroupId) -> str:
+    if entry.kind is not EntryKind.NORMAL or not entry.data:
+        return entry.kind.name
+    if group == CONFIG_GROUP:
+        return str(decode_proposal(entry.data))
+    runs = runs_of(entry.data)
+    return "; ".join(" ".join(map(plain, argv)) for _, argvs in runs for argv in argvs)
 
 
 def _conf(conf: ConfState) -> dict[str, list[int]]:
