@@ -158,7 +158,8 @@ class Expiring(KeyModel):
 
 
 class Set(KeyModel):
-    """SADD, SPOP and SMEMBERS of one set. A key with a pop of unknown outcome is not searched: it may have been any."""
+    """SADD, SPOP and SMEMBERS of one set; ("lose", member) is what a pop of unknown outcome may have been (see
+    `with_lost_pops`)."""
 
     def initial(self) -> Hashable:
         return frozenset()
@@ -171,6 +172,24 @@ class Set(KeyModel):
                 return result is UNKNOWN or result == int(member not in state), state | {member}
             case ("spop",):
                 return (result in state if state else result is None), state - {result}
+            case ("lose", member):
+                return True, state - {member}
             case ("smembers",):
                 return sorted(result) == sorted(state), state
         raise ValueError(operation.action)
+
+
+def with_lost_pops(operations: list[Operation]) -> list[Operation]:
+    """The operations on a set, with a possible removal of each member in the place of each pop of unknown outcome.
+
+    More is possible then than was: such a pop may remove several members. So nothing is called a violation that is
+    none, and one may be missed.
+    """
+    members = sorted({each.action[1] for each in operations if each.action[0] == "sadd"})
+    found = []
+    for each in operations:
+        if each.action == ("spop",) and each.result is UNKNOWN:
+            found += [each._replace(action=("lose", member)) for member in members]
+        else:
+            found.append(each)
+    return found

@@ -10,7 +10,7 @@ import pytest
 
 from linearizability.checker import Model, check, check_key
 from linearizability.history import NEVER_NS, UNKNOWN, Operation
-from linearizability.models import Counter, Expiring, Hash, Queue, Register, Set, Transfers
+from linearizability.models import Counter, Expiring, Hash, Queue, Register, Set, Transfers, with_lost_pops
 
 Row = tuple[int, int, tuple[Any, ...], Any]
 """Call, return (0: never), action, result."""
@@ -170,6 +170,56 @@ def test_what_cannot_be_explained_is_shown(model: Model, rows: list[Row]) -> Non
     [violation] = check(lambda key: model, history(*rows))
     assert "no order of the operations explains their results" in violation.show()
     assert violation.stuck
+
+
+ADDED: list[Row] = [(1, 2, ("sadd", "a"), 1), (3, 4, ("sadd", "b"), 1)]
+LOST_POP: Row = (5, 0, ("spop",), UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([(6, 7, ("smembers",), ["a"])], True),
+        ([(6, 7, ("smembers",), ["a", "b"]), (8, 9, ("smembers",), ["b"])], True),
+        ([(6, 7, ("smembers",), ["b"]), (8, 9, ("smembers",), ["a", "b"])], False),
+        ([(6, 7, ("smembers",), ["a"]), (8, 9, ("spop",), "b")], False),
+        ([(6, 7, ("sadd", "a"), 1), (8, 9, ("smembers",), ["a", "b"])], True),
+        ([(6, 7, ("smembers",), ["a", "c"])], False),
+    ],
+)
+def test_a_pop_of_unknown_outcome_may_have_been_of_any_member(rows: list[Row], expected: bool) -> None:
+    operations = with_lost_pops(history(*ADDED, LOST_POP, *rows))
+    assert (check_key(Set(), operations) is None) == expected
+    without = history(*ADDED, *rows)
+    assert check_key(Set(), without) is not None
+
+
+def test_a_pop_of_unknown_outcome_never_makes_a_violation() -> None:
+    """Each such pop is tried as the removal of one member, or none; what is explained so is no violation."""
+    random_ = random.Random(21)
+    verdicts = []
+    for _ in range(1500):
+        operations = []
+        for client in range(random_.randint(1, 5)):
+            call = random_.randint(0, 12)
+            action, result = random_action(random_, Set())
+            is_lost = action == ("spop",) and random_.random() < 0.6
+            end = NEVER_NS if is_lost else (call + random_.randint(1, 6)) * 2 + 1
+            operations.append(Operation(client, call * 2, end, "k", action, UNKNOWN if is_lost else result))
+        pops = [each for each in operations if each.result is UNKNOWN]
+        others = [each for each in operations if each.result is not UNKNOWN]
+        explained = any(
+            explained_by_trying(
+                Set(), others + [each._replace(action=what) for each, what in zip(pops, chosen, strict=True)]
+            )
+            for chosen in itertools.product([("lose", "a"), ("lose", "b")], repeat=len(pops))
+        )
+        found = check_key(Set(), with_lost_pops(operations)) is None
+        assert found or not explained, operations
+        verdicts.append((found, explained))
+    assert verdicts.count((True, True)) > 200
+    assert verdicts.count((False, False)) > 200
+    assert verdicts.count((True, False)) < 30
 
 
 def test_keys_are_independent() -> None:

@@ -66,6 +66,7 @@ class Clients:
         self.pause_ns = pause_ns
         self.history: list[Operation] = []
         self.errors: Counter[str] = Counter()
+        self.undecided = 0
         self.answers = 0
         self.stopped = False
         self.values = 0
@@ -132,19 +133,17 @@ class Clients:
         self.history.append(operation)
 
     def violations(self, *, reads_count: bool = True) -> list[Violation]:
-        """The keys whose operations cannot be explained. Searches that take too long are counted as errors."""
+        """The keys whose operations cannot be explained. Searches that take too long are counted as `undecided`."""
         by_key: dict[str, list[Operation]] = {}
         for operation in self.history:
             if reads_count or operation.action[0] not in models.READS:
                 by_key.setdefault(operation.key, []).append(operation)
         found = []
         for key, operations in sorted(by_key.items()):
-            if any(each.action == ("spop",) and each.result is UNKNOWN for each in operations):
-                continue
             try:
-                violation = check_key(MODELS[key.partition(":")[0]](), operations)
+                violation = check_key(MODELS[key.partition(":")[0]](), models.with_lost_pops(operations))
             except UndecidedError:
-                self.errors["undecided"] += 1
+                self.undecided += 1
                 continue
             if violation is not None:
                 found.append(violation)

@@ -37,6 +37,8 @@ class Outcome(NamedTuple):
     nodes: int
     faults: dict[str, int]
     errors: dict[str, int]
+    undecided: int
+    """Keys whose history took too long to be searched."""
 
     def line(self) -> str:
         """The run in a line."""
@@ -130,4 +132,5 @@ def run(
         seed, violation, cluster.events.digest(), cluster.events.now_ns / SECOND, time.process_time() - began,
         cluster.events.count, len(history), sum(each.return_ns == 1 << 62 for each in history), len(facts.committed),
         max(facts.leaders, default=0), len(cluster.machines), one.chaos.injected, dict(one.clients.errors),
+        one.clients.undecided,
     )  # fmt: skip

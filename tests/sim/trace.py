@@ -39,6 +39,8 @@ class Trace:
         self._most = most
         self._states: dict[int, str] = {}
         self._now_ns = 0
+        self.dropped_until_ns = 0
+        """What was before is not kept any more; 0: everything is."""
 
     def before(self, machine: Machine) -> None:
         """A node is about to do something."""
@@ -74,6 +76,7 @@ class Trace:
     def _add(self, moment: Moment) -> None:
         self.moments.append(moment)
         if len(self.moments) > 2 * self._most:
+            self.dropped_until_ns = self.moments[self._most].ns
             del self.moments[: self._most]
 
     def cut(self, from_s: float = 0.0, to_s: float | None = None) -> list[Moment]:
@@ -85,6 +88,8 @@ class Trace:
         """The diagram, a line each."""
         moments = self.cut(from_s, to_s)
         found = []
+        if self.dropped_until_ns >= from_s * 1e9 and self.dropped_until_ns and not last:
+            found.append(f"what was before {self.dropped_until_ns / 1e9:.6f} is not kept")
         for moment in moments[-last:] if last else moments:
             who = f"m{moment.machine}" if moment.machine else "--"
             if moment.kind == "send":
