@@ -14,6 +14,7 @@ from support.processes import ReplyError
 from support.world import Client
 
 NODES = (1, 2, 3)
+ELECTION_MS = 1000
 
 
 @pytest.fixture
@@ -143,6 +144,85 @@ def test_a_healthy_cluster_keeps_its_leader_and_refuses_nobody(fleet: Fleet) -> 
         fleet.pass_time(500)
     assert fleet.leader() == 1
     assert [fleet[node].node.shard.raft.term for node in NODES] == [term] * 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_cluster_that_is_whole_again_has_a_leader_at_once(seed: int) -> None:
+    """#21: after faults a cluster had no leader although all of its nodes were up and heard each other."""
+    random_ = Random(seed)
+    fleet = Fleet()
+    fleet.elect()
+    for _ in range(12):
+        match random_.choice(["cut", "kill", "power", "sleep", "hand over"]):
+            case "cut":
+                fleet.cut(random_.choice(NODES))
+            case "kill":
+                fleet.kill(random_.choice([node for node in NODES if node not in fleet.down] or [1]))
+            case "power":
+                for node in NODES:
+                    if node not in fleet.down:
+                        fleet.kill(node)
+            case "sleep":
+                fleet.pass_time(random_.choice([300, 1500]), paused=(random_.choice(NODES),))
+            case "hand over":
+                node = random_.choice(NODES)
+                if node not in fleet.down:
+                    fleet[node].connect().ask(f"REDRAFT TRANSFER {random_.choice(NODES)}")
+        fleet.pass_time(random_.choice([50, 700, 2500]))
+        fleet.heal()
+        for node in sorted(fleet.down):
+            fleet.start(node)
+        fleet.pass_time(3 * ELECTION_MS)
+        fleet.leader()
+        clients = [fleet[node].connect() for node in NODES]
+        assert [say(fleet, client, "SET k v", "GET k") for client in clients] == [[b"OK", b"v"]] * 3, f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_connections_may_close_at_any_moment(seed: int) -> None:
+    """#49: an assertion failed when connections closed. Here clients go away in the middle of all that they can be in
+    the middle of, links break under them, and every node is looked at after each step."""
+    random_ = Random(seed)
+    fleet = Fleet()
+    fleet.elect()
+    lines = [
+        ("INCR n",), ("GET n", "INCR n"), ("MULTI", "INCR n"), ("MULTI", "INCR n", "EXEC"), ("WATCH n", "GET n"),
+        ("BLPOP l 0",), ("BLPOP l 0", "INCR n"), ("XREAD BLOCK 0 STREAMS x $",), ("WAIT 3 0",), ("SELECT 3", "INCR n"),
+        ("CLIENT REPLY OFF", "INCR n"), ("CLIENT PAUSE 100 WRITE",), ("MONITOR",), ("RPUSH l a b",), ("SCAN 0",),
+        ("QUIT",),
+    ]  # fmt: skip
+    clients: list[tuple[int, Client]] = []
+    for step in range(150):
+        node = random_.choice(NODES)
+        client = fleet[node].connect()
+        client.ask(*random_.choice(lines))
+        if random_.random() < 0.2:
+            client.send(b"*3\r\n$3\r\nSET\r\n$100\r\nhalf")
+        clients.append((node, client))
+        for _ in range(random_.randint(0, 3)):
+            fleet.tick_all()
+        random_.shuffle(clients)
+        for place, each in clients[: random_.randint(0, 2)]:
+            fleet[place].node.close_session(each.session)
+        del clients[: random_.randint(0, 2)]
+        if step % 20 == 9:
+            fleet.cut(random_.choice(NODES))
+        if step % 20 == 14:
+            fleet.heal()
+        if step % 10 == 0:
+            fleet.pass_time(100)
+        for each_node in NODES:
+            fleet[each_node].node.check()
+    fleet.heal()
+    for node in NODES:
+        for session in list(fleet[node].node.sessions.values()):
+            if session.link is None:
+                fleet[node].node.close_session(session)
+    fleet.pass_time(8000)
+    for node in NODES:
+        fleet[node].node.check()
+        assert not fleet[node].node.shard.keyspace.waiters.replicated()
+        assert say(fleet, fleet[node].connect(), "SET k v", "GET k") == [b"OK", b"v"], f"seed {seed}"
 
 
 @pytest.mark.parametrize("node", NODES)
