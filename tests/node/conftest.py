@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.fleet import Fleet
 from support.world import Client, World
 
 
@@ -23,3 +24,11 @@ def client(world: World) -> Client:
 def other(world: World) -> Client:
     """Another client of the world."""
     return world.connect()
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """Three nodes, the first of which leads."""
+    fleet = Fleet()
+    fleet.elect()
+    return fleet

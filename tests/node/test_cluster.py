@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from support.fleet import Fleet
+from support.fleet import Fleet, say
 from support.processes import ReplyError
-from support.world import Client
-
-
-@pytest.fixture
-def fleet() -> Fleet:
-    """Three nodes, the first of which leads."""
-    fleet = Fleet()
-    fleet.elect()
-    return fleet
-
-
-def say(fleet: Fleet, client: Client, *lines: str) -> list[object]:
-    client.ask(*lines)
-    fleet.settle()
-    return client.replies()
 
 
 def test_a_follower_takes_every_command(fleet: Fleet) -> None:

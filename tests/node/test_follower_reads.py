@@ -7,25 +7,11 @@ import pytest
 from redraft.ids import Index
 from redraft.node.peers import decode_frame
 from redraft.raft.messages import Heartbeat
-from support.fleet import Fleet
+from support.fleet import Fleet, say
 from support.processes import ReplyError
 from support.world import Client
 
 FOLLOWER = 2
-
-
-@pytest.fixture
-def fleet() -> Fleet:
-    """Three nodes, the first of which leads."""
-    fleet = Fleet()
-    fleet.elect()
-    return fleet
-
-
-def say(fleet: Fleet, client: Client, *lines: str) -> list[object]:
-    client.ask(*lines)
-    fleet.settle()
-    return client.replies()
 
 
 def calls(fleet: Fleet, node: int, name: bytes) -> int:

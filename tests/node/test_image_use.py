@@ -12,13 +12,6 @@ from support.fleet import Fleet
 VOTERS = tuple(NodeId(node) for node in (1, 2, 3))
 
 
-@pytest.fixture
-def fleet() -> Fleet:
-    fleet = Fleet()
-    fleet.elect()
-    return fleet
-
-
 def digest(fleet: Fleet, node: int) -> dict[bytes, object]:
     client = fleet[node].connect()
     client.ask("REDRAFT DIGEST")

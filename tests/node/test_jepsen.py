@@ -9,26 +9,12 @@ from random import Random
 
 import pytest
 
-from support.fleet import Fleet
+from support.fleet import Fleet, say
 from support.processes import ReplyError
 from support.world import Client
 
 NODES = (1, 2, 3)
 ELECTION_MS = 1000
-
-
-@pytest.fixture
-def fleet() -> Fleet:
-    """Three nodes, the first of which leads."""
-    fleet = Fleet()
-    fleet.elect()
-    return fleet
-
-
-def say(fleet: Fleet, client: Client, *lines: str) -> list[object]:
-    client.ask(*lines)
-    fleet.settle()
-    return client.replies()
 
 
 @pytest.mark.parametrize("node", NODES)

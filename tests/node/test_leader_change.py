@@ -5,26 +5,11 @@ from __future__ import annotations
 import pytest
 
 from redraft.node.peers import Request, decode_frame
-from support.fleet import Fleet
+from support.fleet import Fleet, say
 from support.processes import ReplyError
-from support.world import Client
 
 CHANGED = ReplyError("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)")
 UNBLOCKED = ReplyError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
-
-
-@pytest.fixture
-def fleet() -> Fleet:
-    """Three nodes, the first of which leads."""
-    fleet = Fleet()
-    fleet.elect()
-    return fleet
-
-
-def say(fleet: Fleet, client: Client, *lines: str) -> list[object]:
-    client.ask(*lines)
-    fleet.settle()
-    return client.replies()
 
 
 def hand_over(fleet: Fleet, to: int) -> None:

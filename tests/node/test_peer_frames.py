@@ -13,14 +13,6 @@ from redraft.node.peers import FrameError, decode_frame
 from support.fleet import Fleet
 
 
-@pytest.fixture
-def fleet() -> Fleet:
-    """Three nodes, the first of which leads."""
-    fleet = Fleet()
-    fleet.elect()
-    return fleet
-
-
 def real_frames(fleet: Fleet) -> list[bytes]:
     """What the leader says to the second node while clients write."""
     found = []

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from redraft.slots import key_slot
-from support.fleet import Fleet
+from support.fleet import Fleet, say
 from support.processes import Connection, RedisServer, ReplyError, free_port
-from support.world import Client
 
 FOLLOWER = 2
 LEADERS = "10.0.0.1:7000"
@@ -21,12 +20,6 @@ def fleet() -> Fleet:
     fleet = Fleet(redirect="moved")
     fleet.elect()
     return fleet
-
-
-def say(fleet: Fleet, client: Client, *lines: str) -> list[object]:
-    client.ask(*lines)
-    fleet.settle()
-    return client.replies()
 
 
 def moved(key: bytes, where: str = LEADERS) -> ReplyError:

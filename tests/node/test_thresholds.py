@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-
 from redraft.values import codec
-from support.fleet import Fleet
-from support.world import Client
+from support.fleet import Fleet, say
 
 LOWER = "CONFIG SET hash-max-listpack-entries 2 set-max-intset-entries 2 zset-max-listpack-entries 2"
 MEMBERS = ["HSET h a 1 b 2 c 3", "SADD s 1 2 3", "ZADD z 1 a 2 b 3 c"]
 ENCODINGS = [f"OBJECT ENCODING {key}" for key in "hsz"]
 SMALL, LARGE = [b"listpack", b"intset", b"listpack"], [b"hashtable", b"hashtable", b"skiplist"]
-
-
-@pytest.fixture
-def fleet() -> Fleet:
-    """Three nodes, the first of which leads."""
-    fleet = Fleet()
-    fleet.elect()
-    return fleet
-
-
-def say(fleet: Fleet, client: Client, *lines: str) -> list[object]:
-    client.ask(*lines)
-    fleet.settle()
-    return client.replies()
 
 
 def records(fleet: Fleet, place: int) -> list[bytes]:

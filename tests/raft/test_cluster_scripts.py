@@ -1,4 +1,4 @@
-"""Golden scripts: what a group of members does together (see test_scripts.py for the form; these are in clusters/).
+"""Golden scripts (`raft.golden`) of what a group of members does together, in clusters/.
 
 cluster N [voters=N] [OPTION=N ...]   N members on empty disks; options are those of RaftConfig
 campaign A                            A stands for election
@@ -22,13 +22,12 @@ status [A ...], log A, network        what there is
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from raft.cluster import Cluster, Member
+from raft.golden import play, scripts
 
 from redraft.ids import Index, NodeId, Term
 from redraft.raft.errors import RaftError
@@ -45,9 +44,6 @@ from redraft.raft.messages import (
     VoteReply,
 )
 
-SCRIPTS = sorted((Path(__file__).parent / "clusters").glob("*.txt"))
-assert SCRIPTS
-REWRITE = os.environ.get("REDRAFT_REWRITE_SCRIPTS") == "1"
 KINDS = {"+": ChangeKind.ADD_VOTER, "~": ChangeKind.ADD_LEARNER, "-": ChangeKind.REMOVE}
 
 
@@ -235,26 +231,6 @@ def shown_message(message: AnyMessage) -> str:
     return head
 
 
-def run_script(text: str) -> str:
-    """The script with the outputs that its commands have now."""
-    interpreter = Interpreter()
-    blocks = []
-    for block in re.split(r"\n{2,}", text.strip()):
-        head = block.split("\n----", 1)[0]
-        lines = [line for line in head.split("\n") if not line.startswith("#")]
-        if not lines:
-            blocks.append(head)
-            continue
-        output = [line for command in lines for line in interpreter.run(command)]
-        blocks.append("\n".join([head, "----", *(output or ["ok"])]))
-    return "\n\n".join(blocks) + "\n"
-
-
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", scripts("clusters"), ids=lambda path: path.stem)
 def test_a_script_prints_what_it_says(path: Path) -> None:
-    text = path.read_text()
-    output = run_script(text)
-    if REWRITE:
-        path.write_text(output)
-    else:
-        assert output == text
+    play(path, Interpreter().run)

@@ -1,8 +1,7 @@
-"""Golden scripts: what a group member does, as commands and their output (toydb's goldenscript, etcd's datadriven).
+"""Golden scripts (`raft.golden`) of what one member of a group does, in scripts/.
 
-A script in scripts/ is blocks of command lines, a line `----`, and what the commands print; a blank line ends a block,
-and `#` begins a comment. An error, even a broken invariant (`panic`), is output like any other. After each command the
-member's own `check` is called.
+An error, even a broken invariant (`panic`), is output like any other. After each command the member's own `check` is
+called.
 
     new-node [OPTION=N ...]   an empty disk and a new member; options are those of RaftConfig, and voters=N
     campaign                  stand for election
@@ -18,13 +17,10 @@ member's own `check` is called.
     status, disk              print the member's status; print what is on disk
 
 What needs no fsync, a commit index alone, is not written at all: a driver may do that, so the disk here does.
-
-`REDRAFT_REWRITE_SCRIPTS=1 pytest tests/raft/test_scripts.py` writes the outputs anew; read the diff before committing.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -32,6 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from raft.golden import play, scripts
 
 from redraft.ids import Index, NodeId
 from redraft.raft.config import RaftConfig
@@ -40,10 +37,6 @@ from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
-
-SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.txt"))
-assert SCRIPTS
-REWRITE = os.environ.get("REDRAFT_REWRITE_SCRIPTS") == "1"
 
 
 class Taken(NamedTuple):
@@ -186,26 +179,6 @@ def shown_entry(entry: Entry) -> str:
     return f"entry {entry.index} of term {entry.term}: {data if entry.kind is EntryKind.NORMAL else '(no-op)'}"
 
 
-def run_script(text: str) -> str:
-    """The script with the outputs that its commands have now."""
-    interpreter = Interpreter()
-    blocks = []
-    for block in re.split(r"\n{2,}", text.strip()):
-        head = block.split("\n----", 1)[0]
-        lines = [line for line in head.split("\n") if not line.startswith("#")]
-        if not lines:
-            blocks.append(head)
-            continue
-        output = [line for command in lines for line in interpreter.run(command)]
-        blocks.append("\n".join([head, "----", *(output or ["ok"])]))
-    return "\n\n".join(blocks) + "\n"
-
-
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", scripts("scripts"), ids=lambda path: path.stem)
 def test_a_script_prints_what_it_says(path: Path) -> None:
-    text = path.read_text()
-    output = run_script(text)
-    if REWRITE:
-        path.write_text(output)
-    else:
-        assert output == text
+    play(path, Interpreter().run)

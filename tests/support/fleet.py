@@ -9,7 +9,7 @@ from __future__ import annotations
 from redraft.ids import NodeId
 from redraft.node.peers import decode_frame
 from redraft.raft.messages import ConfState, SnapshotMeta
-from support.world import World
+from support.world import Client, World
 
 RAFT_TICK_MS = 50
 
@@ -135,3 +135,10 @@ class Fleet:
         serving = [node for node, world in self.worlds.items() if node not in self.down and world.node.serves]
         assert len(serving) == 1, f"serving: {serving}"
         return serving[0]
+
+
+def say(fleet: Fleet, client: Client, *lines: str) -> list[object]:
+    """Send commands, each a line of words, let the nodes come to rest, and read what was answered."""
+    client.ask(*lines)
+    fleet.settle()
+    return client.replies()
