@@ -9,6 +9,10 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""Linux's goes on while the machine sleeps, as CLOCK_MONOTONIC does not: a lease is over when a laptop, or a virtual
+machine, wakes up."""
+
 
 class Clock(Protocol):
     """Wall and monotonic time."""
@@ -33,4 +37,4 @@ class SystemClock:
         return time.time_ns() // 1000
 
     def monotonic_ns(self) -> int:
-        return time.monotonic_ns()
+        return time.clock_gettime_ns(_STEADY)

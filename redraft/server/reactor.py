@@ -151,7 +151,7 @@ class Reactor:
         if deadline_ns is None:
             await trio.lowlevel.wait_readable(self._epoll.fileno())
             return
-        with trio.move_on_after(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)):
+        with trio.move_on_after(max(0.0, (deadline_ns - node.clock.monotonic_ns()) / 1e9)):
             await trio.lowlevel.wait_readable(self._epoll.fileno())
 
     def tick(self, events: list[tuple[int, int]]) -> None:
