@@ -15,7 +15,8 @@
   after it has voted, and is back at once where another candidate asks it; a leader sleeps with the answers to its last
   heartbeat in its sockets, until another leads; answers to a leader that nobody hears any more are still on their way;
   a key falls due by the clock of a leader that is cut off, and the next one's clock is behind;
-* snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment.
+* snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment;
+* settings: from which size on a collection has its larger encoding, at one node.
 
 Longer than most, since it is one list.
 """
@@ -602,6 +603,17 @@ class Chaos:
             return False
         machine.node.flusher.request()
         machine.wake()
+        return True
+
+    def _do_thresholds(self) -> bool:
+        """CONFIG SET of where the larger encodings of collections begin; what counts is the leader's."""
+        machine = self._some()
+        if machine is None:
+            return False
+        fields, members = self._random.choice(("0", "1", "2", "512")), self._random.choice(("0", "3", "512"))
+        self._tell(f"node {machine.id} would hold {fields} fields, {members} integers compactly")
+        asked = ("CONFIG", "SET", "hash-max-listpack-entries", fields, "set-max-intset-entries", members)
+        Asking(self._cluster, machine, asked)
         return True
 
     def _do_change_members(self) -> bool:

@@ -145,6 +145,12 @@ MUTATIONS = (
         ("shard/executor.py", "self.write_context.begin(header.time_ms, header.seed)",
          "self.write_context.begin(1_700_000_000_000 + self._monotonic_ns() // 1_000_000, header.seed)"),
     )),
+    Mutation("image-forgets-thresholds", "an image, and a snapshot, forgets where the larger encodings begin", (
+        ("keyspace/keyspace.py", "keyspace.thresholds = meta.thresholds", "pass"),
+    )),
+    Mutation("encodings-not-kept", "a record does not tell that its collection has grown", (
+        ("values/codec.py", "tag = value.tag | HAS_GROWN if", "tag = value.tag if"),
+    )),
     Mutation("local-randomness", "chance is drawn on each replica", (
         ("shard/executor.py", "self.write_context.begin(header.time_ms, header.seed)",
          "self.write_context.begin(header.time_ms, self._monotonic_ns())"),

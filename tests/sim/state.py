@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def digest_of(machine: Machine) -> str:
-    """A digest of all that is replicated: as the image would have it."""
+    """A digest of all that is replicated: as the image would have it, and how collections are held."""
     keyspace = machine.node.shard.keyspace
     meta = msgspec.msgpack.encode((keyspace.meta(), machine.node.shard.applied.time_ms))
     whole = blake2b(meta, digest_size=16)
@@ -33,6 +33,8 @@ def digest_of(machine: Machine) -> str:
                 assert value is not None
                 record = codec.encode(value, database.deadline(key))
                 whole.update(b"%d %d %d " % (number, len(key), len(record)) + key + record)
+                if not isinstance(value, (bytes, bytearray)):
+                    whole.update(value.encoding())
     return whole.hexdigest()
 
 
