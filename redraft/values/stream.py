@@ -253,7 +253,7 @@ class Stream:
         rows = [fields for node in ends for fields in node.entries]
         sampled = sum(60 + sys.getsizeof(fields) + sum(map(sys.getsizeof, fields[1::2])) for fields in rows)
         entries = sampled * self.size // max(1, len(rows))
-        return 300 + entries + sum(400 * len(group) + 200 * len(group.seen_ms) for group in self.groups.values())
+        return 300 + entries + sum(205 * len(group) + 200 * len(group.seen_ms) for group in self.groups.values())
 
     def check(self) -> None:
         """Assert the invariants."""
