@@ -12,7 +12,7 @@ from sim.trace import Moment, Trace
 LANE_PX = 300
 MARGIN_PX = 110
 TOP_PX = 60
-LEAST_STEP_PX = 13
+LEAST_STEP_PX = 16
 ROLE_COLOURS = {"leader": "#2e7d32", "follower": "#90a4ae", "candidate": "#ef6c00", "pre-candidate": "#ffb74d"}
 TERM_COLOURS = ("#1565c0", "#6a1b9a", "#ad1457", "#00838f", "#4e342e", "#558b2f", "#c62828", "#283593")
 MESSAGE_COLOURS = {"Append": "#1565c0", "Vote": "#ef6c00", "Install": "#6a1b9a", "Timeout": "#c62828"}
@@ -20,7 +20,7 @@ FLIGHT_ROWS = 1.5
 
 STYLE = """
 body { font: 13px system-ui, sans-serif; margin: 16px; color: #222; background: #fff }
-svg text { font: 11px ui-monospace, monospace }
+svg text { font: 11px ui-monospace, monospace; paint-order: stroke; stroke: #fff; stroke-width: 3px }
 .tell { fill: #555 } .chaos { fill: #c62828; font-weight: bold }
 .legend span { display: inline-block; padding: 1px 8px; margin-right: 8px; border-radius: 4px; color: #fff }
 .message line { stroke-width: 1.2 } .message:hover line { stroke-width: 3 } .message:hover text { font-weight: bold }
@@ -74,7 +74,7 @@ def page(moments: list[Moment], states: dict[int, str], title: str) -> str:
         elif moment.kind == "tell":
             x = columns[moment.machine] + 12 if moment.machine in columns else MARGIN_PX
             kind = "chaos" if text.startswith("CHAOS") or "Error" in text else "tell"
-            texts.append(f'<text class="{kind}" x="{x}" y="{y + 4:.0f}">{text[:140]}</text>')
+            texts.append(f'<text class="{kind}" x="{x}" y="{y + 4:.0f}">{_cut(text, 140)}</text>')
     height = y + 40
     lanes += [_lane(columns[machine], lane_y[machine], height - 10, shown[machine]) for machine in machines]
     heads = [
@@ -94,6 +94,10 @@ def page(moments: list[Moment], states: dict[int, str], title: str) -> str:
         '<path d="M0,0 L7,3 L0,6 z" fill="#555"/></marker></defs>\n'
         f"{body}\n</svg></html>\n"
     )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _look(state: str) -> tuple[str, int]:
@@ -123,5 +127,5 @@ def _arrow(start: int, end: int, y: float, text: str) -> str:
     return (
         f'<g class="message"><title>{text}</title><line x1="{from_x}" y1="{y:.0f}" x2="{to_x}" y2="{down:.0f}"'
         f' stroke="{colour}"{dash} marker-end="url(#head)"/><text x="{label_x}" y="{y - 1:.0f}" fill="{colour}"'
-        f' font-size="9">{text[:34]}</text></g>'
+        f' font-size="9">{_cut(text, 36)}</text></g>'
     )
