@@ -242,9 +242,11 @@ def _raise_sparse(value: bytearray, register: int, rank: int, start: _Start) -> 
         span = opcode + 1
     lower, upper = register - first, first + span - 1 - register
     opcodes = _run(of_rest, lower) + _run(rank, 1) + _run(of_rest, upper)
-    if len(opcodes) > size and len(value) + len(opcodes) - size > SPARSE_MAX_BYTES:
+    length = len(value) + len(opcodes) - size
+    if len(opcodes) > size and length > SPARSE_MAX_BYTES:
         return None
     value[position : position + size] = opcodes
+    del value[length:]  # where the value ends within an XZERO, Redis counts both of its bytes
     _join_runs(value, before)
     return True
 
