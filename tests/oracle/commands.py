@@ -32,6 +32,8 @@ FLOATS = [
 ]
 VALUES = [b"", b"v", b"hello world", b"10", b"-5", b"3.0e3", b"x" * 100, b"\x00\x01\r\n\xff", b"9223372036854775807"]
 TIMES = [b"100", b"1000", b"0", b"-1", b"9223372036854775807", b"99999999999999", b"abc", b"1.5", b"100000000"]
+STEP = 2000
+_LONG_TIMES = (b"100", b"1000", b"100000", b"100000000")
 FUTURE_S, FUTURE_MS = b"33177117420", b"33177117420000"
 PATTERNS = [b"*", b"key:*", b"k?y:1", b"[ab]", b"[^a]*", b"\\a", b"key:[1-2]", b"a*a", b"", b"[a", b"*:*", b"\x00*"]
 
@@ -99,6 +101,17 @@ def slipping(command: st.SearchStrategy[Command]) -> st.SearchStrategy[Command]:
     return st.builds(slip, command, st.sampled_from([0] * 30 + [-1, 1]))
 
 
+def with_times_apart(commands: list[Command]) -> list[Command]:
+    """The commands, none of which gives a key a time to live that an earlier one may have given it: whether GT and LT
+    hold would depend on the millisecond."""
+    return [
+        (*command[:2], b"%d" % (int(command[2]) + STEP * position), *command[3:])
+        if command[0].upper() in (b"EXPIRE", b"PEXPIRE") and len(command) > 3 and command[2] in _LONG_TIMES
+        else command
+        for position, command in enumerate(commands, 1)
+    ]
+
+
 def sequences(command: st.SearchStrategy[Command], most: int) -> st.SearchStrategy[list[Command]]:
     """From half of `most` commands to `most`."""
     return st.lists(slipping(command), min_size=most // 2, max_size=most)
@@ -160,4 +173,4 @@ command: st.SearchStrategy[Command] = st.one_of(
 
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
     """From half of `most` commands to `most`."""
-    return st.lists(command, min_size=most // 2, max_size=most)
+    return st.lists(command, min_size=most // 2, max_size=most).map(with_times_apart)

@@ -19,7 +19,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from oracle.commands import FUTURE_MS, FUTURE_S, PATTERNS, Command, cased, joined, often, slipping
+from oracle.commands import FUTURE_MS, FUTURE_S, PATTERNS, Command, cased, joined, often, slipping, with_times_apart
 from redraft.rdb import payload
 from redraft.rdb.contents import HashContent, ListContent, SetContent, SortedSetContent, StringContent
 from support.processes import Connection, RedisServer
@@ -235,4 +235,4 @@ def with_what_follows(command: Command) -> list[Command]:
 def sequence(most: int) -> st.SearchStrategy[list[Command]]:
     """One key of each type, and from half of `most` commands to `most`."""
     drawn = st.deferred(lambda: st.lists(_steps(), min_size=most // 2, max_size=most))
-    return drawn.map(lambda steps: [*FIXTURES, *(each for step in steps for each in step)])
+    return drawn.map(lambda steps: [*FIXTURES, *with_times_apart([each for step in steps for each in step])])
