@@ -36,6 +36,7 @@ def draw(path: Path, load: Load, events: list[Event], title: str) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
+    matplotlib.rcParams["svg.fonttype"] = "none"
     from matplotlib import pyplot
     from matplotlib.patches import Patch
     from matplotlib.ticker import NullFormatter
@@ -46,15 +47,19 @@ def draw(path: Path, load: Load, events: list[Event], title: str) -> None:
     figure, panels = pyplot.subplots(
         rows * 2, 1, figsize=(16, 4.4 * rows + 1), squeeze=False, height_ratios=[1.25, 1] * rows, layout="constrained"
     )
-    times, rates, lower, upper = _series(load)
-    most, slowest = max([1.0, *rates]), max([1.0, *(took * 1000 for _, took in load.acknowledged)])
+    series = _series(load)
+    most, slowest = max([1.0, *series[1]]), max([1.0, *(took * 1000 for _, took in load.acknowledged)])
     for row in range(rows):
+        first, last = int(row * span / BIN_SECONDS), int((row + 1) * span / BIN_SECONDS) + 2
+        times, rates, lower, upper = (part[max(0, first - 1) : last] for part in series)
         rate, latency = panels[row * 2][0], panels[row * 2 + 1][0]
         for panel in (rate, latency):
             panel.set_xlim(row * span, (row + 1) * span)
             panel.grid(alpha=0.25)
             for event in events:
                 began, ended = event.began - load.began, event.ended - load.began
+                if ended < row * span or began > (row + 1) * span:
+                    continue
                 panel.axvspan(began, ended, color=COLOURS[group_of(event.name)], alpha=0.22, linewidth=0)
         rate.fill_between(times, rates, step="mid", color="#333333", alpha=0.75, linewidth=0)
         rate.set_ylim(0, most * 1.6)
