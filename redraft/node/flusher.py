@@ -219,3 +219,4 @@ class Flusher:
             self._wanted = True
         for callback in done:
             callback()
+        self._node.on_flushed()

@@ -122,6 +122,8 @@ class Node:
         self.incoming = Incoming(self)
         self.receive_snapshot: Callable[[Session, NodeId], Link] | None = None
         """Takes what another node sends as a snapshot; the server's."""
+        self.on_flushed: Callable[[], None] = lambda: None
+        """Hears of each flush that has ended; the server's."""
         self.prepared_snapshot: Index | None = None
         """The index of the snapshot that was received, and can be installed."""
         self.wanting_snapshot: list[NodeId] = []

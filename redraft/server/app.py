@@ -141,7 +141,8 @@ class App:
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(config, shard, storage)
         node.reload = lambda: storage.load()[0]
-        node.receive_snapshot = Receivers(node, storage)
+        receivers = Receivers(node, storage)
+        node.receive_snapshot, node.on_flushed = receivers, receivers.tidy
         self._storage = storage
         for each in (config.raft, raft):
             if each.is_alone:

@@ -63,7 +63,16 @@ class DiskShardStorage:
         """Where the files of a snapshot are put together."""
         return self.image.path.parent / "incoming"
 
-    def begin_receiving(self) -> None:
+    def set_incoming_aside(self) -> Path | None:
+        """Where what was left of a snapshot is now, to be removed in any thread; None when there was nothing."""
+        aside = self.incoming.with_name("aside")
+        if not aside.exists():
+            if not self.incoming.exists():
+                return None
+            self.incoming.rename(aside)
+        return aside
+
+    def let_go(self) -> None:
         """Let go of a snapshot that was prepared: its files may be changed from now on."""
         if self._prepared is not None:
             self._prepared.image.close()

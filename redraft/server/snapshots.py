@@ -186,7 +186,7 @@ class SnapshotReceiver:
             if "/" in file.name or file.name in ("", ".", ".."):
                 raise FrameError(f"a file of the name {file.name!r}")
         self._take_place(self)
-        self._storage.begin_receiving()
+        self._storage.let_go()
         self._node.prepared_snapshot = None
         self._contents = contents
         self._in_a_thread(self._look, self._ask)
@@ -245,6 +245,10 @@ class SnapshotReceiver:
         self._node.prepared_snapshot = self._contents.meta.index
         self._session.answer(OK)
 
+    def is_open(self) -> bool:
+        """Whether it may still go on, or a thread works on it."""
+        return self.is_being_read or not (self._gave_way or self._session.closed)
+
     def give_way(self) -> None:
         """Another snapshot takes this one's place."""
         self._gave_way = True
@@ -267,6 +271,22 @@ class Receivers:
 
     def __call__(self, session: Session, peer: NodeId) -> SnapshotReceiver:
         return SnapshotReceiver(self._node, self._storage, session, peer, self._take_place)
+
+    def tidy(self) -> None:
+        """A flush has ended, so this node follows by its log. What is left of a snapshot that broke off is of no use
+        then, nor is one that was received, and not installed before its entry was applied here."""
+        node = self._node
+        prepared = node.prepared_snapshot
+        is_open = self._newest is not None and self._newest.is_open() and prepared is None
+        is_needed = prepared is not None and prepared > node.shard.flushed
+        if is_open or is_needed or node.shard.raft.installs or node.shutdown_requested is not None:
+            return
+        if prepared is not None:
+            self._storage.let_go()
+            node.prepared_snapshot = None
+        aside = self._storage.set_incoming_aside()
+        if aside is not None:
+            node.jobs.add(lambda: shutil.rmtree(aside, ignore_errors=True), lambda: None)
 
     def _take_place(self, receiver: SnapshotReceiver) -> None:
         """Raises FrameError."""

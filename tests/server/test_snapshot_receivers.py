@@ -26,9 +26,15 @@ class Place:
     def __init__(self, directory: Path) -> None:
         self.incoming = directory
         self.prepared: list[tuple[int, bytes]] = []
+        self.let_go_of: list[tuple[int, bytes]] = []
 
-    def begin_receiving(self) -> None:
-        pass
+    def let_go(self) -> None:
+        self.let_go_of = [*self.prepared]
+
+    def set_incoming_aside(self) -> Path | None:
+        if not self.incoming.exists():
+            return None
+        return self.incoming.rename(self.incoming.with_name("aside"))
 
     def prepare(self, meta: SnapshotMeta) -> None:
         self.prepared.append((meta.index, (self.incoming / "a").read_bytes()))
@@ -51,9 +57,9 @@ class Receiver:
         self.installs = False
         self.place = Place(directory)
         self.node = SimpleNamespace(
-            prepared_snapshot=None, outgoing={},
+            prepared_snapshot=None, outgoing={}, shutdown_requested=None,
             jobs=SimpleNamespace(add=lambda run, done: self.jobs.append((run, done))),
-            shard=SimpleNamespace(raft=SimpleNamespace(installs=False)),
+            shard=SimpleNamespace(raft=SimpleNamespace(installs=False), flushed=0),
         )  # fmt: skip
         self.accept = Receivers(self.node, self.place)  # type: ignore[arg-type]
 
@@ -137,6 +143,36 @@ def test_a_link_that_broke_is_followed_by_one_that_brings_the_rest(receiver: Rec
     receiver.run_jobs()
     assert session.answers == [[100], OK]
     assert receiver.place.prepared == [(10, data), (11, data)]
+
+
+def test_what_is_left_of_a_snapshot_goes_when_the_node_follows_by_its_log(receiver: Receiver) -> None:
+    link, session = begin(receiver, 1, head(10, b"x" * 100))
+    receiver.run_jobs()
+    link.receive(b"x" * 50)
+    receiver.accept.tidy()
+    receiver.run_jobs()
+    assert (receiver.place.incoming / "a").exists()  # it is still coming
+    session.closed = True
+    link.close()
+    receiver.accept.tidy()
+    receiver.run_jobs()
+    assert [path.name for path in receiver.place.incoming.parent.iterdir()] == ["incoming.files"]  # a few bytes
+
+
+def test_a_snapshot_that_was_not_installed_goes_when_its_entry_was_applied(receiver: Receiver) -> None:
+    link, _ = begin(receiver, 1, head(10, b"x" * 100))
+    receiver.run_jobs()
+    link.receive(b"x" * 100)
+    receiver.run_jobs()
+    receiver.node.shard.flushed = 9
+    receiver.accept.tidy()
+    assert receiver.node.prepared_snapshot == 10
+    receiver.node.shard.flushed = 10
+    receiver.accept.tidy()
+    receiver.run_jobs()
+    assert receiver.node.prepared_snapshot is None
+    assert receiver.place.let_go_of == [(10, b"x" * 100)]
+    assert [path.name for path in receiver.place.incoming.parent.iterdir()] == ["incoming.files"]  # a few bytes
 
 
 def test_bytes_that_were_not_asked_for_are_refused(receiver: Receiver) -> None:
