@@ -15,6 +15,8 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
 from redraft.cluster.placement import HandOver, next_step
 from redraft.cluster.table import Admit, Announce, Change, Drop, Found, Left, NodeRecord, Retire, ShardRecord
 from redraft.commands.table import Reply
@@ -109,7 +111,8 @@ class Membership:
         if raft.conf.is_voter(number):
             raise CommandError(f"ERR node {number} is a voter already")
         try:
-            index = raft.change_members(ConfChange((MemberChange(ChangeKind.ADD_VOTER, number),)))
+            change = ConfChange((MemberChange(ChangeKind.ADD_VOTER, number),), self._table_version())
+            index = raft.change_members(change)
         except NotLeaderError as error:
             raise CommandError(f"CLUSTERDOWN {error}") from error
         except RaftError as error:
@@ -251,7 +254,8 @@ class Membership:
         node = self._node
         table = node.config.table
         shard = table.shards.get(node.shard.group)
-        if shard is not None:
+        if shard is not None and table.version >= node.shard.applied.table_version:
+            # (An older table wants what an earlier leader has put right already.)
             self._place_group(node.shard.raft, shard.replicas, table.leaving())
             self._tell_who_left(shard)
         # Who leaves the cluster is of the config group until the table has it no more, so that it hears of that: as a
@@ -285,12 +289,16 @@ class Membership:
         ]
         self._change_group(raft, next_step(raft.conf, wanted, leaving, caught_up, raft.id))
 
+    def _table_version(self) -> bytes:
+        """What a change of members says of the table that it follows."""
+        return b"%d" % max(self._node.config.table.version, self._node.shard.applied.table_version)
+
     def _change_group(self, raft: RaftNode, step: ConfChange | HandOver | None) -> None:
         try:
             if isinstance(step, HandOver):
                 self._node.leadership.hand_over(raft, step.to)
             elif step is not None:
-                raft.change_members(step)
+                raft.change_members(structs.replace(step, context=self._table_version()))
                 log.warning("group members change: %s", step.changes)
         except RaftError as error:
             log.debug("the members stay as they are for now: %s", error)

@@ -106,6 +106,10 @@ def _follow(confs: Configurations, entry: Entry) -> None:
         raise DamagedDataError(f"the log's entry {entry.index} is a membership change that is none: {error}") from error
 
 
+ANY_TABLE = b"0"
+"""What the changes say of the table that they follow: the survivor's may be older than one that was followed before."""
+
+
 def removals(survivor: Survivor) -> list[ConfChange]:
     """The changes that leave nobody but the survivor, each of one member: none of them needs a joint configuration."""
     conf, own = survivor.conf, survivor.node
@@ -114,9 +118,9 @@ def removals(survivor: Survivor) -> list[ConfChange]:
         changes.append(LEAVE_JOINT)
         conf = changed(conf, LEAVE_JOINT)
     if own not in conf.voters:
-        changes.append(ConfChange((MemberChange(ChangeKind.ADD_VOTER, own),)))
+        changes.append(ConfChange((MemberChange(ChangeKind.ADD_VOTER, own),), ANY_TABLE))
     others = [member for member in conf.members() if member != own]
-    changes += [ConfChange((MemberChange(ChangeKind.REMOVE, member),)) for member in others]
+    changes += [ConfChange((MemberChange(ChangeKind.REMOVE, member),), ANY_TABLE) for member in others]
     return changes
 
 

@@ -31,6 +31,7 @@ from redraft.ids import GroupId, Index, Term
 from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.keyspace import Keyspace, KeyspaceMeta
 from redraft.raft.errors import EntryTooBigError, NotLeaderError, TransferInProgressError, UncommittedFullError
+from redraft.raft.membership import decode_change
 from redraft.raft.messages import ConfState, Entry, EntryKind
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import Ready
@@ -64,6 +65,8 @@ class AppliedPoint(msgspec.Struct, frozen=True, array_like=True):
     time_ms: int = 0
     conf: ConfState = ConfState()
     """The group's members; none where nothing was ever said of them, and the node is alone."""
+    table_version: int = 0
+    """The config table by which its leader changed them last. A later leader whose table is older changes nothing."""
 
 
 class FlushPoint(msgspec.Struct, frozen=True, array_like=True):
@@ -246,7 +249,7 @@ class Shard:
     def apply_committed(self, ready: Ready) -> list[Outcome]:
         """Execute the committed entries of a Ready, in log order; the batches that were waiting for them."""
         outcomes: list[Outcome] = []
-        conf, time_ms = self.applied.conf, self.applied.time_ms
+        conf, time_ms, table_version = self.applied.conf, self.applied.time_ms, self.applied.table_version
         for committed in ready.committed:
             while self._in_flight and self._lost(self._in_flight[0], committed):
                 outcomes.append(self._unknown(self._in_flight.popleft()))
@@ -263,7 +266,8 @@ class Shard:
                 self._time_ms = max(self._time_ms, time_ms)
             elif committed.kind is EntryKind.CHANGE:
                 conf = self.raft.apply_change(committed)
-            self.applied = AppliedPoint(committed.index, committed.term, time_ms, conf)
+                table_version = int(decode_change(committed.data).context or table_version)
+            self.applied = AppliedPoint(committed.index, committed.term, time_ms, conf, table_version)
         if ready.committed:
             self.raft.applied_to(self.applied.index)
         return outcomes

@@ -137,3 +137,27 @@ def test_nobody_is_struck_out_before_the_shard_s_leader_says_that_it_has_left(
     fleet.pass_time(3000)
     assert nodes_known_to(fleet, 2) == [1, 2]
     assert fleet[1].node.shard.raft.conf.voters == (1, 2)
+
+
+def test_a_leader_whose_table_is_old_changes_no_members(fleet: Fleet) -> None:
+    """It would put back what an earlier leader has done by a newer one, and who has left would vote again."""
+    shard = fleet[1].node.shard
+    newer = fleet[1].node.config.table.version + 2
+    shard.applied = structs.replace(shard.applied, table_version=newer)
+    client = fleet[1].connect()
+    client.ask("REDRAFT REMOVE 3")
+    fleet.pass_time(2000)
+    assert fleet[1].node.config.table.version == newer - 1
+    assert shard.raft.conf.voters == (1, 2, 3)
+    shard.applied = structs.replace(shard.applied, table_version=newer - 1)
+    fleet.pass_time(2000)
+    assert shard.raft.conf.voters == (1, 2)
+    assert client.replies() == [b"OK"]
+
+
+def test_every_replica_knows_by_which_table_the_members_were_changed_last(fleet: Fleet) -> None:
+    before = fleet[1].node.config.table.version
+    assert fleet[1].node.shard.applied.table_version == 0
+    say(fleet, fleet[1].connect(), "REDRAFT REMOVE 3", wait_ms=2000)
+    applied = [fleet[node].node.shard.applied for node in (1, 2)]
+    assert applied[0].table_version == applied[1].table_version == before + 1

@@ -12,6 +12,7 @@ from redraft.ids import Index, NodeId, Term
 from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.raft.errors import EntryTooBigError, NotLeaderError
+from redraft.raft.membership import ChangeKind, ConfChange, MemberChange, decode_change, encode_change
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import ConfState, Entry, EntryKind
 from redraft.raft.ready import Ready
@@ -306,7 +307,7 @@ class FakeRaft:
         return Index(self.last_index)
 
     def apply_change(self, committed: Entry) -> ConfState:
-        return ConfState(voters=(NodeId(1), NodeId(int(committed.data))))
+        return ConfState(voters=(NodeId(1), decode_change(committed.data).changes[0].node))
 
     def applied_to(self, index: Index) -> None:
         assert index > self.applied
@@ -468,11 +469,15 @@ def test_a_leader_s_clock_starts_at_the_last_entry_s_time(follower: Follower) ->
 
 
 def test_a_membership_change_becomes_part_of_what_is_applied(follower: Follower) -> None:
-    change = Entry(Index(11), Term(5), EntryKind.CHANGE, b"3")
+    added = (MemberChange(ChangeKind.ADD_VOTER, NodeId(3)),)
+    change = Entry(Index(11), Term(5), EntryKind.CHANGE, encode_change(ConfChange(added, b"7")))
     follower.shard.apply_committed(Ready(None, [], [change], False))
     assert (follower.shard.applied.index, follower.shard.applied.conf.voters) == (11, (1, 3))
     follower.commit("SET a 1", index=12)
-    assert follower.shard.applied.conf.voters == (1, 3)
+    assert (follower.shard.applied.conf.voters, follower.shard.applied.table_version) == ((1, 3), 7)
+    change = Entry(Index(13), Term(5), EntryKind.CHANGE, encode_change(ConfChange(added)))
+    follower.shard.apply_committed(Ready(None, [], [change], False))
+    assert follower.shard.applied.table_version == 7
 
 
 # The image.
