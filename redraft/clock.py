@@ -10,8 +10,7 @@ import time
 from typing import Protocol
 
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""Linux's goes on while the machine sleeps, as CLOCK_MONOTONIC does not: a lease is over when a laptop, or a virtual
-machine, wakes up."""
+"""Linux's goes on while the machine sleeps, as CLOCK_MONOTONIC does not: a lease is over when a laptop wakes up."""
 
 
 class Clock(Protocol):
