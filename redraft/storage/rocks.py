@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import msgspec
 from rocksdict import Options, Rdict
@@ -21,23 +19,35 @@ _LOCKED = ("while lock file", "lock is already held", "lock hold by")
 """What RocksDB says when another process, or this one, has a database open."""
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
+class _Translation:
+    """What `translated` returns. It is no generator: with one, from Python 3.12 on, what was raised would be part of a
+    cycle, and the iterators in its traceback would keep the database open until the garbage is collected."""
+
+    __slots__ = ("_doing",)
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, RedraftError):
+            raise _translate(self._doing, error) from error
+
+
+def translated(doing: str) -> _Translation:
     """Raise what RocksDB raises in the block as a StorageError that says what was being done."""
-    try:
-        yield
-    except RedraftError:
-        raise
-    except msgspec.MsgspecError as error:
-        raise DamagedDataError(f"{doing}: a record is damaged ({error})") from error
-    except OSError as error:
+    return _Translation(doing)
+
+
+def _translate(doing: str, error: Exception) -> StorageError:
+    if isinstance(error, msgspec.MsgspecError):
+        return DamagedDataError(f"{doing}: a record is damaged ({error})")
+    if isinstance(error, OSError):
         kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
-        raise kind(f"{doing}: {error.strerror or error}") from error
-    except Exception as error:
-        raise _translate(doing, " ".join(str(error).split())) from error
-
-
-def _translate(doing: str, text: str) -> StorageError:
+        return kind(f"{doing}: {error.strerror or error}")
+    text = " ".join(str(error).split())
     low = text.lower()
     if "no space left" in low or "file too large" in low:
         return DiskFullError(f"{doing}: the disk is full ({text})")
