@@ -9,7 +9,9 @@
   leadership was good when that round began. A ReadIndex waits for a round that began after it; a lease lasts `lease_ms`
   from the beginning of the last round answered, since whoever answered votes for nobody else within that time.
 * Hand-over (section 3.10): proposals stop, the successor is caught up, and told to campaign. It wins although its
-  followers have just heard from a leader, so from then on there are no more leases in this term.
+  followers have just heard from a leader, so from then on there is no lease. A hand-over that comes to nothing is given
+  up after an election's time; every later message says so, and who has answered one takes no part in that hand-over
+  any more, however late its messages come: the rounds from then on give leases again.
 
 Invariants (`check`): sizes are kept of exactly the entries proposed and not committed; no match is beyond the log.
 """
@@ -66,7 +68,10 @@ class Leader:
         self.wanting_snapshot: list[NodeId] = []
         self.transferee = NO_NODE
         self._transfer_ticks = 0
-        self._leases_end = False
+        self._handed_over = False
+        """Whether the transferee was told to campaign."""
+        self._given_up = 0
+        """Hand-overs that came to nothing after the transferee was told."""
         self._sizes: dict[Index, int] = {}
         self._uncommitted_bytes = 0
         self._ticks = 0
@@ -94,7 +99,7 @@ class Leader:
             member: self.followers.get(member) or Progress(Index(self._log.last_index + 1)) for member in members
         }
         if self.transferee not in self.followers or not conf.is_voter(self.transferee):
-            self.transferee = NO_NODE
+            self._give_up_transfer()
 
     def may_change(self) -> bool:
         """Whether no membership change is under way. Before this term's first commitment that is not known, which is
@@ -140,7 +145,7 @@ class Leader:
     def persisted(self) -> None:
         """More of the log is durable here."""
         self.commit()
-        if self.transferee != NO_NODE and not self._leases_end:
+        if self.transferee != NO_NODE and not self._handed_over:
             self._hand_over()
 
     def commit(self) -> bool:
@@ -210,7 +215,11 @@ class Leader:
             progress.wait_for_snapshot()
             self.wanting_snapshot.append(member)
             return
-        self.out.append(Append(self._config.id, member, self._term, previous, term, entries, log.applying, self._round))
+        self.out.append(
+            Append(
+                self._config.id, member, self._term, previous, term, entries, log.applying, self._round, self._given_up
+            )
+        )
         progress.commit_sent = log.applying
         if entries:
             progress.sent(entries[-1].index, sum(len(entry.data) for entry in entries))
@@ -223,7 +232,9 @@ class Leader:
         self._rounds.append((self._round, now_ms))
         for member, progress in self.followers.items():
             commit = Index(min(progress.match, self._log.applying))
-            self.out.append(Heartbeat(self._config.id, member, self._term, commit, self._round, self._log.committed))
+            self.out.append(
+                Heartbeat(self._config.id, member, self._term, commit, self._round, self._log.committed, self._given_up)
+            )
         self._count_rounds()
 
     def tick(self, now_ms: int) -> bool:
@@ -234,7 +245,7 @@ class Leader:
         if self.transferee != NO_NODE:
             self._transfer_ticks += 1
             if self._transfer_ticks >= self._config.election_ticks:
-                self.transferee = NO_NODE
+                self._give_up_transfer()
             elif self._transfer_ticks == self._patient_ticks:
                 self._hand_over()
         if self._ticks >= self._config.heartbeat_ticks:
@@ -315,7 +326,7 @@ class Leader:
     @property
     def lease_until_ms(self) -> int:
         """Until when nobody else can lead; -1 without a lease."""
-        return -1 if self._leases_end or self._log.committed < self.first_index else self._lease_until_ms
+        return -1 if self._handed_over or self._log.committed < self.first_index else self._lease_until_ms
 
     def has_lease(self, now_ms: int) -> bool:
         """Whether nobody else can lead at `now_ms`, and everything that was acknowledged is committed here."""
@@ -364,15 +375,25 @@ class Leader:
         if self.transferee == NO_NODE or self.followers[self.transferee].match != log.last_index:
             return
         if self._transfer_ticks >= self._patient_ticks or log.stable == log.committed == log.last_index:
-            self._leases_end = True
-            self.out.append(TimeoutNow(self._config.id, self.transferee, self._term))
+            self._handed_over = True
+            self.out.append(TimeoutNow(self._config.id, self.transferee, self._term, self._given_up))
+
+    def _give_up_transfer(self) -> None:
+        self.transferee = NO_NODE
+        if not self._handed_over:
+            return
+        self._handed_over = False
+        self._given_up += 1
+        self._lease_until_ms = -1
+        # Who answers the rounds so far may still vote for the successor.
+        self._rounds = deque((round_, -1) for round_, _ in self._rounds)
 
     def send_snapshot(self, to: NodeId, meta: SnapshotMeta) -> None:
         """The driver has brought a snapshot to a follower; tell it to install it."""
         progress = self.followers.get(to)
         if progress is not None and progress.state is ProgressState.SNAPSHOT:
             progress.snapshot = meta
-            self.out.append(InstallSnapshot(self._config.id, to, self._term, meta, self._round))
+            self.out.append(InstallSnapshot(self._config.id, to, self._term, meta, self._round, self._given_up))
 
     def lost(self, member: NodeId) -> None:
         """What was sent to a follower may not arrive: its connection broke, or its snapshot failed."""

@@ -8,6 +8,9 @@ import msgspec
 
 from redraft.ids import NO_NODE, Index, NodeId, Term
 
+NO_HANDOVER = -1
+"""Of an election that no leader asked for."""
+
 
 class EntryKind(enum.IntEnum):
     """What an entry's data means."""
@@ -81,8 +84,8 @@ class Vote(Message, frozen=True, array_like=True, tag="vote"):
     last_term: Term
     pre: bool = False
     """Only asks whether a vote would be granted (thesis section 9.6)."""
-    forced: bool = False
-    """The leader wants this election: it is handing over, so its followers need not hold on to it."""
+    handover: int = NO_HANDOVER
+    """Which hand-over of the leader's this election is for, so that its followers need not hold on to it."""
 
 
 class VoteReply(Message, frozen=True, array_like=True, tag="voted"):
@@ -101,6 +104,8 @@ class Append(Message, frozen=True, array_like=True, tag="append"):
     commit: Index
     round: int
     """The leader's heartbeat round; the answer has it too, which is what leases and read indexes count."""
+    handover: int = 0
+    """How many hand-overs the leader has given up in this term: who answers takes no part in those any more."""
 
 
 class AppendReply(Message, frozen=True, array_like=True, tag="appended"):
@@ -123,6 +128,8 @@ class Heartbeat(Message, frozen=True, array_like=True, tag="beat"):
     round: int
     whole_commit: Index = Index(0)
     """All that the leader knows to be committed: by it the receiver can tell how far behind it is."""
+    handover: int = 0
+    """As an Append's."""
 
 
 class HeartbeatReply(Message, frozen=True, array_like=True, tag="beaten"):
@@ -137,10 +144,15 @@ class InstallSnapshot(Message, frozen=True, array_like=True, tag="snapshot"):
 
     meta: SnapshotMeta
     round: int
+    handover: int = 0
+    """As an Append's."""
 
 
 class TimeoutNow(Message, frozen=True, array_like=True, tag="now"):
     """Campaign at once: the leader hands over (thesis section 3.10)."""
+
+    handover: int = 0
+    """Which hand-over this is: how many the leader has given up before it in this term."""
 
 
 AnyMessage = Vote | VoteReply | Append | AppendReply | Heartbeat | HeartbeatReply | InstallSnapshot | TimeoutNow

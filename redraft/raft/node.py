@@ -41,6 +41,7 @@ from redraft.raft.leader import Leader
 from redraft.raft.log import Log, LogStorage
 from redraft.raft.membership import LEAVE_JOINT, ConfChange, Configurations, decode_change
 from redraft.raft.messages import (
+    NO_HANDOVER,
     AnyMessage,
     Append,
     AppendReply,
@@ -101,8 +102,12 @@ class RaftNode:
         self._promise_ticks = 0 if hard_state.term == 0 or self.is_alone else config.election_ticks
         """How long this member still votes for nobody else, since it has answered a leader, or may have before it
         started: whatever it hears of later terms meanwhile, and from whom."""
+        self._forgotten_ticks = self._promise_ticks
+        """How long it still takes no part in a hand-over either: it may have answered, before it started, that this
+        one was given up."""
+        self._given_up = 0
+        """Hand-overs that this term's leader has said to have given up."""
         self._votes: dict[NodeId, bool] = {}
-        self._forced = False
         self._messages: list[AnyMessage] = []
         self._snapshot: SnapshotMeta | None = None
         self._draw_timeout()
@@ -156,6 +161,7 @@ class RaftNode:
             return
         self._elapsed_ticks += 1
         self._promise_ticks = max(0, self._promise_ticks - 1)
+        self._forgotten_ticks = max(0, self._forgotten_ticks - 1)
         waits_for_disk = self.role is Role.CANDIDATE and self._must_persist_vote()
         if self._elapsed_ticks >= self._timeout_ticks and not waits_for_disk:
             self.campaign()
@@ -236,7 +242,7 @@ class RaftNode:
     def step(self, message: AnyMessage) -> None:
         """A message has come. Raises DivergedError."""
         if message.term > self.term:
-            if isinstance(message, Vote) and message.forced:
+            if isinstance(message, Vote) and message.handover >= 0 and self._may_join(message.term, message.handover):
                 # The leader itself has said so, and has no lease any more.
                 self._promise_ticks = 0
             elif isinstance(message, Vote) and self._holds_on_to_leader():
@@ -252,7 +258,7 @@ class RaftNode:
             case VoteReply():
                 self._on_vote_reply(message)
             case Append() | Heartbeat() | InstallSnapshot():
-                self._hear_leader(message.sender)
+                self._hear_leader(message.sender, message.handover)
                 if isinstance(message, Append):
                     self._on_append(message)
                 elif isinstance(message, Heartbeat):
@@ -267,8 +273,8 @@ class RaftNode:
                 if self.leader is not None:
                     self.leader.on_heartbeat_reply(message.sender, message.round)
             case TimeoutNow():
-                if self.leader is None:
-                    self._campaign(pre=False, forced=True)
+                if self.leader is None and self._may_join(Term(message.term + 1), message.handover):
+                    self._campaign(pre=False, handover=message.handover)
 
     # Output.
 
@@ -346,6 +352,11 @@ class RaftNode:
         """Whether this member has promised, by answering, not to vote for another leader yet."""
         return self.leader is not None or self._promise_ticks > 0
 
+    def _may_join(self, term: Term, handover: int) -> bool:
+        """Whether this member may help to elect a successor of `term`: it has not answered the leader that it hands
+        over by when that hand-over was given up. (A leader of a term that was never heard of here was not answered.)"""
+        return not self._forgotten_ticks and (term > self.term + 1 or handover >= self._given_up)
+
     def _draw_timeout(self) -> None:
         self._elapsed_ticks = 0
         self._timeout_ticks = self._config.election_ticks + self._random.randrange(self._config.election_ticks)
@@ -356,6 +367,7 @@ class RaftNode:
         if term > self.term:
             self.term = term
             self._vote = NO_NODE
+            self._given_up = 0
             # What an earlier leader was to be told that this member has, the next may cut off before it is durable.
             self._messages = [each for each in self._messages if not isinstance(each, AppendReply)]
         self.role = Role.FOLLOWER
@@ -363,7 +375,7 @@ class RaftNode:
         self.leader_id = leader
         self._draw_timeout()
 
-    def _campaign(self, *, pre: bool, forced: bool = False) -> None:
+    def _campaign(self, *, pre: bool, handover: int = NO_HANDOVER) -> None:
         if self.leader is not None:
             return
         self._draw_timeout()
@@ -371,7 +383,6 @@ class RaftNode:
             return
         self.leader_id = NO_NODE
         self._votes = {}
-        self._forced = forced
         if pre:
             self.role = Role.PRE_CANDIDATE
             self._votes[self._config.id] = True
@@ -379,10 +390,11 @@ class RaftNode:
             self.role = Role.CANDIDATE
             self.term = Term(self.term + 1)
             self._vote = self._config.id
+            self._given_up = 0
         term = Term(self.term + 1) if pre else self.term
         for member in sorted({*self.conf.voters, *self.conf.outgoing} - {self._config.id}):
             self._messages.append(
-                Vote(self._config.id, member, term, self._log.last_index, self._log.last_term, pre, forced)
+                Vote(self._config.id, member, term, self._log.last_index, self._log.last_term, pre, handover)
             )
         self._count_votes()
 
@@ -435,12 +447,13 @@ class RaftNode:
         elif isinstance(message, Vote) and message.pre:
             self._answer(VoteReply(self._config.id, message.sender, self.term, granted=False, pre=True))
 
-    def _hear_leader(self, leader: NodeId) -> None:
+    def _hear_leader(self, leader: NodeId, given_up: int) -> None:
         assert self.leader is None, f"two leaders in term {self.term}"
         if self.role is not Role.FOLLOWER or self.leader_id != leader:
             self._become_follower(self.term, leader)
         self._elapsed_ticks = 0
         self._promise_ticks = self._config.election_ticks
+        self._given_up = max(self._given_up, given_up)
 
     def _on_append(self, message: Append) -> None:
         log = self._log

@@ -9,6 +9,7 @@ sync A, take A [entries-first]        one step of one member's driver
 round                                 every member takes and syncs what it has; then what is on the way arrives
 hold-commit A, tell-commit A          A tells of commits with entries only, or at once again
 deliver, lose                         what is on the way arrives, or not
+delay, resume                         what is on the way waits, and goes on
 cut A B ... | one-way A B | heal      A, B … hear nobody else and are heard by nobody else; A's messages do not reach B
 crash A, start A                      with the loss of what was not synced
 flush A, compact A                    an image of what is applied; letting go of the log before it
@@ -52,6 +53,9 @@ class Interpreter:
 
     cluster: Cluster
     reads = 0
+
+    def __init__(self) -> None:
+        self.delayed: list[AnyMessage] = []
 
     def run(self, line: str) -> Iterator[str]:
         """The output of one command line."""
@@ -122,6 +126,14 @@ class Interpreter:
 
     def do_lose(self) -> None:
         self.cluster.network.clear()
+
+    def do_delay(self) -> None:
+        self.delayed += self.cluster.network
+        self.do_lose()
+
+    def do_resume(self) -> None:
+        self.cluster.network += self.delayed
+        self.delayed.clear()
 
     def do_cut(self, *words: str) -> None:
         group = {int(word) for word in words}
@@ -217,7 +229,7 @@ def shown_message(message: AnyMessage) -> str:
     head = f"{message.sender}->{message.to} {type(message).__name__} of term {message.term}"
     match message:
         case Vote():
-            asks = "pre-vote" if message.pre else "forced vote" if message.forced else "vote"
+            asks = "pre-vote" if message.pre else "forced vote" if message.handover >= 0 else "vote"
             return f"{head}: {asks}, log ends at {message.last_index}/{message.last_term}"
         case VoteReply():
             return f"{head}: {'granted' if message.granted else 'refused'}{', pre' if message.pre else ''}"

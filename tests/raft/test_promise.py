@@ -2,7 +2,7 @@
 
 The leader's lease rests on that. So the promise outlives all that the member hears meanwhile: that there is a later
 term, from whomever (here from one that had been cut off, and answered an old message), makes it forget its leader, and
-not what it has promised to it.
+not what it has promised to it. Only a hand-over ends it, until the leader is answered that it was given up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from redraft.ids import Index, NodeId, Term
 from redraft.raft.config import RaftConfig
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import (
+    NO_HANDOVER,
     AnyMessage,
     AppendReply,
     ConfState,
@@ -20,10 +21,12 @@ from redraft.raft.messages import (
     Heartbeat,
     HeartbeatReply,
     SnapshotMeta,
+    TimeoutNow,
     Vote,
     VoteReply,
 )
 from redraft.raft.node import RaftNode
+from redraft.raft.status import Role
 
 LEADER, FOLLOWER, OTHER = NodeId(1), NodeId(2), NodeId(3)
 TERM, LATER = Term(5), Term(6)
@@ -45,10 +48,12 @@ def started() -> RaftNode:
     return RaftNode(RaftConfig(FOLLOWER, election_ticks=TICKS), storage, Index(0))
 
 
-def follower() -> RaftNode:
-    """It has just answered its leader."""
+def follower(given_up: int = 0) -> RaftNode:
+    """It was started long ago, and has just answered its leader, who has given up so many hand-overs."""
     raft = started()
-    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0))
+    for _ in range(TICKS):
+        raft.tick()
+        raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=given_up))
     said(raft)
     return raft
 
@@ -67,8 +72,8 @@ def votes(raft: RaftNode, vote: Vote) -> bool:
     return any(isinstance(each, VoteReply) and each.granted for each in said(raft))
 
 
-def vote(term: int, *, pre: bool = False, forced: bool = False) -> Vote:
-    return Vote(OTHER, FOLLOWER, Term(term), Index(9), Term(5), pre, forced)
+def vote(term: int, *, pre: bool = False, handover: int = NO_HANDOVER) -> Vote:
+    return Vote(OTHER, FOLLOWER, Term(term), Index(9), Term(5), pre, handover)
 
 
 def test_a_promise_may_have_been_made_before_a_restart() -> None:
@@ -97,7 +102,43 @@ def test_a_promise_outlives_the_news_of_a_later_term(news: AnyMessage, term: int
 def test_a_leader_that_hands_over_has_ended_its_leases_and_with_them_the_promise() -> None:
     raft = follower()
     assert not votes(raft, vote(LATER))
-    assert votes(raft, vote(LATER, forced=True))
+    assert votes(raft, vote(LATER, handover=0))
+
+
+def test_who_has_heard_that_a_hand_over_was_given_up_takes_no_part_in_it() -> None:
+    raft = follower(given_up=1)
+    assert not votes(raft, vote(LATER, handover=0))
+    raft.step(TimeoutNow(LEADER, FOLLOWER, TERM, 0))
+    assert (raft.role, raft.term) == (Role.FOLLOWER, TERM)
+    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=0))
+    assert not votes(raft, vote(LATER, handover=0)), "a late message does not make it forget"
+    assert votes(raft, vote(LATER, handover=1))
+
+
+def test_the_successor_whom_the_leader_still_wants_campaigns() -> None:
+    raft = follower(given_up=1)
+    raft.step(TimeoutNow(LEADER, FOLLOWER, TERM, 1))
+    assert (raft.role, raft.term) == (Role.CANDIDATE, LATER)
+    assert {message.handover for message in said(raft) if isinstance(message, Vote)} == {1}
+
+
+def test_hand_overs_are_given_up_in_one_term_only() -> None:
+    raft = follower(given_up=1)
+    raft.step(Heartbeat(OTHER, FOLLOWER, LATER, Index(0), 0))
+    said(raft)
+    assert votes(raft, vote(LATER + 1, handover=0))
+
+
+def test_a_hand_over_may_have_been_given_up_before_a_restart() -> None:
+    for ask in (vote(LATER, handover=0), TimeoutNow(LEADER, FOLLOWER, TERM, 0)):
+        raft = started()
+        for tick in range(TICKS):
+            raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0))
+            raft.step(ask)
+            assert (raft.role, raft.term) == (Role.FOLLOWER, TERM), f"after {tick} of {TICKS} ticks"
+            raft.tick()
+        raft.step(ask)
+        assert raft.term == LATER
 
 
 def test_the_promise_holds_however_long_the_leader_has_been_answered() -> None:

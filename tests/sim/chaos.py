@@ -14,7 +14,8 @@
   arrives (logs with different ends); a follower is killed right after it has promised the leader not to vote, or right
   after it has voted, and is back at once where another candidate asks it; a leader sleeps with the answers to its last
   heartbeat in its sockets, until another leads; answers to a leader that nobody hears any more are still on their way;
-  a key falls due by the clock of a leader that is cut off, and the next one's clock is behind;
+  what a leader says of a hand-over arrives when it has given it up and nobody hears it any more; a key falls due by the
+  clock of a leader that is cut off, and the next one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment;
 * settings: from which size on a collection has its larger encoding, at one node.
 
@@ -27,7 +28,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from redraft.ids import NodeId
+from redraft.ids import NO_NODE, NodeId
 from redraft.node.peers import Frame, decode_frame
 from redraft.raft.messages import InstallSnapshot
 from redraft.raft.node import RaftNode
@@ -535,6 +536,40 @@ class Chaos:
 
         lag(LAG_STEP_NS)
         return self._tell(f"what is sent to m{leader.number} comes later and later")
+
+    def _do_late_hand_over(self) -> bool:
+        """What a leader says of a hand-over arrives about when it gives that up, and nobody hears it any more."""
+        cluster, random = self._cluster, self._random
+        # Of the config group: in the shard's there is always something more to send before.
+        leaders = [machine for machine in self._up() if machine.running and machine.node.config.raft.leader is not None]
+        if not leaders:
+            return False
+        leader = random.choice(leaders)
+        raft = leader.node.config.raft
+        assert raft.leader is not None
+        if raft.leader.transferee != NO_NODE or len(raft.conf.voters) < 3:
+            return False
+        heir = cluster.machine_of(random.choice([node for node in raft.conf.voters if node != leader.id]))
+        if heir is None or heir.number not in self._numbers() or leader.number not in self._numbers():
+            return False
+        way = (leader.number, heir.number)
+        cluster.network.block(*way)
+        cluster.before(leader)
+        leader.node.leadership.hand_over(raft, heir.id)
+        cluster.changed(leader)
+        leader.wake()
+
+        def late(_: object) -> None:
+            others = [number for number in self._numbers() if number != leader.number]
+            if not self.stopped:
+                self._tell(f"m{heir.number} is told late, and m{leader.number} is cut off")
+                pairs = [pair for each in others for pair in ((leader.number, each), (each, leader.number))]
+                self._cut_all([pair for pair in pairs if pair != way], 4 * SECOND)
+            cluster.network.open(*way)
+
+        election_ns = cluster.settings["election_timeout"] * MS
+        cluster.events.after(int(election_ns * random.uniform(0.9, 1.2)), late)
+        return self._tell(f"m{leader.number} hands over to m{heir.number}, which does not hear of it yet")
 
     def _do_expire(self) -> bool:
         """A key falls due by the clock of a leader that has just been cut off; the next leader's clock is behind."""

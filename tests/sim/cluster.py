@@ -241,12 +241,7 @@ class Cluster:
             there = [machine for machine in members if machine is not None]
             applied = {machine.node.shard.applied.index for machine in there}
             versions = {machine.node.config.table.version for machine in there}
-            serving = [
-                machine
-                for machine in there
-                # A leader whose hand-over has failed has no more leases in its term, and asks a majority each time.
-                if machine.node.serves or ((leader := machine.node.shard.raft.leader) and leader._leases_end)
-            ]
+            serving = [machine for machine in there if machine.node.serves]
             leaving = any(machine.node.config.table.leaving() for machine in there)
             return len(applied) == 1 and len(versions) == 1 and len(serving) == 1 and not leaving
 

@@ -76,7 +76,14 @@ MUTATIONS = (
         ("raft/leader.py", "began_ms + self._config.lease_ms)", "began_ms + 2 * self._config.lease_ms)"),
     )),
     Mutation("lease-while-handing-over", "a leader keeps its lease while it hands over", (
-        ("raft/leader.py", "return -1 if self._leases_end or self._log.committed", "return -1 if self._log.committed"),
+        ("raft/leader.py", "return -1 if self._handed_over or self._log.committed", "return -1 if self._log.committed"),
+    )),
+    Mutation("given-up-hand-over", "who has answered the leader that gave a hand-over up still takes part in it", (
+        ("raft/node.py", "(term > self.term + 1 or handover >= self._given_up)", "True"),
+    )),
+    Mutation("lease-of-answers-before-giving-up", "a hand-over that is given up gives the lease back at once", (
+        ("raft/leader.py", "        self._lease_until_ms = -1\n        # Who", "        # Who"),
+        ("raft/leader.py", "self._rounds = deque((round_, -1) for round_, _ in self._rounds)", "pass"),
     )),
     Mutation("read-without-quorum", "a node that leads, or believes so, serves reads without a lease", (
         ("node/leadership.py", "serves = node.clock.monotonic_ns() < self.lease_until_ns", "pass"),
