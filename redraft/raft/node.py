@@ -107,6 +107,8 @@ class RaftNode:
         one was given up."""
         self._given_up = 0
         """Hand-overs that this term's leader has said to have given up."""
+        self._called = NO_HANDOVER
+        """The hand-over that this member is to campaign for, unless what comes with it says that it was given up."""
         self._votes: dict[NodeId, bool] = {}
         self._messages: list[AnyMessage] = []
         self._snapshot: SnapshotMeta | None = None
@@ -274,7 +276,7 @@ class RaftNode:
                     self.leader.on_heartbeat_reply(message.sender, message.round)
             case TimeoutNow():
                 if self.leader is None and self._may_join(Term(message.term + 1), message.handover):
-                    self._campaign(pre=False, handover=message.handover)
+                    self._called = message.handover
 
     # Output.
 
@@ -287,6 +289,7 @@ class RaftNode:
             or (self.leader is not None and self.leader.has_output())
             or bool(self._messages)
             or self._snapshot is not None
+            or self._called != NO_HANDOVER
             or self._must_persist_vote()
         )
 
@@ -296,6 +299,8 @@ class RaftNode:
         `entries_first`: a follower that has entries to persist gets those to be applied in the next Ready, since its
         leader waits for the acknowledgement.
         """
+        if self._called != NO_HANDOVER:
+            self._campaign(pre=False, handover=self._called)
         urgent: list[AnyMessage] = []
         reads = []
         wanting: list[NodeId] = []
@@ -368,6 +373,7 @@ class RaftNode:
             self.term = term
             self._vote = NO_NODE
             self._given_up = 0
+            self._called = NO_HANDOVER
             # What an earlier leader was to be told that this member has, the next may cut off before it is durable.
             self._messages = [each for each in self._messages if not isinstance(each, AppendReply)]
         self.role = Role.FOLLOWER
@@ -376,6 +382,7 @@ class RaftNode:
         self._draw_timeout()
 
     def _campaign(self, *, pre: bool, handover: int = NO_HANDOVER) -> None:
+        self._called = NO_HANDOVER
         if self.leader is not None:
             return
         self._draw_timeout()
@@ -454,6 +461,8 @@ class RaftNode:
         self._elapsed_ticks = 0
         self._promise_ticks = self._config.election_ticks
         self._given_up = max(self._given_up, given_up)
+        if self._called < given_up:
+            self._called = NO_HANDOVER
 
     def _on_append(self, message: Append) -> None:
         log = self._log

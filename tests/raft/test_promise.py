@@ -118,8 +118,17 @@ def test_who_has_heard_that_a_hand_over_was_given_up_takes_no_part_in_it() -> No
 def test_the_successor_whom_the_leader_still_wants_campaigns() -> None:
     raft = follower(given_up=1)
     raft.step(TimeoutNow(LEADER, FOLLOWER, TERM, 1))
-    assert (raft.role, raft.term) == (Role.CANDIDATE, LATER)
     assert {message.handover for message in said(raft) if isinstance(message, Vote)} == {1}
+    assert (raft.role, raft.term) == (Role.CANDIDATE, LATER)
+
+
+def test_who_has_slept_reads_first_what_came_behind_the_hand_over() -> None:
+    raft = follower()
+    raft.step(TimeoutNow(LEADER, FOLLOWER, TERM, 0))
+    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=0))
+    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=1))
+    assert not any(isinstance(message, Vote) for message in said(raft))
+    assert (raft.role, raft.term) == (Role.FOLLOWER, TERM)
 
 
 def test_hand_overs_are_given_up_in_one_term_only() -> None:
@@ -135,9 +144,11 @@ def test_a_hand_over_may_have_been_given_up_before_a_restart() -> None:
         for tick in range(TICKS):
             raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0))
             raft.step(ask)
+            said(raft)
             assert (raft.role, raft.term) == (Role.FOLLOWER, TERM), f"after {tick} of {TICKS} ticks"
             raft.tick()
         raft.step(ask)
+        said(raft)
         assert raft.term == LATER
 
 
