@@ -426,9 +426,15 @@ class Chaos:
         self._cluster.on_leader = led
         return self._tell(f"m{leader.number} is cut off, and {more} who lead next")
 
+    def _leader_of_config(self) -> Machine | None:
+        """Who leads the config group. Its log is mostly quiet: in the shard's, whoever hears nothing for a moment lacks
+        something, and is not elected."""
+        leaders = [machine for machine in self._up() if machine.running and machine.node.config.raft.leader is not None]
+        return self._random.choice(leaders) if leaders else None
+
     def _do_promise(self) -> bool:
         """A follower that has just answered the leader dies and is back at once, and hears only another candidate."""
-        leader, numbers = self._cluster.leader(), self._numbers()
+        leader, numbers = self._leader_of_config(), self._numbers()
         if leader is None or len(numbers) < 3 or leader.number not in numbers:
             return False
         others = [number for number in numbers if number != leader.number]
@@ -436,7 +442,7 @@ class Chaos:
         kept = others[: len(numbers) // 2]
         lost = [pair for each in others[len(kept) :] for pair in ((leader.number, each), (each, leader.number))]
         self._cut_all(lost, 6 * SECOND)
-        follower = self._cluster.machines[kept[0]]
+        follower, events = self._cluster.machines[kept[0]], self._cluster.events
         election_ns = self._cluster.settings["election_timeout"] * MS
 
         def restart(_: object) -> None:
@@ -446,18 +452,19 @@ class Chaos:
             self._cut_all(
                 [pair for each in kept for pair in ((leader.number, each), (each, leader.number))], 3 * SECOND
             )
-            follower.kill(power=self._random.random() < 0.5)
+            follower.kill(power=self._random.random() < 0.2)
             follower.start(at_once=self._random.random() < 0.7)
-            # Soon enough that it lacks nothing: what is at stake is the promise, not who has the longer log.
-            self._cluster.events.after(self._random.randint(5 * MS, 400 * MS), campaign)
+            for _ in range(5):
+                # It is dialled anew before it is asked; and asked before the lease is over.
+                events.after(self._random.randint(5 * MS, 700 * MS), campaign)
 
         def campaign(_: object) -> None:
             other = self._cluster.machines[others[-1]]
             if not self.stopped and other.running:
-                self._campaign(other, other.node.shard.raft)
+                self._campaign(other, other.node.config.raft)
 
         # The other one must be free of its own promise when it campaigns.
-        self._cluster.events.after(int(election_ns * self._random.uniform(0.9, 2.0)), restart)
+        events.after(int(election_ns * self._random.uniform(0.9, 2.0)), restart)
         return self._tell(f"m{leader.number} has only {kept}, of which one will forget")
 
     def _do_revote(self) -> bool:
@@ -540,11 +547,9 @@ class Chaos:
     def _do_late_hand_over(self) -> bool:
         """What a leader says of a hand-over arrives about when it gives that up, and nobody hears it any more."""
         cluster, random = self._cluster, self._random
-        # Of the config group: in the shard's there is always something more to send before.
-        leaders = [machine for machine in self._up() if machine.running and machine.node.config.raft.leader is not None]
-        if not leaders:
+        leader = self._leader_of_config()
+        if leader is None:
             return False
-        leader = random.choice(leaders)
         raft = leader.node.config.raft
         assert raft.leader is not None
         if raft.leader.transferee != NO_NODE or len(raft.conf.voters) < 3:
