@@ -28,7 +28,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from redraft.ids import NO_NODE, NodeId
+from redraft.ids import CONFIG_GROUP, NO_NODE, NodeId
 from redraft.node.peers import Frame, decode_frame
 from redraft.raft.messages import InstallSnapshot
 from redraft.raft.node import RaftNode
@@ -426,15 +426,10 @@ class Chaos:
         self._cluster.on_leader = led
         return self._tell(f"m{leader.number} is cut off, and {more} who lead next")
 
-    def _leader_of_config(self) -> Machine | None:
-        """Who leads the config group. Its log is mostly quiet: in the shard's, whoever hears nothing for a moment lacks
-        something, and is not elected."""
-        leaders = [machine for machine in self._up() if machine.running and machine.node.config.raft.leader is not None]
-        return self._random.choice(leaders) if leaders else None
-
     def _do_promise(self) -> bool:
         """A follower that has just answered the leader dies and is back at once, and hears only another candidate."""
-        leader, numbers = self._leader_of_config(), self._numbers()
+        # Of the config group: in the shard's, whoever hears nothing for a moment lacks something, and is not elected.
+        leader, numbers = self._cluster.leader(CONFIG_GROUP), self._numbers()
         if leader is None or len(numbers) < 3 or leader.number not in numbers:
             return False
         others = [number for number in numbers if number != leader.number]
@@ -547,12 +542,12 @@ class Chaos:
     def _do_late_hand_over(self) -> bool:
         """What a leader says of a hand-over arrives about when it gives that up, and nobody hears it any more."""
         cluster, random = self._cluster, self._random
-        leader = self._leader_of_config()
-        if leader is None:
+        # Of the config group, too: in the shard's there is always something more to send before.
+        leader = cluster.leader(CONFIG_GROUP)
+        if leader is None or not leader.running:
             return False
         raft = leader.node.config.raft
-        assert raft.leader is not None
-        if raft.leader.transferee != NO_NODE or len(raft.conf.voters) < 3:
+        if raft.leader is None or raft.leader.transferee != NO_NODE or len(raft.conf.voters) < 3:
             return False
         heir = cluster.machine_of(random.choice([node for node in raft.conf.voters if node != leader.id]))
         if heir is None or heir.number not in self._numbers() or leader.number not in self._numbers():
