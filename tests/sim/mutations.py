@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 MOST_SEEDS = 150
 MINUTES = 0.5
-COPIED = ("redraft", "tests/sim", "tests/linearizability", "tests/support", "tools/simulate")
+COPIED = ("redraft", "tests/sim", "tests/linearizability", "tests/support", "tools/in_venv.py", "tools/simulate")
 
 
 class MutationError(Exception):
@@ -197,7 +197,7 @@ def mutate(root: Path, mutation: Mutation, copy: Path) -> None:
 
 def simulate(copy: Path, *arguments: str, hash_seed: str = "0") -> subprocess.CompletedProcess[str]:
     """Run a copy's own simulator."""
-    environment = {**os.environ, "REDRAFT_SIMULATE": "1", "PYTHONHASHSEED": hash_seed, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "REDRAFT_TOOL": "1", "PYTHONHASHSEED": hash_seed, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONPATH", None)
     command = [sys.executable, str(copy / "tools" / "simulate"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
