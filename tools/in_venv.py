@@ -14,11 +14,11 @@ MARK = "REDRAFT_TOOL"
 """Set for a command that runs where it should, and for what it starts: a copy of the sources has no .venv."""
 
 
-def enter(extra: str = "") -> None:
-    """Go on in .venv with redraft and an extra of pyproject.toml installed; it returns there."""
+def enter() -> None:
+    """Go on in .venv, with redraft and what its tests need installed; it returns there."""
     if os.environ.get(MARK) or Path(sys.executable) == PYTHON:
         return
-    if subprocess.run([ROOT / "tools" / "venv", extra], check=False).returncode:
+    if subprocess.run([ROOT / "tools" / "venv", "test"], check=False).returncode:
         sys.exit(1)
     os.environ[MARK] = "1"
     os.execv(PYTHON, [str(PYTHON), *sys.argv])

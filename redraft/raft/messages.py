@@ -104,7 +104,7 @@ class Append(Message, frozen=True, array_like=True, tag="append"):
     commit: Index
     round: int
     """The leader's heartbeat round; the answer has it too, which is what leases and read indexes count."""
-    handover: int = 0
+    given_up: int = 0
     """How many hand-overs the leader has given up in this term: who answers takes no part in those any more."""
 
 
@@ -128,7 +128,7 @@ class Heartbeat(Message, frozen=True, array_like=True, tag="beat"):
     round: int
     whole_commit: Index = Index(0)
     """All that the leader knows to be committed: by it the receiver can tell how far behind it is."""
-    handover: int = 0
+    given_up: int = 0
     """As an Append's."""
 
 
@@ -144,7 +144,7 @@ class InstallSnapshot(Message, frozen=True, array_like=True, tag="snapshot"):
 
     meta: SnapshotMeta
     round: int
-    handover: int = 0
+    given_up: int = 0
     """As an Append's."""
 
 

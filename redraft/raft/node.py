@@ -260,7 +260,7 @@ class RaftNode:
             case VoteReply():
                 self._on_vote_reply(message)
             case Append() | Heartbeat() | InstallSnapshot():
-                self._hear_leader(message.sender, message.handover)
+                self._hear_leader(message.sender, message.given_up)
                 if isinstance(message, Append):
                     self._on_append(message)
                 elif isinstance(message, Heartbeat):

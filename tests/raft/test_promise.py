@@ -53,7 +53,7 @@ def follower(given_up: int = 0) -> RaftNode:
     raft = started()
     for _ in range(TICKS):
         raft.tick()
-        raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=given_up))
+        raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, given_up=given_up))
     said(raft)
     return raft
 
@@ -110,7 +110,7 @@ def test_who_has_heard_that_a_hand_over_was_given_up_takes_no_part_in_it() -> No
     assert not votes(raft, vote(LATER, handover=0))
     raft.step(TimeoutNow(LEADER, FOLLOWER, TERM, 0))
     assert (raft.role, raft.term) == (Role.FOLLOWER, TERM)
-    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=0))
+    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, given_up=0))
     assert not votes(raft, vote(LATER, handover=0)), "a late message does not make it forget"
     assert votes(raft, vote(LATER, handover=1))
 
@@ -125,8 +125,8 @@ def test_the_successor_whom_the_leader_still_wants_campaigns() -> None:
 def test_who_has_slept_reads_first_what_came_behind_the_hand_over() -> None:
     raft = follower()
     raft.step(TimeoutNow(LEADER, FOLLOWER, TERM, 0))
-    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=0))
-    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, handover=1))
+    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, given_up=0))
+    raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, given_up=1))
     assert not any(isinstance(message, Vote) for message in said(raft))
     assert (raft.role, raft.term) == (Role.FOLLOWER, TERM)
 
