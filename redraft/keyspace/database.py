@@ -11,7 +11,7 @@ is about to change a key calls one of the methods below *before* the change; the
 That is why a value may be changed in place only between `mutable()` (which freezes) and the end of the handler.
 
 Invariants (`check`): `order` has exactly the keys of the segments; `deadlines` only has live keys; `due` mirrors
-`deadlines`; every changed key is in `dirty`.
+`deadlines`; every changed key is in `dirty` or, with its string, in `dirty_strings`.
 
 What this leaves out: which database a client selected, key patterns, types' commands.
 """
@@ -53,6 +53,7 @@ class Database:
     __slots__ = (
         "deadlines",
         "dirty",
+        "dirty_strings",
         "due",
         "expired",
         "flushing",
@@ -76,6 +77,10 @@ class Database:
         self.deadlines: dict[bytes, int] = {}
         self.due: SortedSet[tuple[int, bytes]] = SortedSet()
         self.dirty: set[bytes] = set()
+        """Keys whose record of the next flush is made of what they have then."""
+        self.dirty_strings: dict[bytes, bytes] = {}
+        """Keys that were set to a string without a deadline, and the string: that is what the next flush writes,
+        unless the key is in `dirty` as well."""
         self.expired = 0
         """Keys removed because their deadline had come."""
         self.flushing: DatabaseFlush | None = None
@@ -148,14 +153,14 @@ class Database:
         if self.deadlines and key in self.deadlines:
             self.due.remove((self.deadlines.pop(key), key))
 
-    def replace_all(self, keys: Sequence[bytes], values: Sequence[AnyValue]) -> None:
-        """As `replace` for each key and its value, in order; half the time a key."""
+    def replace_all(self, keys: Sequence[bytes], values: Sequence[bytes]) -> None:
+        """As `replace` for each key and its string, in order; half the time a key."""
         if self.flushing is not None:
             self.flushing.save_all(keys)
         if self.on_change is not None:
             for key in keys:
                 self.on_change(self, key)
-        self.dirty.update(keys)
+        self.dirty_strings.update(zip(keys, values, strict=True))
         segments = self.segments
         new = []
         for key, value in zip(keys, values, strict=True):
@@ -164,7 +169,7 @@ class Database:
             segment[key] = value
             if old is None:
                 new.append(key)
-            elif type(old) is not bytes and old is not value:
+            elif type(old) is not bytes:
                 self.graveyard.retire(old)
         if new:
             self.size += len(new)
@@ -268,7 +273,7 @@ class Database:
 
     def abandon(self) -> None:
         """Free all that is here in slices: nobody needs this database any more."""
-        self.graveyard.take_in(*self.segments, self.order, self.deadlines, self.due, self.dirty)
+        self.graveyard.take_in(*self.segments, self.order, self.deadlines, self.due, self.dirty, self.dirty_strings)
 
     def _before_change(self, key: bytes) -> None:
         if self.flushing is not None:

@@ -1,20 +1,23 @@
 """A flush: the keys that changed since the last one, written in order to the image, as of one log index.
 
-Theory (design section 6). When a flush of index N begins, each database hands over its set of dirty keys and starts an
-empty one. From then on `waiting` holds the keys that are still to be written *as they were at N*. A command that is
-about to change such a key calls `save` first, which puts the state as of N aside; a key that nobody changes is read
-from the live map when its turn comes, which is still its state as of N. So there is no fork, no pause and no copy of
-anything that is not changed meanwhile.
+Theory (design section 6). When a flush of index N begins, each database hands over its dirty keys and starts anew. From
+then on `waiting` holds the keys that are still to be written *as they were at N*. A command that is about to change
+such a key calls `save` first, which puts the state as of N aside; a key that nobody changes is read from the live map
+when its turn comes, which is still its state as of N. So there is no fork, no pause and no copy of anything that is not
+changed meanwhile.
+
+Strings that were set in runs (SET, MSET) need none of that: `strings` has them with their keys as of N, whatever
+becomes of the keys, so that neither the flush nor who changes one has to look anything up. Measured with a million keys
+set at random, a flush each 100,000: flush and change together take a fifth less.
 
 The work is cut into units (a run of keys sorted, one record, one piece of a large collection), so that a tick does as
 many as its time allows. Sorting a million keys at once would take half a second: a sample of the keys, sorted, tells
-into which of many runs each key belongs, and a run of about `RUN_KEYS` is sorted when its turn comes. As a set is
-walked in the order of hashes, its first keys are a fair sample.
+into which of many runs each key belongs, and a run of about `RUN_KEYS` is sorted when its turn comes.
 
 Most keys have strings, which are read and written by the handful; a handful with anything else in it, a key at a time.
 
-Invariants: a key is in `waiting` or written, never both; a key in `saved` is in `waiting`; `saved` never holds a state
-later than N.
+Invariants: a key that is in `waiting` or in `strings` is not written yet, and what `waiting` says goes where it is in
+both; a key in `saved` is in `waiting`; `saved` and `strings` never hold a state later than N.
 
 What this leaves out: files (the writer's), when to flush (the shard's), and making the result durable (`finish`).
 """
@@ -31,6 +34,7 @@ from redraft.values import codec
 
 if TYPE_CHECKING:
     from redraft.keyspace.database import Database
+    from redraft.values.value import AnyValue
 
 RUN_KEYS = 1024
 """Keys sorted at once, on average: about half a millisecond."""
@@ -72,15 +76,21 @@ Saved = bytes | tuple[codec.FrozenRecord | None, int | None]
 class DatabaseFlush:
     """What a flush still has to write of one database."""
 
-    __slots__ = ("_database", "prefix", "saved", "waiting")
+    __slots__ = ("_database", "prefix", "saved", "strings", "waiting")
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.prefix = database.generation.to_bytes(4, "big")
         self.waiting = database.dirty
+        self.strings = database.dirty_strings
         self.saved: dict[bytes, Saved] = {}
         database.dirty = set()
+        database.dirty_strings = {}
         database.flushing = self
+
+    def __len__(self) -> int:
+        """Keys still to be written, those twice that are in both."""
+        return len(self.waiting) + len(self.strings)
 
     def save(self, key: bytes) -> None:
         """Put the key's present state aside if the flush still needs it; called just before it changes."""
@@ -89,6 +99,8 @@ class DatabaseFlush:
 
     def save_all(self, keys: Iterable[bytes]) -> None:
         """As `save` for each key; called just before they change. The order reaches nothing."""
+        if not self.waiting:
+            return
         saved = self.saved
         for key in self.waiting.intersection(keys):
             if key not in saved:
@@ -103,7 +115,7 @@ class DatabaseFlush:
 
     def work(self, writer: RecordWriter) -> Iterator[int]:
         """Do a little at each step, and say how many units it was; a unit is about a record written."""
-        waiting, saved, prefix = self.waiting, self.saved, self.prefix
+        prefix = self.prefix
         for run in (yield from self._cut()):
             run.sort()
             yield RUN_UNITS
@@ -115,35 +127,56 @@ class DatabaseFlush:
                         yield from self._write(key, writer)
                     continue
                 writer.put_all([prefix + key for key in keys], records)
-                waiting.difference_update(keys)
-                if saved:
-                    for key in keys:
-                        saved.pop(key, None)
+                self._written(keys)
                 yield len(keys)
             run.clear()
         self._database.flushing = None
 
     def _records(self, keys: list[bytes]) -> list[bytes] | None:
-        """The records of waiting keys, if all have strings that are not long."""
-        saved, segments, deadlines = self.saved, self._database.segments, self._database.deadlines
+        """The records of keys still to be written, if all have strings that are not long."""
+        waiting, saved, strings = self.waiting, self.saved, self.strings
+        segments, deadlines = self._database.segments, self._database.deadlines
+        if not waiting:
+            values = [strings[key] for key in keys]
+            return [b"\0" + value for value in values] if len(max(values, key=len)) <= codec.PIECE_BYTES else None
         records: list[bytes] = []
         for key in keys:
-            if key in saved:
+            if key not in waiting:
+                value: AnyValue | None = strings[key]
+            elif key in saved:
                 record = saved[key]
                 if type(record) is not bytes:
                     return None
                 records.append(record)
                 continue
-            value = segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK].get(key)
+            else:
+                value = segments[hash(key) >> HASH_SHIFT & SEGMENT_MASK].get(key)
             if type(value) is not bytes or len(value) > codec.PIECE_BYTES:
                 return None
-            records.append(codec.encode(value, deadlines[key]) if key in deadlines else b"\0" + value)
+            has_deadline = key in deadlines and key in waiting
+            records.append(codec.encode(value, deadlines[key]) if has_deadline else b"\0" + value)
         return records
 
+    def _written(self, keys: list[bytes]) -> None:
+        """The flush is done with these keys."""
+        waiting, saved, strings = self.waiting, self.saved, self.strings
+        if not waiting:
+            for key in keys:
+                del strings[key]
+            return
+        for key in keys:
+            # One by one: a set copies itself, all at once, after many of it went by difference_update.
+            waiting.discard(key)
+            saved.pop(key, None)
+            strings.pop(key, None)
+
     def _write(self, key: bytes, writer: RecordWriter) -> Iterator[int]:
-        """Write a waiting key, whatever it has."""
-        self.waiting.remove(key)
-        record = self.saved.pop(key) if key in self.saved else self._as_of_now(key)
+        """Write a key, whatever it has."""
+        if key not in self.waiting:
+            record: Saved = codec.freeze(self.strings[key]), None
+        else:
+            record = self.saved[key] if key in self.saved else self._as_of_now(key)
+        self._written([key])
         place = self.prefix + key
         if isinstance(record, bytes):
             writer.put(place, record)
@@ -155,14 +188,21 @@ class DatabaseFlush:
         yield 1
 
     def _cut(self) -> Generator[int, None, list[list[bytes]]]:
-        """The waiting keys in runs: all keys of one come before all of the next; in a run they are not sorted yet."""
+        """The keys to write in runs: all keys of one come before all of the next; in a run they are not sorted yet."""
         waiting = self.waiting
-        count = len(waiting) // RUN_KEYS + 1
-        pivots = sorted(islice(waiting, count * SAMPLES))[SAMPLES::SAMPLES]
+        parts: list[list[bytes]] = []
+        sample: list[bytes] = []
+        for keys, known in ((iter(waiting), None), (iter(self.strings), waiting)):
+            while part := list(islice(keys, RUN_KEYS)):
+                if known:
+                    part = [key for key in part if key not in known]
+                parts.append(part)
+                sample += part[:: RUN_KEYS // SAMPLES]
+                yield RUN_UNITS // 4
+        pivots = sorted(sample)[SAMPLES::SAMPLES]
         runs: list[list[bytes]] = [[] for _ in range(len(pivots) + 1)]
-        keys = iter(waiting)
-        while part := list(islice(keys, RUN_KEYS)):
-            for key in part:
+        while parts:
+            for key in parts.pop():
                 runs[bisect(pivots, key)].append(key)
             yield RUN_UNITS
         return runs
@@ -181,9 +221,9 @@ class Flush:
     __slots__ = ("_work", "keys", "parts")
 
     def __init__(self, databases: list[Database], writer: RecordWriter) -> None:
-        dirty = sorted((d for d in databases if d.dirty), key=lambda d: d.generation)
+        dirty = sorted((d for d in databases if d.dirty or d.dirty_strings), key=lambda d: d.generation)
         self.parts = [DatabaseFlush(database) for database in dirty]
-        self.keys = sum(len(part.waiting) for part in self.parts)
+        self.keys = self.remaining()
         """Keys to write, in all."""
         self._work = chain.from_iterable(part.work(writer) for part in self.parts)
 
@@ -197,4 +237,4 @@ class Flush:
 
     def remaining(self) -> int:
         """Keys still to be written."""
-        return sum(len(part.waiting) for part in self.parts)
+        return sum(map(len, self.parts))

@@ -135,7 +135,7 @@ class Keyspace:
     def flush_database(self, number: int) -> None:
         """Empty a database (FLUSHDB); O(1)."""
         old = self.databases[number]
-        if not old.size and not old.dirty:
+        if not old.size and not old.dirty and not old.dirty_strings:
             return
         self._tell_all_keys(number)
         fresh = Database(self._next_generation, self.graveyard)
@@ -176,7 +176,7 @@ class Keyspace:
 
     def dirty_keys(self) -> int:
         """Keys changed since the last flush began."""
-        return sum(len(database.dirty) for database in self.databases)
+        return sum(len(database.dirty) + len(database.dirty_strings) for database in self.databases)
 
     def meta(self) -> KeyspaceMeta:
         """What the image must record beside the keys."""

@@ -11,6 +11,7 @@ import pytest
 
 from redraft.keyspace.flush import HANDFUL, RUN_KEYS
 from redraft.keyspace.keyspace import Keyspace
+from redraft.values import codec
 
 Contents = Callable[[Keyspace], list[dict[bytes, bytes]]]
 
@@ -91,6 +92,56 @@ def test_a_change_during_a_flush_is_not_in_it_but_in_the_next(image: Any, conten
     assert contents(Keyspace.load(meta, image.items())) == before
     flush_all(keyspace, image)
     assert contents(Keyspace.load(keyspace.meta(), image.items())) == after != before
+
+
+@pytest.mark.parametrize("change", ["put", "replace_all", "delete", "set_deadline", "mutable"])
+def test_a_string_that_is_to_be_flushed_may_change_before_and_during_it(
+    image: Any, contents: Contents, change: str
+) -> None:
+    keyspace = Keyspace(1)
+    database = keyspace.databases[0]
+
+    def change_b(value: bytes) -> None:
+        match change:
+            case "put":
+                database.put(b"b", value)
+            case "replace_all":
+                database.replace_all([b"b", b"d"], [value, value])
+            case "delete":
+                database.delete(b"b")
+            case "set_deadline":
+                database.set_deadline(b"b", 20 + len(value))
+            case "mutable":
+                assert database.mutable(b"b", 0) is not None
+
+    for early in (False, True):
+        database.replace_all([b"a", b"b", b"c"], [b"set", b"set", b"set"])
+        if early:
+            change_b(b"before")
+        before, meta = contents(keyspace), keyspace.meta()
+        flush = keyspace.begin_flush(image)
+        change_b(b"during the flush")
+        after = contents(keyspace)
+        assert flush.step(1000)
+        image.finish()
+        assert contents(Keyspace.load(meta, image.items())) == before
+        flush_all(keyspace, image)
+        assert contents(Keyspace.load(keyspace.meta(), image.items())) == after
+
+
+def test_a_long_string_that_is_overwritten_during_a_flush_is_written_in_pieces(image: Any, contents: Contents) -> None:
+    keyspace = Keyspace(1)
+    database = keyspace.databases[0]
+    database.replace_all([b"a", b"b", b"c"], [b"short", b"long" * codec.PIECE_BYTES, b"short"])
+    before, meta = contents(keyspace), keyspace.meta()
+    flush = keyspace.begin_flush(image)
+    database.replace_all([b"b"], [b"not long"])
+    steps = 1
+    while not flush.step(1):
+        steps += 1
+    assert steps > 5
+    image.finish()
+    assert contents(Keyspace.load(meta, image.items())) == before
 
 
 def test_a_key_that_is_made_during_a_flush_is_not_in_it(image: Any) -> None:
@@ -223,7 +274,7 @@ class Life:
         rng, keyspace = self.rng, self.keyspace
         database = rng.choice(keyspace.databases)
         key = b"%d" % rng.randrange(self.KEYS)
-        match rng.randrange(24):
+        match rng.randrange(27):
             case 0:
                 keyspace.flush_database(rng.randrange(self.DATABASES))
             case 1:
@@ -236,6 +287,9 @@ class Life:
                 database.reap(self.now_ms, rng.randrange(3))
             case 6 | 7 | 8:
                 database.replace(key, self.value())
+            case 24 | 25 | 26:
+                keys = [b"%d" % rng.randrange(self.KEYS) for _ in range(rng.randrange(5))]
+                database.replace_all(keys, [b"%d" % rng.randrange(1000) for _ in keys])
             case 9 | 10 | 11:
                 database.delete(key)
             case 12 | 13 | 14:
