@@ -121,24 +121,28 @@ class DatabaseFlush:
             yield RUN_UNITS
             for start in range(0, len(run), HANDFUL):
                 keys = run[start : start + HANDFUL]
-                records = self._records(keys)
+                records = self._take_records(keys) if self.waiting else self._take_strings(keys)
                 if records is None:
                     for key in keys:
                         yield from self._write(key, writer)
                     continue
                 writer.put_all([prefix + key for key in keys], records)
-                self._written(keys)
                 yield len(keys)
             run.clear()
         self._database.flushing = None
 
-    def _records(self, keys: list[bytes]) -> list[bytes] | None:
-        """The records of keys still to be written, if all have strings that are not long."""
+    def _take_strings(self, keys: list[bytes]) -> list[bytes] | None:
+        """The records of keys of `strings`, which are written with that, if none is long."""
+        values = list(map(self.strings.pop, keys))
+        if len(max(values, key=len)) <= codec.PIECE_BYTES:
+            return [b"\0" + value for value in values]
+        self.strings.update(zip(keys, values, strict=True))
+        return None
+
+    def _take_records(self, keys: list[bytes]) -> list[bytes] | None:
+        """The records of any keys, which are written with that, if all have strings that are not long."""
         waiting, saved, strings = self.waiting, self.saved, self.strings
         segments, deadlines = self._database.segments, self._database.deadlines
-        if not waiting:
-            values = [strings[key] for key in keys]
-            return [b"\0" + value for value in values] if len(max(values, key=len)) <= codec.PIECE_BYTES else None
         records: list[bytes] = []
         for key in keys:
             if key not in waiting:
@@ -155,15 +159,12 @@ class DatabaseFlush:
                 return None
             has_deadline = key in deadlines and key in waiting
             records.append(codec.encode(value, deadlines[key]) if has_deadline else b"\0" + value)
+        self._written(keys)
         return records
 
     def _written(self, keys: list[bytes]) -> None:
         """The flush is done with these keys."""
         waiting, saved, strings = self.waiting, self.saved, self.strings
-        if not waiting:
-            for key in keys:
-                del strings[key]
-            return
         for key in keys:
             # One by one: a set copies itself, all at once, after many of it went by difference_update.
             waiting.discard(key)
