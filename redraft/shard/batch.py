@@ -6,11 +6,11 @@ a write on one connection must see that write and nothing later, so it is execut
 applied, without being logged. A pipeline of alternating writes and reads thus costs one fsync.
 
 Neighbours that call the same command make one run, whoever sent them: fifty clients that each send a SET are executed
-in one loop.
+in one loop, and logged as one MSET.
 
-Invariants: `items` is in execution order; `fragments` packs exactly the writes among them in the same order; a batch
-with `index` was proposed under `term` and takes no further writes, but may still take unlogged items until it is
-applied.
+Invariants: `items` is in execution order; `fragments` packs exactly the writes among them in the same order, or one
+MSET for several SETs; a batch with `index` was proposed under `term` and takes no further writes, but may still take
+unlogged items until it is applied.
 """
 
 from __future__ import annotations
@@ -62,6 +62,9 @@ class Batch:
         "logged",
         "logged_bytes",
         "owners",
+        "sets",
+        "sets_end",
+        "sets_start",
         "term",
         "writes",
     )
@@ -76,6 +79,9 @@ class Batch:
         """Write commands among the items, each command of a transaction counted."""
         self.database = 0
         """The database that the fragments so far have selected."""
+        self.sets = self.sets_start = self.sets_end = 0
+        """How many SETs the last run of them has that is logged together, and its fragments: more can join it as long
+        as it is last."""
         self.index: Index | None = None
         self.term: Term | None = None
         self.applied = False
@@ -92,10 +98,14 @@ class Batch:
         self._add(owner, command, argvs, database)
         if database != self.database:
             self._select(database)
-        self.fragments.append(packed)
-        self.logged_bytes += len(packed)
-        self.logged += len(argvs)
         self.writes += len(argvs)
+        self.logged_bytes += len(packed)
+        pairs = entry.set_pairs(argvs, packed)
+        if pairs is not None:
+            self._log_sets(pairs, len(argvs))
+            return
+        self.fragments.append(packed)
+        self.logged += len(argvs)
 
     def add_unlogged(self, owner: Any, command: Command | Transaction, argv: list[bytes], database: int) -> None:
         """Put a read, or a transaction without writes, last: it is executed in its turn and not logged."""
@@ -121,6 +131,19 @@ class Batch:
             self._log(step.argv, step.database)
         self.fragments.append(entry.EXEC)
         self.logged += 2
+
+    def _log_sets(self, pairs: bytes, count: int) -> None:
+        fragments = self.fragments
+        if self.sets_end and self.sets_end == len(fragments):
+            self.sets += count
+            fragments[self.sets_start] = entry.begin_sets(self.sets)
+        else:
+            self.sets = count
+            self.sets_start = len(fragments)
+            fragments.append(entry.begin_sets(count))
+            self.logged += 1
+        fragments.append(pairs)
+        self.sets_end = len(fragments)
 
     def _log(self, argv: list[bytes], database: int) -> None:
         if database != self.database:
