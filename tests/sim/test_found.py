@@ -49,7 +49,7 @@ def test_a_snapshot_is_not_installed_while_a_flush_is_being_finished() -> None:
     follower.speeds = Speeds(job_ns=(LONG_JOB_NS, LONG_JOB_NS))
     # The snapshot has arrived and is read for as long as a job takes; the flush's job begins a moment before its end.
     shell.cluster.run_until(lambda: bool(follower._jobs), 10 * SECOND, "no snapshot comes")
-    shell.cluster.run(LONG_JOB_NS - 10 * MS)
+    shell.cluster.run(LONG_JOB_NS - 50 * MS)
     follower.node.flusher.request()
     follower.wake()
     shell.cluster.run_until(lambda: follower.node.flusher.phase is Phase.FINISHING, SECOND, "no flush")
