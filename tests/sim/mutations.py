@@ -124,6 +124,9 @@ MUTATIONS = (
         ("keyspace/flush.py", "self.saved[key] = self._as_of_now(key)", "pass"),
         ("keyspace/flush.py", "            if key not in saved:", "            if False:"),
     )),
+    Mutation("flush-without-sets", "what a run of SETs left is not written by a flush", (
+        ("keyspace/database.py", "        self.dirty_strings.update(zip(keys, values, strict=True))\n", ""),
+    )),
     Mutation("image-without-waiters", "an image, and a snapshot, forgets who waits", (
         ("keyspace/keyspace.py", "            keyspace.waiters.add(waiter)", "            pass"),
     )),
