@@ -11,8 +11,8 @@ the rest     a fragment of an append-only file: RESP arrays, `SELECT n` before c
 
 Encoding is `hiredis.pack_command`, decoding is hiredis: C speed both ways, and people can read a log.
 
-SETs in a row that have no options are logged as one MSET, which does the same: the log is a third shorter (32 bytes a
-command in place of 45, with keys of 16 bytes), and a follower decodes one flat array: 0.2 µs a command in place of 0.6.
+SETs in a row that have no options are logged as one MSET, which does the same: 32 bytes a command in place of 45 (keys
+of 16 bytes, values of 3), and a follower decodes one flat array: 0.2 µs a command in place of 0.6 (measured).
 """
 
 from __future__ import annotations
