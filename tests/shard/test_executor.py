@@ -266,6 +266,30 @@ def test_changes_count_the_writes_of_leaders_and_followers_alike(bench: Bench) -
     assert bench.keyspace.changes == 6
 
 
+def test_sets_and_the_mset_that_is_logged_for_them_do_the_same_to_who_waits_and_to_counts() -> None:
+    leader, follower = Bench(), Bench()
+    sets = ["SET x 1", "SET s2 1", "SET s1 2", "SET s2 3"]
+    for bench in (leader, follower):
+        for stream in ("s1", "s2"):
+            bench.executor.apply_batch(bench.batch(f"XGROUP CREATE {stream} g $ MKSTREAM"), HEADER)
+        for token, streams in enumerate(("s1 s2 > >", "s2 >", "s1 >")):
+            bench.executor._begin(HEADER)
+            bench.executor.write_context.waiter_token = token
+            command, argv = bench.command(f"XREADGROUP GROUP g c BLOCK 0 STREAMS {streams}")
+            bench.executor.write(None, command, [argv], 0)
+        assert len(bench.keyspace.waiters) == 3
+        bench.keyspace.changes = 0
+    leader.executor.apply_batch(leader.batch(*sets), HEADER)
+    pairs = [word.encode() for line in sets for word in line.split()[1:]]
+    follower.executor.apply_logged(HEADER, [LoggedRun(0, [[b"MSET", *pairs]])])
+    told = [[(token, str(reply)) for token, reply in bench.executor.take_served()] for bench in (leader, follower)]
+    assert told[0] == told[1]
+    assert [token for token, _ in told[0]] == [0, 1, 2]
+    assert leader.keyspace.meta() == follower.keyspace.meta()
+    assert leader.keyspace.changes == follower.keyspace.changes == len(sets)
+    assert not leader.keyspace.waiters
+
+
 def test_another_keyspace_takes_the_place_of_the_first(bench: Bench) -> None:
     bench.apply("SET a old")
     fresh = Keyspace()
