@@ -5,9 +5,8 @@
 * Commitment (sections 5.3, 5.4.2): what a majority has durable, once it includes an entry of this term. Followers are
   told of no more of it than is handed out to be applied here: else one could show what its leader, asked later, does
   not. A driver that is about to propose more may have commits told with the next entries (`hold_commit`).
-* Reads (thesis sections 6.4, 6.4.1): every message carries a *round*; once a majority has answered a round, the
-  leadership was good when that round began. A ReadIndex waits for a round that began after it; a lease lasts `lease_ms`
-  from the beginning of the last round answered, since whoever answered votes for nobody else within that time.
+* Reads (thesis sections 6.4, 6.4.1): every message carries the number of a round, and what a majority's answers to
+  one mean for reads and for the lease is in `raft.rounds`.
 * Hand-over (section 3.10): proposals stop, the successor is caught up, and told to campaign. It wins although its
   followers have just heard from a leader, so from then on there is no lease. A hand-over that comes to nothing is given
   up after an election's time; every later message says so, and who has answered one takes no part in that hand-over
@@ -18,7 +17,6 @@ Invariants (`check`): sizes are kept of exactly the entries proposed and not com
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 
 from redraft.ids import NO_NODE, Index, NodeId, Term
@@ -49,6 +47,7 @@ from redraft.raft.messages import (
 )
 from redraft.raft.progress import Progress, ProgressState
 from redraft.raft.ready import ReadState
+from redraft.raft.rounds import Rounds
 
 
 class Leader:
@@ -76,11 +75,7 @@ class Leader:
         self._uncommitted_bytes = 0
         self._ticks = 0
         self._quorum_ticks = 0
-        self._round = 0
-        self._rounds: deque[tuple[int, int]] = deque()
-        """The rounds that began and no majority has answered, and when, ms."""
-        self._lease_until_ms = -1
-        self._pending_reads: deque[tuple[int, ReadState]] = deque()
+        self._rounds = Rounds(config.lease_ms)
         self._early_reads: list[int] = []
         """Reads from before this term's first commitment: until then the commit index may be behind."""
         self.first_index = Index(log.last_index + 1)
@@ -217,9 +212,10 @@ class Leader:
             return
         self.out.append(
             Append(
-                self._config.id, member, self._term, previous, term, entries, log.applying, self._round, self._given_up
+                self._config.id, member, self._term, previous, term, entries, log.applying, self._rounds.newest,
+                self._given_up,
             )
-        )
+        )  # fmt: skip
         progress.commit_sent = log.applying
         if entries:
             progress.sent(entries[-1].index, sum(len(entry.data) for entry in entries))
@@ -228,13 +224,15 @@ class Leader:
 
     def heartbeat(self, now_ms: int) -> None:
         """Begin a round, and tell everybody."""
-        self._round += 1
-        self._rounds.append((self._round, now_ms))
+        self._rounds.begin(now_ms)
         for member, progress in self.followers.items():
             commit = Index(min(progress.match, self._log.applying))
             self.out.append(
-                Heartbeat(self._config.id, member, self._term, commit, self._round, self._log.committed, self._given_up)
-            )
+                Heartbeat(
+                    self._config.id, member, self._term, commit, self._rounds.newest, self._log.committed,
+                    self._given_up,
+                )
+            )  # fmt: skip
         self._count_rounds()
 
     def tick(self, now_ms: int) -> bool:
@@ -326,29 +324,22 @@ class Leader:
     @property
     def lease_until_ms(self) -> int:
         """Until when nobody else can lead; -1 without a lease."""
-        return -1 if self._handed_over or self._log.committed < self.first_index else self._lease_until_ms
+        return -1 if self._handed_over or self._log.committed < self.first_index else self._rounds.lease_until_ms
 
     def has_lease(self, now_ms: int) -> bool:
         """Whether nobody else can lead at `now_ms`, and everything that was acknowledged is committed here."""
         return now_ms < self.lease_until_ms
 
     def _begin_round_for(self, contexts: Iterable[int], now_ms: int = -1) -> None:
-        index = self._log.committed
-        self._pending_reads += [(self._round + 1, ReadState(context, index)) for context in contexts]
+        self._rounds.wait_for_next(contexts, self._log.committed)
         # A round whose beginning is not known gives no lease.
         self.heartbeat(now_ms)
 
     def _count_rounds(self) -> None:
-        answered = quorum.reached(self._conf, self._answered_round)
-        while self._rounds and self._rounds[0][0] <= answered:
-            _, began_ms = self._rounds.popleft()
-            if began_ms >= 0 and self._config.lease_ms:
-                self._lease_until_ms = max(self._lease_until_ms, began_ms + self._config.lease_ms)
-        while self._pending_reads and self._pending_reads[0][0] <= answered:
-            self.reads.append(self._pending_reads.popleft()[1])
+        self.reads += self._rounds.answered(quorum.reached(self._conf, self._answered_round))
 
     def _answered_round(self, member: NodeId) -> int:
-        return self._round if member == self._config.id else self.followers[member].round
+        return self._rounds.newest if member == self._config.id else self.followers[member].round
 
     # Hand-over and snapshots.
 
@@ -384,16 +375,14 @@ class Leader:
             return
         self._handed_over = False
         self._given_up += 1
-        self._lease_until_ms = -1
-        # Who answers the rounds so far may still vote for the successor.
-        self._rounds = deque((round_, -1) for round_, _ in self._rounds)
+        self._rounds.revoke_leases()
 
     def send_snapshot(self, to: NodeId, meta: SnapshotMeta) -> None:
         """The driver has brought a snapshot to a follower; tell it to install it."""
         progress = self.followers.get(to)
         if progress is not None and progress.state is ProgressState.SNAPSHOT:
             progress.snapshot = meta
-            self.out.append(InstallSnapshot(self._config.id, to, self._term, meta, self._round, self._given_up))
+            self.out.append(InstallSnapshot(self._config.id, to, self._term, meta, self._rounds.newest, self._given_up))
 
     def lost(self, member: NodeId) -> None:
         """What was sent to a follower may not arrive: its connection broke, or its snapshot failed."""
@@ -406,6 +395,7 @@ class Leader:
         """Assert the invariants."""
         assert self._uncommitted_bytes == sum(self._sizes.values()) >= 0
         assert all(self._log.committed < index <= self._log.last_index for index in self._sizes)
+        self._rounds.check()
         for progress in self.followers.values():
             progress.check()
             assert progress.match <= self._log.last_index

@@ -1,9 +1,9 @@
 """Simulated clients on all nodes: what they ask, when, and what they are answered; and whether that can be explained.
 
-Each works on a few keys that all share: registers (also by WATCH, GET, MULTI, SET, EXEC), counters, queues (BLPOP among
-the ways to take), hashes, sets (members taken at random), transfers between counters in a transaction, registers that
-expire. Keys are changed every
-few seconds, and deleted a while later. What an error tells is as in `chaos.load`:
+Each works on a few keys that all share: registers (also by WATCH, GET, MULTI, SET, EXEC, and by several SETs in one
+pipeline), counters, queues (BLPOP among the ways to take), hashes, sets (members taken at random), transfers between
+counters in a transaction, registers that expire. Keys are changed every few seconds, and deleted a while later. What an
+error tells is as in `chaos.load`:
 
 * CLUSTERDOWN, LOADING and the like: it was not executed;
 * UNBLOCKED: a wait was ended, and has taken nothing;
@@ -165,6 +165,8 @@ class Client:
         self.waits = False
         self.chores: list[list[tuple[Any, ...]]] = []
         self._key = ""
+        self._ahead: list[tuple[str, tuple[Any, ...]]] = []
+        """Keys and actions of the commands that stand before `action` in its pipeline."""
         self._call_ns = 0
         self._wanted = 0
         self._replies: list[Any] = []
@@ -251,9 +253,15 @@ class Client:
 
     def _lost(self, why: str) -> None:
         self._clients.errors[why] += 1
-        action, self.action = self.action, None
-        if action is not None and action[0] not in models.READS:
-            self._clients.record(Operation(self._number, self._call_ns, NEVER_NS, self._key, action, UNKNOWN))
+        for key, action in self._take_actions():
+            if action[0] not in models.READS:
+                self._clients.record(Operation(self._number, self._call_ns, NEVER_NS, key, action, UNKNOWN))
+
+    def _take_actions(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """What was asked and is part of the history, in order; it counts as answered or lost now."""
+        actions = self._ahead if self.action is None else [*self._ahead, (self._key, self.action)]
+        self._ahead, self.action = [], None
+        return actions
 
     def _answered(self) -> None:
         self.waits = False
@@ -263,16 +271,19 @@ class Client:
         error = next((each for each in (reply, *replies) if isinstance(each, ReplyError)), None)
         self._clients.answers += 1
         if error is None:
-            action, self.action = self.action, None
-            if action is not None and not (action[0] == "cas" and reply is None):
-                result = _result(action, reply)
-                now_ns = self._cluster.events.now_ns
-                self._clients.record(Operation(self._number, self._call_ns, now_ns, self._key, action, result))
+            now_ns = self._cluster.events.now_ns
+            actions = self._take_actions()
+            # Where there are fewer actions than commands, the last replies are those of the actions.
+            for (key, action), each in zip(reversed(actions), reversed(replies), strict=False):
+                if not (action[0] == "cas" and each is None):
+                    result = _result(action, each)
+                    self._clients.record(Operation(self._number, self._call_ns, now_ns, key, action, result))
             following = then(reply) if then is not None else None
             if following is not None:
                 self._ask(*following)
                 return
-        elif str(error).startswith("UNKNOWN "):
+        elif str(error).startswith("UNKNOWN ") or (self._ahead and str(error).startswith(NOT_EXECUTED)):
+            # Of a pipeline, some may have been executed.
             self._lost("UNKNOWN")
             if then is not None or len(replies) > 1:
                 self._hang_up("UNKNOWN")
@@ -305,8 +316,14 @@ class Client:
                 return ("setxx", value), [("SET", key, value, "XX")]
             case 3:
                 return ("getset", value), [("SET", key, value, "GET")]
-            case 4 | 5:
+            case 4:
                 return ("set", value), [("SET", key, value)]
+            case 5:
+                for _ in range(self._random.randint(1, 4)):
+                    other = f"{key[:-1]}{self._random.randrange(KEYS_OF_A_KIND)}"
+                    self._ahead.append((other, ("set", self._value())))
+                ahead = [("SET", other, action[1]) for other, action in self._ahead]
+                return ("set", value), [*ahead, ("SET", key, value)]
             case 6 | 7:
                 self._then = lambda reply: (
                     ("cas", _text(reply), value), [("MULTI",), ("SET", key, value), ("EXEC",)],

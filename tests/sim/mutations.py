@@ -73,7 +73,7 @@ MUTATIONS = (
         ("raft/leader.py", "commit = Index(min(progress.match, self._log.applying))", "commit = self._log.applying"),
     )),
     Mutation("lease-too-long", "a lease lasts longer than its followers' promise", (
-        ("raft/leader.py", "began_ms + self._config.lease_ms)", "began_ms + 2 * self._config.lease_ms)"),
+        ("raft/rounds.py", "began_ms + self._lease_ms)", "began_ms + 2 * self._lease_ms)"),
     )),
     Mutation("lease-while-handing-over", "a leader keeps its lease while it hands over", (
         ("raft/leader.py", "return -1 if self._handed_over or self._log.committed", "return -1 if self._log.committed"),
@@ -82,15 +82,14 @@ MUTATIONS = (
         ("raft/node.py", "(term > self.term + 1 or handover >= self._given_up)", "True"),
     )),
     Mutation("lease-of-answers-before-giving-up", "a hand-over that is given up gives the lease back at once", (
-        ("raft/leader.py", "        self._lease_until_ms = -1\n        # Who", "        # Who"),
-        ("raft/leader.py", "self._rounds = deque((round_, -1) for round_, _ in self._rounds)", "pass"),
+        ("raft/leader.py", "self._rounds.revoke_leases()", "pass"),
     )),
     Mutation("read-without-quorum", "a node that leads, or believes so, serves reads without a lease", (
         ("node/leadership.py", "serves = node.clock.monotonic_ns() < self.lease_until_ns", "pass"),
     )),
     Mutation("lease-of-the-latest-round", "an answer to an old heartbeat renews the lease from the newest one on", (
-        ("raft/leader.py", "            _, began_ms = self._rounds.popleft()\n",
-         "            began_ms = self._rounds[-1][1]\n            self._rounds.popleft()\n"),
+        ("raft/rounds.py", "            _, began_ms = self._unanswered.popleft()\n",
+         "            began_ms = self._unanswered[-1][1]\n            self._unanswered.popleft()\n"),
     )),
     Mutation("restart-forgets-its-promise", "a member that has started anew votes at once, whatever it had promised", (
         ("raft/node.py",
