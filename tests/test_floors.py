@@ -15,7 +15,7 @@ ROOT = Path(redraft.__file__).parent
 FLOORS = {
     0: [
         "__init__", "addresses", "errors", "ids", "clock", "settings", "options", "inert_options", "option_kinds",
-        "config_file", "integers",
+        "config_file", "integers", "levels",
     ],
     1: ["raft", "values", "rdb", "resp", "slots"],
     2: ["storage", "keyspace"],

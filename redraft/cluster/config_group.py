@@ -14,8 +14,9 @@ import logging
 import msgspec
 
 from redraft.cluster.table import Change, RefusedError, Table
-from redraft.errors import DamagedDataError
+from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import CONFIG_GROUP, NodeId
+from redraft.levels import NEWEST
 from redraft.raft.errors import RaftError
 from redraft.raft.messages import EntryKind
 from redraft.raft.node import RaftNode
@@ -58,8 +59,10 @@ class ConfigGroup:
 
     group = CONFIG_GROUP
 
-    def __init__(self, raft: RaftNode) -> None:
+    def __init__(self, raft: RaftNode, knows: int = NEWEST) -> None:
         self.raft = raft
+        self.knows = knows
+        """The newest feature level that this node's version knows."""
         self.tables = [Table()]
         """All versions; the first is the empty one."""
 
@@ -80,7 +83,8 @@ class ConfigGroup:
         return True
 
     def apply_committed(self, ready: Ready) -> list[Decided]:
-        """Apply the committed entries of a Ready; what became of the proposals in them."""
+        """Apply the committed entries of a Ready; what became of the proposals in them. Raises StorageError where this
+        version does not know what the cluster uses."""
         decided = []
         for entry in ready.committed:
             if entry.kind is EntryKind.NORMAL:
@@ -96,6 +100,10 @@ class ConfigGroup:
             table = self.table.after(proposal.change)
         except RefusedError as error:
             return Decided(proposal, str(error))
+        if table.level > self.knows:
+            raise StorageError(
+                f"the cluster is at feature level {table.level}, and this version knows {self.knows}: start a newer one"
+            )
         if table is not self.table:
             log.debug("config table, version %d: %s", table.version, proposal.change)
             self.tables.append(table)

@@ -9,7 +9,7 @@ A node's *incarnation* is drawn when its directory is made. A node that comes ba
 lost its data, and with it promises that others count on: nobody listens to it any more.
 
 Invariants (`check`): versions go up by one; a node's id is never given twice; every replica is on a node of the table;
-at most one node is leaving.
+at most one node is leaving; the feature level never falls, and all nodes have announced that they know it.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from msgspec import structs
 
 from redraft.errors import RedraftError
 from redraft.ids import FIRST_SHARD_GROUP, NO_NODE, SLOT_COUNT, GroupId, NodeId
+from redraft.levels import FIRST
 
 ALL_SLOTS = ((0, SLOT_COUNT - 1),)
 
@@ -38,6 +39,8 @@ class NodeRecord(msgspec.Struct, frozen=True, array_like=True):
     """It is to be taken out of every group, and then out of the table."""
     successor: NodeId = NO_NODE
     """Who takes its place: until that one votes, it stays."""
+    level: int = FIRST
+    """The newest feature level that its version knows, as it has announced."""
 
 
 class ShardRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -56,11 +59,12 @@ class Found(msgspec.Struct, frozen=True, array_like=True, tag="found"):
 
 
 class Announce(msgspec.Struct, frozen=True, array_like=True, tag="announce"):
-    """A node says where it is, and which incarnation."""
+    """A node says where it is, which incarnation, and what its version knows."""
 
     node: NodeId
     address: str
     incarnation: str
+    level: int = FIRST
 
 
 class Admit(msgspec.Struct, frozen=True, array_like=True, tag="admit"):
@@ -68,6 +72,7 @@ class Admit(msgspec.Struct, frozen=True, array_like=True, tag="admit"):
 
     address: str
     incarnation: str
+    level: int = FIRST
 
 
 class Retire(msgspec.Struct, frozen=True, array_like=True, tag="retire"):
@@ -96,7 +101,13 @@ class Survive(msgspec.Struct, frozen=True, array_like=True, tag="survive"):
     node: NodeId
 
 
-Change = Found | Announce | Admit | Retire | Left | Drop | Survive
+class Rise(msgspec.Struct, frozen=True, array_like=True, tag="rise"):
+    """Every node knows a feature level: it may be used."""
+
+    level: int
+
+
+Change = Found | Announce | Admit | Retire | Left | Drop | Survive | Rise
 
 
 class Table(msgspec.Struct, frozen=True, array_like=True):
@@ -108,6 +119,8 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
     shards: dict[GroupId, ShardRecord] = {}
     last_node: NodeId = NO_NODE
     """The highest id that was ever given."""
+    level: int = FIRST
+    """The feature level that may be used."""
 
     def after(self, change: Change) -> Table:
         """The table after a change; this one if it is made already. Raises RefusedError."""
@@ -125,13 +138,15 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
             case Drop():
                 return self._drop(change)
             case Survive():
-                record = self.nodes.get(change.node, NodeRecord(""))
+                record = self.nodes.get(change.node, NodeRecord("", level=self.level))
                 alone = {change.node: structs.replace(record, leaving=False, successor=NO_NODE)}
                 return self._next(alone, {FIRST_SHARD_GROUP: ShardRecord(ALL_SLOTS, (change.node,))})
+            case Rise():
+                return self._rise(change)
 
     def _next(self, nodes: dict[NodeId, NodeRecord], shards: dict[GroupId, ShardRecord] | None = None) -> Table:
         shards = self.shards if shards is None else shards
-        return Table(self.version + 1, nodes, shards, NodeId(max(self.last_node, *nodes)))
+        return Table(self.version + 1, nodes, shards, NodeId(max(self.last_node, *nodes)), self.level)
 
     def _known(self, node: NodeId) -> NodeRecord:
         record = self.nodes.get(node)
@@ -149,7 +164,8 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
         record = self._known(change.node)
         if record.incarnation not in ("", change.incarnation):
             raise RefusedError(f"node {change.node} has other data than it had; remove it, and have it join anew")
-        said = structs.replace(record, address=change.address, incarnation=change.incarnation)
+        self._check_knows(f"node {change.node}", change.level)
+        said = structs.replace(record, address=change.address, incarnation=change.incarnation, level=change.level)
         return self if said == record else self._next({**self.nodes, change.node: said})
 
     def _admit(self, change: Admit) -> Table:
@@ -160,11 +176,19 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
         for node, record in self.nodes.items():
             if record.address == change.address:
                 raise RefusedError(f"{change.address} is node {node} already; remove it first if it lost its data")
+        self._check_knows(f"the node at {change.address}", change.level)
         node = NodeId(self.last_node + 1)
         shards = {
             group: structs.replace(shard, replicas=(*shard.replicas, node)) for group, shard in self.shards.items()
         }
-        return self._next({**self.nodes, node: NodeRecord(change.address, change.incarnation)}, shards)
+        record = NodeRecord(change.address, change.incarnation, level=change.level)
+        return self._next({**self.nodes, node: record}, shards)
+
+    def _check_knows(self, who: str, level: int) -> None:
+        if level < self.level:
+            raise RefusedError(
+                f"{who} runs a version of feature level {level}, and the cluster is at {self.level}: start a newer one"
+            )
 
     def _retire(self, change: Retire) -> Table:
         record = self._known(change.node)
@@ -200,7 +224,19 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
             raise RefusedError(f"node {change.node} is of shard {groups[0]} still")
         return self._next({node: record for node, record in self.nodes.items() if node != change.node})
 
+    def _rise(self, change: Rise) -> Table:
+        if change.level <= self.level:
+            return self
+        for node, record in self.nodes.items():
+            if record.level < change.level:
+                raise RefusedError(f"node {node} runs a version of feature level {record.level}")
+        return structs.replace(self._next(self.nodes), level=change.level)
+
     # Looking.
+
+    def common_level(self) -> int:
+        """The newest feature level that all nodes know, as they have announced."""
+        return min((record.level for record in self.nodes.values()), default=FIRST)
 
     def find(self, incarnation: str) -> NodeId | None:
         """The node whose directory has an incarnation."""
@@ -221,5 +257,6 @@ class Table(msgspec.Struct, frozen=True, array_like=True):
         """Assert the invariants."""
         assert not self.nodes or max(self.nodes) <= self.last_node
         assert len(self.leaving()) <= 1
+        assert self.level <= self.common_level()
         for shard in self.shards.values():
             assert set(shard.replicas) <= set(self.nodes)

@@ -49,6 +49,14 @@ def wrong_arity(command_name: str) -> CommandError:
     return CommandError(f"ERR wrong number of arguments for '{command_name}' command")
 
 
+def newer_command(name: str, level: int, cluster_level: int) -> CommandError:
+    """A command that not every node of the cluster would know."""
+    return CommandError(
+        f"ERR '{name}' needs feature level {level}, and the cluster is at {cluster_level} until all of its nodes run a"
+        " version that knows it"
+    )
+
+
 def unknown_command(argv: list[bytes]) -> CommandError:
     """A command that is not in the table; the text shows the beginning of its arguments (server.c, processCommand)."""
     shown = ""

@@ -17,6 +17,7 @@ from typing import Any
 
 from redraft.commands import errors
 from redraft.errors import CommandError
+from redraft.levels import FIRST, NEWEST
 from redraft.resp.reply import Status
 
 Reply = Any
@@ -112,6 +113,8 @@ class Command:
     tips: tuple[str, ...] = ()
     run: RunHandler | None = None
     """Executes several calls in a row at once, for the same replies in less time; None if these are not for it."""
+    level: int = FIRST
+    """The feature level that it came with (`levels`)."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     kind: Kind = field(init=False)
     denies_oom: bool = field(init=False)
@@ -147,7 +150,7 @@ class Command:
         twin = Command(
             self.name, self.handler, self.arity, self.flags, self.group, self.since, self.summary, self.complexity,
             self.first_key, self.last_key, self.key_step, self.find_keys, self.key_access, self.categories, self.tips,
-            self.run,
+            self.run, self.level,
         )  # fmt: skip
         twin.subcommands = {name: sub.copy() for name, sub in self.subcommands.items()}
         return twin
@@ -187,10 +190,15 @@ class Command:
 
 
 class CommandTable:
-    """Commands by name. A node makes one of its own (`CommandTable(TABLE)`), so that counters are the node's."""
+    """Commands by name. A node makes one of its own (`CommandTable(TABLE)`), so that counters are the node's.
+
+    Invariant: `by_name` has the commands whose level is not above `level`.
+    """
 
     def __init__(self, source: CommandTable | None = None) -> None:
         self._commands: dict[str, Command] = {}
+        self.level = NEWEST
+        """The feature level up to which commands may be called."""
         self.by_name: dict[bytes, Command] = {}
         """Lower and upper case names; the hot path looks here first."""
         for command in source or ():
@@ -207,8 +215,20 @@ class CommandTable:
         if command.name in self._commands:
             raise ValueError(f"{command.name} is declared twice")
         self._commands[command.name] = command
-        self.by_name[command.name.encode()] = command
-        self.by_name[command.name.upper().encode()] = command
+        self._allow(command)
+
+    def allow(self, level: int) -> None:
+        """Let the commands be called that came with a feature level up to this one."""
+        if level != self.level:
+            self.level = level
+            self.by_name.clear()
+            for command in self._commands.values():
+                self._allow(command)
+
+    def _allow(self, command: Command) -> None:
+        if command.level <= self.level:
+            self.by_name[command.name.encode()] = command
+            self.by_name[command.name.upper().encode()] = command
 
     def maybe_get(self, name: bytes) -> Command | None:
         """The command of that name in any case, or None."""
@@ -216,7 +236,16 @@ class CommandTable:
 
     def lookup(self, argv: list[bytes]) -> Command:
         """The command or sub-command that `argv` calls, its arity checked. Raises CommandError in Redis's words."""
-        command = self.by_name.get(argv[0]) or self.by_name.get(argv[0].lower())
+        command = self.lookup_logged(argv)
+        if command.level > self.level:
+            raise errors.newer_command(command.name, command.level, self.level)
+        return command
+
+    def lookup_logged(self, argv: list[bytes]) -> Command:
+        """As `lookup`, whatever the command's level: where the log has it, all nodes know it, though this one may not
+        have heard of that yet."""
+        name = argv[0].lower()
+        command = self.by_name.get(argv[0]) or self.by_name.get(name) or self._commands.get(name.decode("latin-1"))
         if command is None:
             raise errors.unknown_command(argv)
         if command.subcommands and len(argv) > 1:
@@ -230,9 +259,9 @@ class CommandTable:
         return command
 
     def find(self, full_name: bytes) -> Command | None:
-        """A command by its full name: `get`, `client|kill`."""
+        """A command by its full name, whatever its level: `get`, `client|kill`."""
         name, _, sub = full_name.lower().partition(b"|")
-        command = self.by_name.get(name)
+        command = self._commands.get(name.decode("latin-1"))
         if command is None or not sub:
             return command
         return command.subcommands.get(sub)
@@ -257,6 +286,7 @@ def command(
     acl: str = "",
     tips: Iterable[str] = (),
     run: RunHandler | None = None,
+    level: int = FIRST,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as a command's handler.
 
@@ -272,7 +302,7 @@ def command(
         full = name.lower().replace(" ", "|")
         declared = Command(
             full, handler, arity, frozenset(flags.split()), group, since, summary, complexity, *keys, find_keys, access,
-            frozenset(acl.split()), tuple(tips), run,
+            frozenset(acl.split()), tuple(tips), run, level,
         )  # fmt: skip
         parent, _, sub = full.partition("|")
         if sub:

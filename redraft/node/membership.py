@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec import structs
 
 from redraft.cluster.placement import HandOver, next_step
-from redraft.cluster.table import Admit, Announce, Change, Drop, Found, Left, NodeRecord, Retire, ShardRecord
+from redraft.cluster.table import Admit, Announce, Change, Drop, Found, Left, NodeRecord, Retire, Rise, ShardRecord
 from redraft.commands.table import Reply
 from redraft.errors import CommandError
 from redraft.ids import NO_NODE, NodeId
@@ -61,7 +61,7 @@ class Membership:
         self._announced = False
         """Whether the table says of this node what is true, or is asked to."""
 
-    def join(self, session: Session, address: str, incarnation: str) -> Reply:
+    def join(self, session: Session, address: str, incarnation: str, level: int) -> Reply:
         """Admit a new node: what it needs to know."""
         node = self._node
 
@@ -78,7 +78,7 @@ class Membership:
                 addresses,
             ]
 
-        return self._change(session, Admit(address, incarnation), lambda: True, reply, "joining")
+        return self._change(session, Admit(address, incarnation, level), lambda: True, reply, "joining")
 
     def remove(self, session: Session, number: NodeId, successor: NodeId = NO_NODE) -> Reply:
         """Take a node out of the cluster; it need not be there. With a successor, that one takes its place."""
@@ -181,6 +181,7 @@ class Membership:
 
     def table_changed(self) -> None:
         """There may be a new version of the table."""
+        self._node.table.allow(self._node.config.table.level)
         self._ticks_to_look = 0
         self.step()
 
@@ -197,6 +198,7 @@ class Membership:
         self._cut_links()
         if leads:
             self._strike_out()
+            self._rise()
         if self._node.config.table.version:
             self._announce()
             self._place()
@@ -212,14 +214,15 @@ class Membership:
         record = node.config.table.nodes.get(node.id)
         if record is None or self._announced or not node.members.address_here:
             return
-        if (record.address, record.incarnation) != (node.members.address_here, node.members.incarnation):
+        said = Announce(node.id, node.members.address_here, node.members.incarnation, node.config.knows)
+        if (record.address, record.incarnation, record.level) != (said.address, said.incarnation, said.level):
             self._announced = True
-            node.changes.ask(Announce(node.id, node.members.address_here, node.members.incarnation), self._on_announced)
+            node.changes.ask(said, self._on_announced)
 
     def _on_announced(self, error: CommandError | None) -> None:
         self._announced = False
         if error is not None:
-            log.error("the cluster does not take this node's address: %s", error)
+            log.error("the cluster does not take what this node says of itself: %s", error)
 
     def _found(self) -> None:
         node = self._node
@@ -243,6 +246,12 @@ class Membership:
                 self._ticks_to_look = 1
             elif raft.leader is not None and raft.leader.may_change():
                 self._node.changes.ask(Drop(leaving), self._on_kept)
+
+    def _rise(self) -> None:
+        """The config group's leader has what all nodes know be used."""
+        table = self._node.config.table
+        if table.common_level() > table.level and not self._node.changes.pending():
+            self._node.changes.ask(Rise(table.common_level()), self._on_kept)
 
     @staticmethod
     def _on_kept(error: CommandError | None) -> None:

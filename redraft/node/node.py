@@ -164,6 +164,7 @@ class Node:
     def start(self, config: ConfigGroup, shard: Shard, storage: ShardStorage) -> None:
         """The groups were read from disk: serve them."""
         self.config = config
+        self.table.allow(config.table.level)
         self.shard = shard
         self.watches = Watches(shard.keyspace, self.table)
         self.blocking = Blocking(self)

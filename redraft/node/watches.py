@@ -123,7 +123,7 @@ class Watches:
         queue = list(reached)
         while queue:
             for waiter in waiters.at(queue.pop()):
-                command = self._table.lookup(waiter.argv)
+                command = self._table.lookup_logged(waiter.argv)
                 for position in command.key_positions(waiter.argv):
                     place = (waiter.database, waiter.argv[position])
                     if place not in reached:

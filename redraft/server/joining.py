@@ -9,6 +9,7 @@ import trio
 
 from redraft.addresses import split_address
 from redraft.errors import UserError
+from redraft.levels import NEWEST
 from redraft.node.links import join_proof
 from redraft.server.connection import Listener
 from redraft.server.links import GreetingError, ask
@@ -64,7 +65,7 @@ async def _ask_once(settings: Settings, address: str, incarnation: str, context:
         if settings.requirepass:
             await ask(stream, b"AUTH", settings.requirepass)
         proof = join_proof(settings.cluster_secret, address, incarnation)
-        reply = await ask(stream, b"REDRAFT", b"JOIN", address.encode(), incarnation.encode(), proof)
+        reply = await ask(stream, b"REDRAFT", b"JOIN", address.encode(), incarnation.encode(), proof, b"%d" % NEWEST)
     if not isinstance(reply, list) or len(reply) != 5:
         raise GreetingError("it answers something else than a node does")
     number, cluster_id, config_voters, first_voters, addresses = reply

@@ -201,7 +201,7 @@ class Executor:
 
     def _logged(self, argv: list[bytes]) -> Command:
         try:
-            return self._table.lookup(argv)
+            return self._table.lookup_logged(argv)
         except CommandError as error:
             raise StorageError(
                 f"the log holds a command that this version does not know ({error.text}): it was written by a newer"
@@ -243,7 +243,7 @@ class Executor:
         value = context.get(key)
         if value is None or codec.type_name(value) != waiter.type_name:
             return CommandError(errors.STREAM_GONE) if waiter.needs_key else STILL_WAITING
-        command = self._table.lookup(waiter.argv)
+        command = self._table.lookup_logged(waiter.argv)
         assert command.handler is not None
         context.serving = key
         try:

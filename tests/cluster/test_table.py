@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from redraft.cluster.table import (
@@ -14,6 +15,7 @@ from redraft.cluster.table import (
     NodeRecord,
     RefusedError,
     Retire,
+    Rise,
     Survive,
     Table,
 )
@@ -123,3 +125,57 @@ def test_a_survivor_is_alone_and_no_id_is_given_again(three: Table) -> None:
     assert alone.nodes == {ONE: NodeRecord("a:1", "i1")}
     assert alone.shards[FIRST_SHARD_GROUP].replicas == (1,)
     assert alone.after(Admit("b:1", "new")).find("new") == 4
+
+
+# Feature levels (design section 7).
+
+
+def test_a_level_is_used_when_every_node_has_said_that_it_knows_it(three: Table) -> None:
+    assert three.level == three.common_level() == 1
+    some = three.after(Announce(ONE, "a:1", "i1", level=2)).after(Announce(TWO, "b:1", "i2", level=3))
+    assert some.common_level() == 1
+    with pytest.raises(RefusedError, match="node 3 runs a version of feature level 1"):
+        some.after(Rise(2))
+    every = some.after(Announce(THREE, "c:1", "i3", level=2))
+    assert every.common_level() == 2
+    risen = every.after(Rise(2))
+    risen.check()
+    assert (risen.level, risen.version) == (2, every.version + 1)
+    assert risen.after(Rise(2)) is risen
+    assert risen.after(Rise(1)) is risen
+
+
+def test_an_older_version_is_not_taken_in_by_a_cluster_that_uses_more(three: Table) -> None:
+    for node, address, incarnation in ((ONE, "a:1", "i1"), (TWO, "b:1", "i2"), (THREE, "c:1", "i3")):
+        three = three.after(Announce(node, address, incarnation, level=2))
+    older = three.after(Admit("d:1", "i4", level=1))
+    with pytest.raises(RefusedError, match="node 4 runs a version of feature level 1"):
+        older.after(Rise(2))
+    risen = three.after(Rise(2))
+    with pytest.raises(RefusedError, match="the cluster is at 2: start a newer one"):
+        risen.after(Admit("d:1", "i4", level=1))
+    with pytest.raises(RefusedError, match="the cluster is at 2: start a newer one"):
+        risen.after(Announce(ONE, "a:1", "i1", level=1))
+    assert risen.after(Admit("d:1", "i4", level=3)).nodes[FOUR].level == 3
+
+
+def test_the_level_stays_whatever_else_changes(three: Table) -> None:
+    for node, address, incarnation in ((ONE, "a:1", "i1"), (TWO, "b:1", "i2"), (THREE, "c:1", "i3")):
+        three = three.after(Announce(node, address, incarnation, level=2))
+    table = three.after(Rise(2))
+    for change in (
+        Admit("d:1", "i4", level=2),
+        Retire(TWO),
+        Left(FIRST_SHARD_GROUP, TWO),
+        Drop(TWO),
+        Survive(NodeId(9)),
+    ):
+        table = table.after(change)
+        table.check()
+        assert table.level == 2
+
+
+def test_a_table_of_a_version_that_knew_no_levels_is_read() -> None:
+    encoded = msgspec.msgpack.encode([3, {1: ["a:1", "i1", False, 0]}, {}, 1])
+    table = msgspec.msgpack.decode(encoded, type=Table)
+    assert table.level == table.nodes[ONE].level == 1

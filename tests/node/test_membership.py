@@ -112,7 +112,7 @@ def test_who_was_met_is_known_again_and_an_impostor_is_not_listened_to(fleet: Fl
 
 def test_the_table_of_an_earlier_version(fleet: Fleet) -> None:
     client = fleet[2].connect()
-    assert say(fleet, client, "REDRAFT TABLE 0") == [b"version", 0, b"nodes", [], b"shards", []]
+    assert say(fleet, client, "REDRAFT TABLE 0") == [b"version", 0, b"level", 1, b"nodes", [], b"shards", []]
     assert str(say(fleet, client, "REDRAFT TABLE 7")) == "ERR this node knows the versions 0 to 1"
 
 

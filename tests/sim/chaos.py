@@ -9,7 +9,8 @@
   stopped in order, paused, slow to wake; started again after any time;
 * clocks: rates that differ as much as is stated (in a mode of its own: more, and clocks that stand still), wall clocks
   that jump in both directions;
-* the cluster: hand-overs, nodes that join, are removed and are replaced, elections out of turn;
+* the cluster: hand-overs, nodes that join, are removed and are replaced, elections out of turn; nodes that come back as
+  a newer version, which knows a command that the others do not;
 * what chance alone would seldom put together: each new leader is cut off as it begins to lead, before its first word
   arrives (logs with different ends); a follower is killed right after it has promised the leader not to vote, or right
   after it has voted, and is back at once where another candidate asks it; a leader sleeps with the answers to its last
@@ -36,6 +37,7 @@ from sim.asking import Asking
 from sim.events import MS, SECOND
 from sim.machine import WAKE_NS, Machine, Speeds
 from sim.wires import CLIENTS
+from support.newer import NEWER
 
 if TYPE_CHECKING:
     from sim.clients import Clients
@@ -169,9 +171,14 @@ class Chaos:
     # Processes.
 
     def _restart_later(self, machine: Machine, longest_ns: int) -> None:
+        upgrade = self._random.random() < 0.3
+
         def again() -> None:
-            if not machine.outcast:
-                machine.start()
+            if machine.outcast:
+                return
+            if upgrade:
+                machine.level = NEWER
+            machine.start()
 
         self._for(longest_ns, again)
 

@@ -5,7 +5,8 @@ pipeline), counters, queues (BLPOP among the ways to take), hashes, sets (member
 counters in a transaction, registers that expire. Keys are changed every few seconds, and deleted a while later. What an
 error tells is as in `chaos.load`:
 
-* CLUSTERDOWN, LOADING and the like: it was not executed;
+* CLUSTERDOWN, LOADING and the like: it was not executed (nor was a command of a newer version, see `support.newer`,
+  which is refused until all nodes know it);
 * UNBLOCKED: a wait was ended, and has taken nothing;
 * UNKNOWN, a broken connection, no answer in time: it may have been executed, now or later;
 * any other is a violation.
@@ -40,7 +41,10 @@ KEYS_OF_A_KIND = 2
 KEY_NS = 5 * SECOND
 PATIENCE_NS = 8 * SECOND
 """A client waits for so long: longer than a node holds a command back, in most cases."""
-NOT_EXECUTED = ("CLUSTERDOWN", "LOADING", "MOVED", "EXECABORT", "TRYAGAIN", "UNBLOCKED")
+NOT_EXECUTED = (
+    "CLUSTERDOWN", "LOADING", "MOVED", "EXECABORT", "TRYAGAIN", "UNBLOCKED", "ERR unknown command 'SETNEWER'",
+    "ERR 'setnewer' needs feature level",
+)  # fmt: skip
 ACCOUNTS = ("a", "b", "c")
 
 Step = tuple[tuple[Any, ...] | None, list[tuple[Any, ...]]]
@@ -317,7 +321,8 @@ class Client:
             case 3:
                 return ("getset", value), [("SET", key, value, "GET")]
             case 4:
-                return ("set", value), [("SET", key, value)]
+                name = self._random.choice(("SET", "SETNEWER"))
+                return ("set", value), [(name, key, value)]
             case 5:
                 for _ in range(self._random.randint(1, 4)):
                     other = f"{key[:-1]}{self._random.randrange(KEYS_OF_A_KIND)}"

@@ -197,6 +197,8 @@ class Cluster:
             if not up:
                 self.events.after(SECOND, attempt)
                 return
+            # People add a node of the newest version that they run.
+            machine.level = max(each.level for each in self.machines.values())
             JoinDial(machine, random.choice(up), incarnation, answered)
 
         def answered(result: Identity | str) -> None:

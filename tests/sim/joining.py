@@ -28,7 +28,7 @@ class JoinDial(Dial):
         address = self.machine.address
         self.ask(
             b"REDRAFT", b"JOIN", address.encode(), self._incarnation.encode(),
-            join_proof(SECRET, address, self._incarnation),
+            join_proof(SECRET, address, self._incarnation), b"%d" % self.machine.level,
         )  # fmt: skip
 
     def arrived(self, data: bytes) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redraft.cluster.config_group import ConfigGroup
 from redraft.errors import RedraftError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
-from redraft.node.families.all import TABLE
+from redraft.levels import NEWEST
 from redraft.node.jobs import Job
 from redraft.node.links import Cluster as ClusterName
 from redraft.node.node import Node, Persist, ShutdownRequest
@@ -35,6 +35,7 @@ from sim.links import LinkKeeper
 from sim.snapshots import SnapshotReceiver
 from sim.watched import WatchedForwarding, WatchedPeers, WatchedReads, WatchedShard
 from sim.wires import Connection, Network
+from support.newer import commands_of
 
 if TYPE_CHECKING:
     from sim.cluster import Cluster
@@ -96,6 +97,8 @@ class Machine:
         self.disk = Disk(Random(random.getrandbits(64)))
         self.clock = SimClock(self.events, 0, 0)
         self.speeds = Speeds()
+        self.level = NEWEST
+        """The newest feature level that its version knows."""
         self.wake_ns = WAKE_NS
         self.node: Node
         self.up = False
@@ -165,12 +168,12 @@ class Machine:
             disk.begin_group(FIRST_SHARD_GROUP, identity.first_voters)
             keyspace, applied = self.storage.load()
             random = Random(self.random.getrandbits(64))
-            node = self.node = Node(settings, self.clock, random, TABLE)
+            node = self.node = Node(settings, self.clock, random, commands_of(self.level))
             node.peers = WatchedPeers(self)
             forwarding = node.forwarding = WatchedForwarding(node)
             reads = node.reads = WatchedReads(node)
             raft_config = self._raft_config(settings)
-            config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random))
+            config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random), self.level)
             raft = RaftNode(raft_config, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
             node.cluster = ClusterName(identity.cluster_id, SECRET)
             members = node.members

@@ -168,6 +168,11 @@ MUTATIONS = (
         ("values/set.py", "        member = self.members[position]\n",
          "        member = list(set(self.members))[position]\n"),
     ), by_hash=True),
+    Mutation("level-of-the-newest", "a feature level is used as soon as one node knows it", (
+        ("cluster/table.py", "return min((record.level", "return max((record.level"),
+        ("cluster/table.py", "if record.level < change.level:", "if False:"),
+        ("cluster/table.py", "        assert self.level <= self.common_level()\n", ""),
+    )),
     Mutation("vote-needed-of-the-gone", "a removed node is struck out before its vote is taken from it", (
         ("node/membership.py", "if raft.conf.is_voter(leaving):", "if False:"),
     )),

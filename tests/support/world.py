@@ -17,7 +17,7 @@ from redraft.cluster.config_group import ConfigGroup
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, Index, NodeId
 from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
-from redraft.node.families.all import TABLE
+from redraft.levels import NEWEST
 from redraft.node.flusher import ImageDigest
 from redraft.node.jobs import Job
 from redraft.node.node import Node, Persist
@@ -28,6 +28,7 @@ from redraft.raft.messages import SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.settings import Settings
 from redraft.shard.shard import AppliedPoint, FlushPoint, Shard
+from support.newer import commands_of
 from support.processes import NOTHING, ReplyError, as_bytes
 
 START_MS = 1_700_000_000_000
@@ -191,15 +192,18 @@ class World:
         """Taken from the node and not run yet."""
         self.hold = False
         """Whether an fsync that begins now lasts until `release`."""
+        self.level = NEWEST
+        """The newest feature level that the version knows which is started next."""
         self._persisting: list[Persist] = []
         self._open()
 
     def _open(self) -> None:
         """As `server.app` does it: read the image, replay the log after it, serve."""
         keyspace, applied = self.image.load(self.settings.databases)
-        self.node = Node(self.settings, self.clock, self.random, TABLE)
+        self.node = Node(self.settings, self.clock, self.random, commands_of(self.level))
         raft = RaftNode(self.raft_config, self.log, applied.index, applied.conf, self.random)
-        config = ConfigGroup(RaftNode(self.raft_config, self.config_log, Index(0), random=self.random))
+        raft_of_config = RaftNode(self.raft_config, self.config_log, Index(0), random=self.random)
+        config = ConfigGroup(raft_of_config, self.level)
         group = FIRST_SHARD_GROUP
         shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
         self.node.start(config, shard, self.image)

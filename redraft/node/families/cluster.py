@@ -10,6 +10,7 @@ from redraft.commands import parse
 from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.ids import NodeId
+from redraft.levels import FIRST
 from redraft.node.context import NO_REPLY, SessionContext
 from redraft.node.flusher import ImageDigest
 from redraft.node.links import join_proof
@@ -24,7 +25,7 @@ def _node_id(word: bytes) -> NodeId:
 
 
 @command(
-    "REDRAFT JOIN", 5, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
+    "REDRAFT JOIN", -5, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
     summary="Admit the node at an address as a learner (a new node does it by itself)",
 )  # fmt: skip
 def join(context: SessionContext, argv: list[bytes]) -> Any:
@@ -38,7 +39,10 @@ def join(context: SessionContext, argv: list[bytes]) -> Any:
         raise CommandError(f"ERR {error}") from None
     if not hmac.compare_digest(argv[4], join_proof(node.cluster.secret, address, incarnation)):
         raise CommandError("ERR the new node does not know the cluster's secret")
-    return node.membership.join(context.session, address, incarnation)
+    level = FIRST
+    if len(argv) > 5:
+        level = parse.integer_in(argv[5], FIRST, (1 << 31) - 1, "ERR a feature level is a whole number from 1 on")
+    return node.membership.join(context.session, address, incarnation, level)
 
 
 @command(
@@ -75,6 +79,7 @@ def table(context: SessionContext, argv: list[bytes]) -> Any:
                 (b"incarnation", record.incarnation.encode()),
                 (b"leaving", int(record.leaving)),
                 (b"successor", record.successor or None),
+                (b"level", record.level),
             ]
         )
         for node, record in found.nodes.items()
@@ -89,7 +94,7 @@ def table(context: SessionContext, argv: list[bytes]) -> Any:
         )
         for group, shard in found.shards.items()
     ]
-    return Map([(b"version", found.version), (b"nodes", nodes), (b"shards", shards)])
+    return Map([(b"version", found.version), (b"level", found.level), (b"nodes", nodes), (b"shards", shards)])
 
 
 @command(

@@ -213,6 +213,7 @@ def _raft(node: Node) -> Lines:
         "raft_applied_index": status.applied_index,
         "raft_last_index": status.last_index,
         "raft_stable_index": status.stable_index,
+        "cluster_feature_level": node.config.table.level,
     }
 
 
