@@ -1,5 +1,5 @@
-"""Nodes of two versions understand each other while a cluster is upgraded, and an older one reads the snapshot of a newer
-one: records grow at their end only, and what is behind the end that a version knows is passed over."""
+"""Nodes of two versions understand each other while a cluster is upgraded, and the older reads the newer one's snapshots:
+records grow at their end only, and what is behind the end that a version knows is passed over."""
 
 from __future__ import annotations
 
