@@ -1,4 +1,4 @@
-"""Nodes of two versions understand each other while a cluster is upgraded, and the older reads the newer one's snapshots:
+"""Nodes of two versions understand each other in an upgrade, and the older one reads a newer one's snapshots:
 records grow at their end only, and what is behind the end that a version knows is passed over."""
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ RECORDS: list[msgspec.Struct] = [
     AppendReply(ONE, TWO, TERM, AT, 1), Heartbeat(ONE, TWO, TERM, AT, 1), HeartbeatReply(ONE, TWO, TERM, 1),
     InstallSnapshot(ONE, TWO, TERM, SnapshotMeta(AT, TERM), 1), TimeoutNow(ONE, TWO, TERM), ENTRY, HardState(),
     ConfState((ONE, TWO)), SnapshotMeta(AT, TERM), CHANGE, ConfChange((CHANGE,)),
-    Frame(), Request(1, 2, 0, 3, [[b"GET", b"key"]]), Answer(1, 2, b"+OK\r\n"), Interrupt(1, 2, True),
+    Frame(), Request(1, 2, 0, 3, b"*1\r\n$4\r\nPING\r\n"), Answer(1, 2, b"+OK\r\n"), Interrupt(1, 2, True),
     ReadIndex(1, AT), Proposal(ONE, 1, Drop(ONE)),
     Found({ONE: NODE}), Announce(ONE, "a:1", "i"), Admit("a:1", "i"), Retire(ONE), Left(FIRST_SHARD_GROUP, ONE),
     Drop(ONE), Survive(ONE), Rise(2), Table(1, {ONE: NODE}, {FIRST_SHARD_GROUP: SHARD}, ONE), NODE, SHARD,

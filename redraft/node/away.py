@@ -68,10 +68,10 @@ class Away:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    def route(self, session: Session, commands: list[list[bytes]]) -> None:
-        """Look at commands that the session sent, in order; what cannot be looked at yet goes to its backlog."""
-        if session.plain and not session.reads_stale and not session.segments and self._are_plain_reads(commands):
-            self._node.reads.take(session, commands)
+    def route(self, session: Session, commands: list[list[bytes]], packed: bytes | None) -> None:
+        """Look at commands that the session sent, in order; what cannot be looked at yet goes to its backlog. `packed`
+        is as the router's."""
+        if session.plain and self._route_run(session, commands, packed):
             return
         router = self._node.router
         run = Run()
@@ -103,20 +103,35 @@ class Away:
         if run.commands:
             self._send(session, run)
 
-    def _are_plain_reads(self, commands: list[list[bytes]]) -> bool:
-        """Whether a chunk is one read again and again, and takes READ: the most frequent case, looked at once."""
+    def _route_run(self, session: Session, commands: list[list[bytes]], packed: bytes | None) -> bool:
+        """Take a chunk that is one command again and again, if it is: a pipeline of reads or of writes, or a single
+        command. Whether it was."""
         node = self._node
         command = node.table.by_name.get(commands[0][0]) if commands else None
-        if command is None or command.kind is not Kind.DATA_READ or command.blocking or command.subcommands:
+        if command is None or command.kind is Kind.SESSION or command.blocking or command.subcommands:
             return False
         if node.loading or node.shard.raft.leader is not None or node.pause.in_force or node.redirect.in_force:
             return False
-        if node.settings.read_consistency == "stale" or not node.reads.may_ask():
-            return False
         name = commands[0][0]
         lengths = list(map(len, commands))
-        alike = len(commands) == 1 or [argv[0] for argv in commands].count(name) == len(commands)
-        return alike and command.accepts(min(lengths)) and command.accepts(max(lengths))
+        if len(commands) > 1 and [argv[0] for argv in commands].count(name) != len(commands):
+            return False
+        if not (command.accepts(min(lengths)) and command.accepts(max(lengths))):
+            return False
+        if command.kind is Kind.DATA_READ:
+            if session.reads_stale or session.segments or node.settings.read_consistency == "stale":
+                return False
+            if not node.reads.may_ask():
+                return False
+            node.reads.take(session, commands)
+        else:
+            if node.observer.monitors or node.refuses_writes is not None:
+                return False
+            if command.denies_oom and node.out_of_memory:
+                return False
+            node.forwarding.pass_on(session, commands, writes=True, packed=packed)
+        session.last_command = command
+        return True
 
     def _join(self, session: Session, run: Run, road: Road, command: Command, argv: list[bytes]) -> None:
         if not run.commands or road is Road.LEADER:

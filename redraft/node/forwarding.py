@@ -34,6 +34,7 @@ from redraft.node.session import Blocked, ReplyMode, Session
 from redraft.raft.ready import ReadState
 from redraft.resp.encoder import encode
 from redraft.resp.reply import NIL_ARRAY
+from redraft.shard.entry import pack
 from redraft.shard.shard import UNKNOWN_OUTCOME
 
 if TYPE_CHECKING:
@@ -59,13 +60,15 @@ class Passed:
     """A request of one session here, and where it is."""
 
     __slots__ = (
-        "begins_watch", "commands", "deadline_ns", "last_word_ns", "number", "refused_by", "round", "session", "term",
-        "to", "token", "transaction", "waits", "watches", "writes",
+        "begins_watch", "commands", "deadline_ns", "last_word_ns", "number", "packed", "refused_by", "round", "session",
+        "term", "to", "token", "transaction", "waits", "watches", "writes",
     )  # fmt: skip
 
     def __init__(self, session: Session, commands: list[list[bytes]]) -> None:
         self.session = session
         self.commands = commands
+        self.packed: bytes | None = None
+        """What `entry.pack` makes of the commands, where that is known already."""
         self.writes = False
         self.waits = False
         """It is one command that may wait for something else than its turn."""
@@ -116,11 +119,12 @@ class Forwarding:
         transaction: bool = False,
         watches: bool = False,
         begins_watch: bool = False,
+        packed: bytes | None = None,
     ) -> None:
         """Have the leader execute commands; the session does nothing else until they are answered. See `Passed`."""
         passed = Passed(session, commands)
         passed.writes, passed.waits, passed.transaction, passed.watches = writes, waits, transaction, watches
-        passed.begins_watch = begins_watch
+        passed.begins_watch, passed.packed = begins_watch, packed
         passed.deadline_ns = self._node.clock.monotonic_ns() + HOLD_MS * 1_000_000
         if waits and writes:
             passed.token = self._node.random.getrandbits(TOKEN_BITS) | 1
@@ -245,10 +249,11 @@ class Forwarding:
         self._known[session.id] = leader
         if passed.begins_watch:
             session.watches_remotely = True
+        packed = passed.packed or b"".join([pack(tuple(argv)) for argv in passed.commands])
         self._node.peers.send_request(
             leader,
             Request(
-                session.id, passed.number, session.database, session.protocol, passed.commands, passed.transaction,
+                session.id, passed.number, session.database, session.protocol, packed, passed.transaction,
                 session.write_index, passed.token, term if passed.token or passed.watches else 0,
             ),
         )  # fmt: skip
@@ -288,7 +293,7 @@ class Forwarding:
         """A client is gone, or watches nothing any more: so is what the leader keeps for it."""
         leader = self._known.pop(session.id, NO_NODE)
         if leader != NO_NODE:
-            self._node.peers.send_request(leader, Request(session.id, 0, 0, 2, []))
+            self._node.peers.send_request(leader, Request(session.id, 0, 0, 2, b""))
 
     def is_held(self, session: Session) -> bool:
         """Whether a session's commands wait here for somebody who leads."""

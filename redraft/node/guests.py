@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from redraft.ids import NodeId
 from redraft.node.blocking import end_early
-from redraft.node.peers import Answer, Interrupt, Request
+from redraft.node.peers import Answer, FrameError, Interrupt, Request
 from redraft.node.session import Session
 from redraft.resp.parser import Limits, RequestParser
 
@@ -39,7 +39,7 @@ class Guests:
         return len(self._guests)
 
     def requested(self, sender: NodeId, request: Request) -> None:
-        """A node passes commands on."""
+        """A node passes commands on. Raises FrameError."""
         node = self._node
         if not request.commands:
             self._close(sender, request.session)
@@ -55,6 +55,10 @@ class Guests:
             # Its node gave up on what it asked before (a broken network had held that back): so its answer is nobody's.
             self._close(sender, request.session)
         guest = self._guest(sender, request.session)
+        commands = guest.parser.feed(request.commands)
+        packed, guest.parser.last_chunk = guest.parser.last_chunk, None
+        if guest.parser.error is not None or not guest.parser.idle() or not commands:
+            raise FrameError("a request that does not hold commands")
         guest.database = request.database
         guest.protocol = request.protocol
         guest.write_index = max(guest.write_index, request.write_index)
@@ -62,10 +66,10 @@ class Guests:
         self._asked[guest] = (sender, request)
         node.outgoing[guest] = None
         if request.transaction:
-            guest.multi = [(node.table.lookup(argv), argv) for argv in request.commands]
+            guest.multi = [(node.table.lookup(argv), argv) for argv in commands]
             node.router.answer_with(guest, node.router.execute(guest))
         else:
-            node.router.route(guest, request.commands, None)
+            node.router.route(guest, commands, packed)
 
     def _guest(self, sender: NodeId, number: int) -> Session:
         guest = self._guests.get((sender, number))

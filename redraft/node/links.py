@@ -30,7 +30,7 @@ from redraft.node.peers import FrameError, decode_frame
 if TYPE_CHECKING:
     from redraft.node.node import Node
 
-VERSION = b"6"
+VERSION = b"7"
 NONCE_BYTES = 16
 MOST_FRAME_BYTES = 1 << 31
 _LENGTH = struct.Struct("<I")

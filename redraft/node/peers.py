@@ -28,7 +28,8 @@ class Request(msgspec.Struct, frozen=True, array_like=True):
     """Counts the session's requests, so that a late reply is known as such."""
     database: int
     protocol: int
-    commands: list[list[bytes]]
+    commands: bytes
+    """RESP arrays, as `entry.pack` makes them: often what the client has sent, and what will stand in the log."""
     transaction: bool = False
     """The commands are those of an EXEC, whose reply alone is wanted."""
     write_index: int = 0

@@ -75,7 +75,7 @@ class Router:
         if session.plain and node.plain and self._route_run(session, commands, packed):
             return
         if not node.serves:
-            node.away.route(session, commands)
+            node.away.route(session, commands, packed)
             return
         shard = node.shard
         by_name = node.table.by_name

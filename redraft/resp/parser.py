@@ -103,6 +103,10 @@ class RequestParser:
         """Bytes held of a command that is not complete."""
         return self._strict.pending_bytes
 
+    def idle(self) -> bool:
+        """Whether nothing is held of a command that is not complete."""
+        return self._strict.idle()
+
     @property
     def authenticated(self) -> bool:
         """Whether the client may send commands of any size."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from redraft.ids import NodeId
 from redraft.node.peers import Request, decode_frame
+from redraft.shard.entry import pack
 from support.fleet import Fleet
 
 SECOND = NodeId(2)
@@ -15,8 +16,8 @@ def test_a_request_that_was_given_up_answers_nobody() -> None:
     fleet = Fleet()
     fleet.elect()
     leader = fleet[1]
-    leader.node.guests.requested(SECOND, Request(5, 1, 0, 2, [[b"INCR", b"n"]]))
-    leader.node.guests.requested(SECOND, Request(5, 2, 0, 2, [[b"ECHO", b"next"]]))
+    leader.node.guests.requested(SECOND, Request(5, 1, 0, 2, pack((b"INCR", b"n"))))
+    leader.node.guests.requested(SECOND, Request(5, 2, 0, 2, pack((b"ECHO", b"next"))))
     answers = []
     for _ in range(5):
         fleet.tick_all()

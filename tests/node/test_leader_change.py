@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redraft.node.peers import Request, decode_frame
+from redraft.shard.entry import pack
 from support.fleet import Fleet, say
 from support.processes import ReplyError
 
@@ -280,7 +281,7 @@ def test_a_leader_takes_a_wait_only_in_the_term_that_the_clients_node_knows(flee
     """Later the waits of that term are over, says the log, and the client's node would not look for this one."""
     node = fleet[1].node
     for term, refused in ((node.shard.raft.term + 1, True), (node.shard.raft.term, False)):
-        commands = [[b"BLPOP", b"l", b"0"]]
+        commands = pack((b"BLPOP", b"l", b"0"))
         node.guests.requested(fleet[3].node.id, Request(7, term, 0, 2, commands, token=9, term=term))
         fleet[1].tick()
         answers = [answer for _, data in fleet[1].frames for answer in decode_frame(data).answers]

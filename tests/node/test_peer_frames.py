@@ -9,7 +9,7 @@ import pytest
 
 from redraft.ids import NodeId
 from redraft.node.links import IncomingLink, framed
-from redraft.node.peers import FrameError, decode_frame
+from redraft.node.peers import Frame, FrameError, Request, decode_frame
 from support.fleet import Fleet
 
 
@@ -82,6 +82,25 @@ def test_a_link_that_carries_garbage_is_cut(fleet: Fleet, data: bytes) -> None:
     with pytest.raises(FrameError):
         link.receive(data)
     assert fleet[2].connect()("PING") == b"PONG"
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        b"*1\r\n$4\r\nPI", b"*1\r\n:4\r\n", b"*0\r\n", b"*1\r\n$4\r\nPING\r\n*1\r\n",
+        b"*2\r\n$3\r\nGET\r\n*1\r\n$1\r\nk\r\n", b"\xff" * 70_000,
+    ],
+    ids=["half a command", "a number", "an empty command", "one and a half", "an array in a command", "a long line"],
+)  # fmt: skip
+def test_a_request_that_holds_no_commands_cuts_the_link(fleet: Fleet, commands: bytes) -> None:
+    """Nothing of it is executed, whatever it begins with."""
+    link = IncomingLink(fleet[1].node, NodeId(2))
+    applied = fleet[1].node.shard.applied.index
+    with pytest.raises(FrameError, match="does not hold commands"):
+        link.receive(framed(msgspec.msgpack.encode(Frame(requests=[Request(1, 1, 0, 2, commands)]))))
+    fleet.settle()
+    assert fleet[1].node.shard.applied.index == applied
+    assert fleet[1].connect()("PING") == b"PONG"
 
 
 def test_a_message_of_another_sender_is_refused(fleet: Fleet) -> None:
