@@ -258,6 +258,20 @@ class CommandTable:
             raise errors.wrong_arity(command.name)
         return command
 
+    def lookup_run(self, commands: list[list[bytes]]) -> Command | None:
+        """The command that all of them call, in the same letters and with as many arguments as it takes; else None, and
+        so for a container of sub-commands. The most frequent case, a pipeline or a single command, looked at once."""
+        name = commands[0][0]
+        command = self.by_name.get(name)
+        if command is None or command.subcommands:
+            return None
+        if len(commands) == 1:
+            return command if command.accepts(len(commands[0])) else None
+        lengths = list(map(len, commands))
+        if [argv[0] for argv in commands].count(name) != len(commands):
+            return None
+        return command if command.accepts(min(lengths)) and command.accepts(max(lengths)) else None
+
     def find(self, full_name: bytes) -> Command | None:
         """A command by its full name, whatever its level: `get`, `client|kill`."""
         name, _, sub = full_name.lower().partition(b"|")

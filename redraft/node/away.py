@@ -107,16 +107,10 @@ class Away:
         """Take a chunk that is one command again and again, if it is: a pipeline of reads or of writes, or a single
         command. Whether it was."""
         node = self._node
-        command = node.table.by_name.get(commands[0][0]) if commands else None
-        if command is None or command.kind is Kind.SESSION or command.blocking or command.subcommands:
+        command = node.table.lookup_run(commands) if commands else None
+        if command is None or command.kind is Kind.SESSION or command.blocking:
             return False
         if node.loading or node.shard.raft.leader is not None or node.pause.in_force or node.redirect.in_force:
-            return False
-        name = commands[0][0]
-        lengths = list(map(len, commands))
-        if len(commands) > 1 and [argv[0] for argv in commands].count(name) != len(commands):
-            return False
-        if not (command.accepts(min(lengths)) and command.accepts(max(lengths))):
             return False
         if command.kind is Kind.DATA_READ:
             if session.reads_stale or session.segments or node.settings.read_consistency == "stale":

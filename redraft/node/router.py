@@ -123,21 +123,10 @@ class Router:
         if not commands:
             return True
         node = self._node
-        name = commands[0][0]
-        command = node.table.by_name.get(name)
+        command = node.table.lookup_run(commands)
         if command is None or command.kind is Kind.SESSION or command.blocking:
             return False
         size = len(commands)
-        if size == 1:
-            arity = command.arity
-            if arity != len(commands[0]) and not 0 > arity >= -len(commands[0]):
-                return False
-        else:
-            lengths = list(map(len, commands))
-            if [argv[0] for argv in commands].count(name) != size:
-                return False
-            if not (command.accepts(min(lengths)) and command.accepts(max(lengths))):
-                return False
         shard = node.shard
         database = session.database
         if command.kind is Kind.DATA_READ:
@@ -185,9 +174,10 @@ class Router:
         """Look at the backlog again: what it waited for has happened."""
         if session.blocked is not None or session.closed:
             return
-        commands = list(session.backlog)
-        session.backlog.clear()
-        self.route(session, commands, None)
+        if session.backlog:
+            commands = list(session.backlog)
+            session.backlog.clear()
+            self.route(session, commands, None)
         if session.parser.error is not None:
             self._node.refuse_protocol(session)
 

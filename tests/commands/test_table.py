@@ -25,6 +25,7 @@ from redraft.commands.table import (
     numkeys_at,
 )
 from redraft.errors import CommandError
+from redraft.levels import NEWEST
 from redraft.node.families.all import TABLE
 from redraft.node.families.introspection import describe
 from redraft.resp.reply import Map, Status
@@ -400,3 +401,43 @@ def test_error_texts_are_those_of_redis() -> None:
     for text in texts:
         assert text.split(" ")[0].isupper(), text
         assert "\n" not in text
+
+
+def test_a_run_is_of_one_command_in_one_spelling_that_takes_the_arguments_of_each() -> None:
+    get, mset = TABLE.find(b"get"), TABLE.find(b"mset")
+    assert TABLE.lookup_run([[b"GET", b"k"]]) is get
+    assert TABLE.lookup_run([[b"get", b"k"], [b"get", b"l"]]) is get
+    assert TABLE.lookup_run([[b"MSET", b"k", b"1"], [b"MSET", b"k", b"1", b"l", b"2"]]) is mset
+    for run in (
+        [[b"GET"]],
+        [[b"GET", b"k"], [b"GET"]],
+        [[b"GET", b"k"], [b"GET", b"k", b"l"]],
+        [[b"GET", b"k"], [b"get", b"k"]],
+        [[b"GET", b"k"], [b"STRLEN", b"k"]],
+        [[b"gEt", b"k"]],
+        [[b"NONE", b"k"]],
+        [[b"CLIENT", b"ID"]],
+    ):
+        assert TABLE.lookup_run(run) is None, run
+
+
+def test_commands_above_the_level_are_not_called_and_are_executed_where_the_log_has_them() -> None:
+    table = CommandTable(TABLE)
+    table.add(Command("later", len, 1, frozenset({"write"}), "string", "99", "Newer", level=NEWEST + 1))
+    sub = Command("object|later", len, 2, frozenset({"readonly"}), "generic", "99", "Newer", level=NEWEST + 1)
+    container_command = table.find(b"object")
+    assert container_command is not None
+    container_command.subcommands[b"later"] = sub
+    for argv in ([b"later"], [b"LATER"], [b"lAter"], [b"OBJECT", b"later"]):
+        with pytest.raises(
+            CommandError, match=f"needs feature level {NEWEST + 1}, and the cluster is at {NEWEST} until"
+        ):
+            table.lookup(argv)
+        assert table.lookup_logged(argv).level == NEWEST + 1
+    assert table.lookup_run([[b"LATER"]]) is None
+    table.allow(NEWEST + 1)
+    assert table.lookup([b"LATER"]) is table.lookup_run([[b"LATER"]]) is table.find(b"later")
+    assert table.lookup([b"OBJECT", b"LATER"]) is sub
+    table.allow(NEWEST)
+    assert table.lookup_run([[b"LATER"]]) is None
+    assert table.lookup([b"GET", b"k"]) is table.find(b"get")
