@@ -69,6 +69,12 @@ def run(name: str, words: list[str]) -> int:
         rows = answer.pop("nodes")
         print(", ".join(f"{key} {value}" for key, value in answer.items()))
         _print_table(rows)
+    elif name == "table":
+        print(f"version {answer['version']}, feature level {answer['level']}")
+        _print_table(answer["nodes"])
+        for shard in answer["shards"]:
+            replicas = " ".join(map(str, shard["replicas"]))
+            print(f"shard {shard['id']}: slots {' '.join(shard['slots'])} on nodes {replicas}")
     else:
         for key, value in answer.items():
             print(f"{key}: {value}")

@@ -204,6 +204,14 @@ def test_every_version_of_the_table_can_be_seen(nodes: Nodes) -> None:
     assert [node["id"] for node in newest["nodes"]] == [1, 2, 3]
     assert newest["shards"] == [{"id": 1, "slots": ["0-16383"], "replicas": [1, 2, 3]}]
     assert [node["id"] for node in asked(first, "table", "1")["nodes"]] == [1]
+    status, text = redraft("table", "--node-address", f"127.0.0.1:{first.port}")
+    assert status == 0
+    lines = text.splitlines()
+    assert lines[0] == f"version {newest['version']}, feature level 1"
+    assert lines[1].split() == ["id", "address", "incarnation", "leaving", "successor", "level"]
+    ports = [server.port for server in nodes.servers]
+    assert [line.split()[:2] for line in lines[2:5]] == [[str(n + 1), f"127.0.0.1:{ports[n]}"] for n in range(3)]
+    assert lines[5:] == ["shard 1: slots 0-16383 on nodes 1 2 3"]
 
 
 def test_what_makes_no_sense_is_refused(nodes: Nodes) -> None:
