@@ -16,13 +16,12 @@ import fcntl
 import os
 import secrets
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import msgspec
 
 from redraft.errors import DamagedDataError, DirectoryInUseError, StorageError
 from redraft.ids import GroupId, NodeId
+from redraft.storage.locked import LockedDirectory
 
 FORMAT = 1
 
@@ -45,15 +44,14 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     """The node is being made a cluster of its own; a start that finds this completes it (see `server.recovery`)."""
 
 
-class DataDirectory:
-    """A locked data directory; a context manager that lets the lock go."""
+class DataDirectory(LockedDirectory):
+    """A running node's directory."""
 
     def __init__(self, path: Path, first: NodeIdentity | None = None) -> None:
         """Lock the directory, making it when it is not there, for the node `first` then. Raises StorageError in a
         sentence for people."""
-        self.path = path
+        super().__init__(path)
         self._first = first or NodeIdentity(FORMAT, 1, secrets.token_hex(20), incarnation=new_incarnation())
-        self._lock: int | None = None
         try:
             make_directory(path)
             self._lock = self._acquire()
@@ -125,20 +123,6 @@ class DataDirectory:
 
     def _write(self, identity: NodeIdentity) -> None:
         _write_json(self.path / "node.json", identity)
-
-    def close(self) -> None:
-        """Let the lock go."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def new_incarnation() -> str:

@@ -9,26 +9,24 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from redraft.errors import DirectoryInUseError, StorageError, UserError
 from redraft.ids import GroupId
 from redraft.storage.directory import NodeIdentity, read_identity
 from redraft.storage.image_reader import ImageReader
+from redraft.storage.locked import LockedDirectory
 from redraft.storage.log_reader import LogReader
 
 
-class StoppedDirectory:
-    """A node's directory while the node does not run; a context manager that lets the lock go."""
+class StoppedDirectory(LockedDirectory):
+    """A node's directory while the node does not run."""
 
     identity: NodeIdentity
 
     def __init__(self, path: Path) -> None:
         """Lock the directory against a start. Raises UserError where no node has ever been, DirectoryInUseError,
         StorageError, DamagedDataError."""
-        self.path = path
-        self._lock: int | None = None
+        super().__init__(path)
         try:
             if not path.is_dir():
                 raise UserError(f"redraft: {path} is not a directory")
@@ -75,17 +73,3 @@ class StoppedDirectory:
         """Whether the node was stopped while it put a snapshot into the image's place, which its next start goes on
         with."""
         return (self.path / f"shard-{group}" / "INSTALL").exists()
-
-    def close(self) -> None:
-        """Let the lock go."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
