@@ -82,7 +82,8 @@ class RaftNode:
             conf = first_conf
         self._config = config
         self.first_conf = first_conf if first_conf.members() else ConfState(voters=(config.id,))
-        """The configuration that the log began with, before any change in it."""
+        """The configuration that the log began with when this member was made: before any change in it, unless a
+        snapshot took the place of its beginning."""
         self._random = random or Random(config.id)
         self.term = hard_state.term
         self._vote = hard_state.vote

@@ -12,7 +12,7 @@ many elements as a header announces. So:
   `\\r\\n*` for each command after the first: then all were arrays of bulk strings;
 * otherwise (XADD's `*` is such an argument), and when a command is left unfinished, packing the finished ones again
   tells whether they were canonical, and where the tail begins: the tail goes to the strict parser, which finishes that
-  command and applies every limit;
+  command when more has come and applies every limit; what stands behind that command is a chunk as any other;
 * what is not believed is parsed again, by the strict parser.
 
 Invariant (tested): any bytes in any chunks give the same commands and the same error as the strict parser alone.
@@ -96,7 +96,7 @@ class RequestParser:
         """Whether the last command may let the client in, and the limits for what stands behind it depend on that: set
         `authenticated`, then `feed(b"")` goes on."""
         self.last_chunk: bytes | None = None
-        """The last chunk, if it was whole commands in canonical RESP and nothing else: what `feed` returned, packed."""
+        """What `feed` returned last, packed, if it stood so in the chunk: whole commands in canonical RESP."""
 
     @property
     def pending_bytes(self) -> int:
@@ -132,20 +132,41 @@ class RequestParser:
         self.waiting = False
         if self.error is not None:
             return []
+        commands = self._feed_chunk(data) if self._clear or not self._authenticated else self._go_on(data)
+        self._look()
+        return commands
+
+    def _go_on(self, data: bytes) -> list[list[bytes]]:
+        """Go on with the command that is under way, and then with what stands behind it."""
+        self._strict.feed(data)
+        try:
+            command = self._strict.next(authenticated=True)
+        except ProtocolError as error:
+            self.error = error
+            return []
+        if command is None:
+            self._check_pending()
+            return []
+        rest = self._strict.take_rest()
+        commands = self._feed_chunk(rest) if rest else []
+        if self.last_chunk is not None or not rest:
+            self.last_chunk = _pack(tuple(command)) + (self.last_chunk or b"")
+        return [command, *commands]
+
+    def _feed_chunk(self, data: bytes) -> list[list[bytes]]:
+        """What `data` completes where no command is under way, or the client is not in."""
         strict = self._strict
         if (
             data[:1] == b"*"
-            and self._clear
+            and self._authenticated
             and len(data) <= strict.max_bulk_bytes
             and _HUGE_HEADER.search(data) is None
             and not ((b"~" in data or b">" in data or b"%" in data) and _HUGE_REPLY_HEADER.search(data))
         ):
-            commands = self._feed_many(data)
-        else:
-            strict.feed(data)
-            commands = []
-            self._drain_strict(commands)
-        self._look()
+            return self._feed_many(data)
+        strict.feed(data)
+        commands: list[list[bytes]] = []
+        self._drain_strict(commands)
         return commands
 
     def _look(self) -> None:
@@ -191,7 +212,10 @@ class RequestParser:
             self._drain_strict(commands)
         elif unfinished:
             self._strict.feed(data[end:])
+            before = len(commands)
             self._drain_strict(commands)
+            if len(commands) == before:
+                self.last_chunk = canonical
         else:
             self.last_chunk = data
         return commands
@@ -207,5 +231,8 @@ class RequestParser:
         except ProtocolError as error:
             self.error = error
             return
-        if strict.pending_bytes > self.query_buffer_limit:
+        self._check_pending()
+
+    def _check_pending(self) -> None:
+        if self._strict.pending_bytes > self.query_buffer_limit:
             self.error = ProtocolError("Protocol error: the query buffer is over client-query-buffer-limit")

@@ -58,6 +58,12 @@ class StrictParser:
         """Bytes held of what is not complete."""
         return len(self.buffer) + self._parts_bytes + self._argv_bytes
 
+    def take_rest(self) -> bytes:
+        """What stands behind the last complete command: the caller's from now on."""
+        rest = bytes(self.buffer)
+        self.buffer.clear()
+        return rest
+
     def feed(self, data: bytes) -> None:
         """Take bytes; a large argument's go straight to its parts."""
         if self._bulk_bytes >= 0 and not self.buffer:

@@ -84,7 +84,7 @@ def assert_agreement(data: bytes, cuts: list[int], authenticated: bool) -> None:
         chunk = data[start:end]
         completed = parser.feed(chunk)
         if parser.last_chunk is not None:
-            assert b"".join(map(packed, completed)) == chunk
+            assert b"".join(map(packed, completed)) == parser.last_chunk
         found += completed
     assert (found, None if parser.error is None else str(parser.error)) == expected
     for command in found:

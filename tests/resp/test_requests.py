@@ -330,7 +330,9 @@ def test_limits_grow_once_the_client_has_authenticated() -> None:
     [
         pytest.param(packed(b"PING"), True, id="one command"),
         pytest.param(packed(b"SET", b"k", EVERY_BYTE) * 3, True, id="three commands"),
-        pytest.param(packed(b"PING") + b"*1\r\n", False, id="a command and a part"),
+        pytest.param(packed(b"PING") + b"*1\r\n", True, id="a command and a part"),
+        pytest.param(b"*1\r\n$4\r\nPI", True, id="a part, which makes no command"),
+        pytest.param(packed(b"PING") + b"*1\r\n$4\r\nPINGxx*1\r\n", False, id="one that ends oddly and a part"),
         pytest.param(b"*1\r\n$4\r\nPINGxx", False, id="a command that ends oddly"),
         pytest.param(b"PING\r\n", False, id="inline"),
         pytest.param(packed(b"PING") + b"*0\r\n", False, id="a command and an empty one"),
@@ -340,18 +342,33 @@ def test_limits_grow_once_the_client_has_authenticated() -> None:
 )
 def test_a_chunk_is_canonical_when_it_is_whole_commands_in_resp(data: bytes, canonical: bool) -> None:
     parser = RequestParser(Limits())
-    parser.feed(data)
-    assert (parser.last_chunk is not None) is canonical
+    commands = parser.feed(data)
+    assert parser.last_chunk == (b"".join(packed(*command) for command in commands) if canonical else None)
 
 
-def test_a_chunk_that_finishes_a_command_is_not_canonical() -> None:
+def test_a_long_pipeline_in_chunks_is_canonical_wherever_it_is_cut() -> None:
+    """An import sends chunks that end within a command: all of them stay on the fast road."""
+    commands = [[b"SET", b"key:%d" % n, b"value"] for n in range(100)]
+    data = b"".join(packed(*command) for command in commands)
+    for size in range(45, 130):
+        parser = RequestParser(Limits())
+        found: list[list[bytes]] = []
+        for start in range(0, len(data), size):
+            completed = parser.feed(data[start : start + size])
+            assert parser.last_chunk == b"".join(packed(*command) for command in completed)
+            found += completed
+        assert found == commands
+        assert parser.idle()
+
+
+def test_what_is_behind_a_command_that_was_under_way_is_looked_at_as_strictly() -> None:
     parser = RequestParser(Limits())
     data = packed(b"PING")
-    parser.feed(data[:5])
-    assert parser.feed(data[5:]) == [PING]
+    assert parser.feed(data[:5]) == []
+    assert parser.feed(data[5:] + data + b"PING\r\n" + data[:7]) == [PING] * 3
     assert parser.last_chunk is None
-    assert parser.feed(data) == [PING]
-    assert parser.last_chunk is not None
+    assert parser.feed(data[7:] + b"*1\r\n:4\r\n") == [PING]
+    assert str(parser.error) == "Protocol error: expected '$', got ':'"
 
 
 @pytest.mark.parametrize("line", [b'"', b"'", b'a "b', b"'a'b", b"\"a\"'b'", b'"\\'])

@@ -18,6 +18,7 @@
   what a leader says of a hand-over arrives when it has given it up and nobody hears it any more; a key falls due by the
   clock of a leader that is cut off, and the next one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment;
+  and machines that flush only then;
 * settings: from which size on a collection has its larger encoding, at one node.
 
 Longer than most, since it is one list.

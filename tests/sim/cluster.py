@@ -29,6 +29,7 @@ SETTINGS: dict[str, Any] = {
     "databases": 2,
 }
 """Small logs and images, so that flushes and snapshots are frequent."""
+RARE_FLUSHES: dict[str, Any] = {"flush_dirty_keys": 1 << 30, "flush_log_bytes": 1 << 30}
 
 
 class Cluster:
@@ -43,6 +44,7 @@ class Cluster:
         settings: dict[str, Any] | None = None,
         raft_options: dict[str, Any] | None = None,
         thorough: bool = False,
+        rare_flushes: float = 0.0,
     ) -> None:
         # A flush shall take many ticks, with writes between them.
         flusher.SLICE_UNITS, flusher.SLICE_NS = 8, 0
@@ -50,6 +52,8 @@ class Cluster:
         self.events = Events()
         self.network = Network(self.events, self.random("network"))
         self.settings = {**SETTINGS, **(settings or {})}
+        self.rare_flushes = rare_flushes
+        """How likely a machine flushes only when it is asked: its log goes back to the beginning."""
         self.raft_options: dict[str, Any] = raft_options or {}
         self.invariants = Invariants(self, thorough=thorough)
         self.trace = trace
@@ -73,6 +77,8 @@ class Cluster:
     def _machine(self) -> Machine:
         number = len(self.machines) + 1
         machine = Machine(self, number, address_of(number), self.random(f"machine {number}"))
+        if self.random(f"flushes of {number}").random() < self.rare_flushes:
+            machine.settings |= RARE_FLUSHES
         self.machines[number] = machine
         return machine
 

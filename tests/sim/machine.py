@@ -97,6 +97,8 @@ class Machine:
         self.disk = Disk(Random(random.getrandbits(64)))
         self.clock = SimClock(self.events, 0, 0)
         self.speeds = Speeds()
+        self.settings: dict[str, Any] = {}
+        """Its own, which differ from the cluster's."""
         self.level = NEWEST
         """The newest feature level that its version knows."""
         self.wake_ns = WAKE_NS
@@ -158,7 +160,7 @@ class Machine:
         self.starting = False
         self.clock.stand(still=False)
         self.clock = SimClock(self.events, self.clock.rate_ppm, self.clock.wall_offset_ms)
-        settings = Settings(**self.cluster.settings)
+        settings = Settings(**{**self.cluster.settings, **self.settings})
         identity = self.disk.identity
         assert identity is not None
         disk = self.disk

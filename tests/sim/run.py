@@ -73,7 +73,10 @@ class Run:
         raft_options: dict[str, Any] = {"pre_vote": random.random() < 0.8}
         if random.random() < 0.3:
             raft_options |= {"max_append_bytes": 200, "max_inflight_appends": 2, "max_committed_bytes_per_ready": 100}
-        self.cluster = Cluster(size, seed, trace=trace, settings=settings, raft_options=raft_options, thorough=thorough)
+        self.cluster = Cluster(
+            size, seed, trace=trace, settings=settings, raft_options=raft_options, thorough=thorough,
+            rare_flushes=random.choice((0.0, 0.0, 0.5)),
+        )  # fmt: skip
         self.cluster.invariants.leases_hold = not beyond_drift
         pause_ns = random.choice((100, 400, 800)) * MS
         self.clients = Clients(self.cluster, random.choice((3, 5, 8)), pause_ns)

@@ -97,6 +97,42 @@ def test_a_node_that_comes_back_to_a_cluster_of_strangers_answers_them() -> None
     assert sorted(shell.cluster.machines[3].node.config.table.nodes) == [3, 4, 5]
 
 
+def test_a_new_node_is_told_the_founders_by_a_node_that_began_with_a_snapshot() -> None:
+    """The leader's log may have the first entry of all, and the changes since are changes of what it began with."""
+    shell = Shell()
+    shell.line("cluster 5 flush_dirty_keys=10000 flush_log_bytes=10000000")
+    cluster = shell.cluster
+    shell.line("until leader")
+    shell.line("bind")
+    shell.line("propose $L REDRAFT TRANSFER 1")
+    shell.line("until leader 1")
+    shell.line("run 1000")
+    shell.line("propose 1 REDRAFT REMOVE 5 -> OK")
+    shell.line("until down 5")
+    shell.line("kill 3")
+    for number in range(30):
+        shell.line(f"propose 1 SET k {number}")
+    shell.line("flush 1")
+    shell.line("run 1000")
+    shell.line("start 3")
+    shell.line("until reached 3")
+    assert [line for line in shell.trace.lines() if "a snapshot of" in line]
+    shell.line("kill 3")
+    shell.line("start 3")
+    shell.line("until up 3")
+    shell.line("propose 1 REDRAFT TRANSFER 2")
+    shell.line("until leader 2")
+    third = cluster.machines[3]
+    cluster.up = lambda: [third]  # type: ignore[method-assign]
+    shell.line("join NEW")
+    shell.line("until up $NEW")
+    del cluster.up
+    shell.line("until voter $NEW")
+    identity = cluster.machines[6].disk.identity
+    assert identity is not None
+    assert identity.first_voters == (1, 2, 3, 4, 5)
+
+
 def test_a_node_whose_link_breaks_before_it_has_answered_a_new_leader_needs_no_snapshot() -> None:
     """The leader would begin to look for where the logs match at the first entry of all, which is gone."""
     shell = Shell()
