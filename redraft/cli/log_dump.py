@@ -115,7 +115,8 @@ class _Dump:
         says = "no term yet" if hard is None else f"term {hard.term}, vote for {vote}, committed up to {hard.commit}"
         there = f"entries {start.index + 1} to {state.last}" if state.last > start.index else "no entries"
         print(f"group {state.group}: {says}; {there}")
-        print(f"  the log begins after entry {start.index} of term {start.term}; {members(start.conf)}")
+        begun_with = f"begun with {members(start.conf)}" if start.conf.members() else members(start.conf)
+        print(f"  the log begins after entry {start.index} of term {start.term}; {begun_with}")
         if installs:
             print("  a snapshot was being installed when the node stopped: its next start begins this log anew")
 

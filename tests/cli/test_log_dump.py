@@ -68,7 +68,7 @@ def test_entries_are_shown_as_commands(node: Path, redraft: Callable[..., Any]) 
         == f"""\
 node 2 of cluster c1, {node}
 group 1: term 3, vote for node 1, committed up to 19; entries 11 to 20
-  the log begins after entry 10 of term 2; voters 1 2 3, learners 4
+  the log begins after entry 10 of term 2; begun with voters 1 2 3, learners 4
 11  term 3  no-op
 12  term 3  commands  2023-11-14T22:13:20.123Z
     [0] "SET" "k" "a \\"b\\"\\r\\n\\xff"
