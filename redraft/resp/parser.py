@@ -9,10 +9,12 @@ many elements as a header announces. So:
   limit, and no header in it announces 100,000 elements or more (`_HUGE_HEADER`, a search at C speed);
 * what hiredis returns is believed if no argument has a carriage return, a `$` or a `*` in it (so that wherever
   `\\r\\n$` and `\\r\\n*` stand, a header begins), and the chunk holds one `\\r\\n$` for each argument and one
-  `\\r\\n*` for each command after the first: then all were arrays of bulk strings;
-* otherwise (XADD's `*` is such an argument), and when a command is left unfinished, packing the finished ones again
-  tells whether they were canonical, and where the tail begins: the tail goes to the strict parser, which finishes that
-  command when more has come and applies every limit; what stands behind that command is a chunk as any other;
+  `\\r\\n*` for each command after the first: then all were arrays of bulk strings. Where a command is left unfinished,
+  the same is asked of what stands before the last `\\r\\n*`, and that the last argument ends there;
+* otherwise (XADD's `*` is such an argument) packing the finished ones again tells whether they were canonical, and
+  where they end;
+* the tail goes to the strict parser, which finishes that command when more has come and applies every limit; what
+  stands behind that command is a chunk as any other;
 * what is not believed is parsed again, by the strict parser.
 
 Invariant (tested): any bytes in any chunks give the same commands and the same error as the strict parser alone.
@@ -193,12 +195,14 @@ class RequestParser:
             self._reader = hiredis.Reader(notEnoughData=_NOTHING)
         try:
             arguments = b"".join(chain.from_iterable(commands))
+            # Where the tail begins, if it is a command.
+            end = data.rfind(b"\r\n*") + 2 if unfinished else len(data)
+            last = commands[-1][-1:] if commands else []
             believed = (
-                not unfinished
-                and not (b"\r" in arguments or b"$" in arguments or b"*" in arguments)
-                and data.count(b"\r\n$") == sum(map(len, commands))
-                and data.count(b"\r\n*") == len(commands) - 1
-                and data.endswith(b"\r\n")
+                not (b"\r" in arguments or b"$" in arguments or b"*" in arguments)
+                and data.count(b"\r\n$", 0, end) == sum(map(len, commands))
+                and data.count(b"\r\n*", 0, end) == len(commands) - 1
+                and data.endswith(b"\r\n" + _pack(tuple(last))[4:], 0, end)
             )
             if not believed:
                 canonical = b"".join(_pack(tuple(command)) for command in commands)
@@ -215,7 +219,7 @@ class RequestParser:
             before = len(commands)
             self._drain_strict(commands)
             if len(commands) == before:
-                self.last_chunk = canonical
+                self.last_chunk = data[:end]
         else:
             self.last_chunk = data
         return commands
