@@ -242,8 +242,8 @@ class CommandTable:
         return command
 
     def lookup_logged(self, argv: list[bytes]) -> Command:
-        """As `lookup`, whatever the command's level: where the log has it, all nodes know it, though this one may not
-        have heard of that yet."""
+        """As `lookup`, whatever the command's level: where the log has it, or another node lets it pass, all nodes know
+        it, though this one may not have heard of that yet."""
         name = argv[0].lower()
         command = self.by_name.get(argv[0]) or self.by_name.get(name) or self._commands.get(name.decode("latin-1"))
         if command is None:

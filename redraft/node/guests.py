@@ -66,7 +66,8 @@ class Guests:
         self._asked[guest] = (sender, request)
         node.outgoing[guest] = None
         if request.transaction:
-            guest.multi = [(node.table.lookup(argv), argv) for argv in commands]
+            # The other node may have heard earlier of the level that allows them.
+            guest.multi = [(node.table.lookup_logged(argv), argv) for argv in commands]
             node.router.answer_with(guest, node.router.execute(guest))
         else:
             node.router.route(guest, commands, packed)

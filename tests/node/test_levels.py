@@ -96,6 +96,20 @@ def test_what_the_log_holds_is_executed_before_the_level_is_known_here(fleet: Fl
     assert follower.node.shard.keyspace.databases[0].peek(b"key") == b"3"
 
 
+def test_a_leader_that_does_not_know_the_level_yet_takes_a_transaction_from_a_node_that_does(fleet: Fleet) -> None:
+    for node in (1, 2, 3):
+        upgrade(fleet, node)
+    leader = fleet.leader()
+    client = fleet[next(node for node in (1, 2, 3) if node != leader)].connect()
+    assert say(fleet, client, "MULTI", "SETNEWER key 1") == [b"OK", b"QUEUED"]
+    fleet[leader].node.table.allow(FIRST)
+    assert say(fleet, client, "EXEC") == [[b"OK"]]
+    # Alone it is refused; the client may ask again.
+    (answer,) = say(fleet, client, "SETNEWER key 2")
+    assert str(answer) == NOT_YET
+    assert say(fleet, client, "GET key") == [b"1"]
+
+
 def test_a_node_alone_uses_at_once_what_it_knows() -> None:
     world = World()
     world.level = NEWER
