@@ -215,9 +215,11 @@ class Membership:
     def _announce(self) -> None:
         node = self._node
         record = node.config.table.nodes.get(node.id)
-        if record is None or self._announced or not node.members.address_here:
+        if record is None or self._announced:
             return
-        said = Announce(node.id, node.members.address_here, node.members.incarnation, node.config.knows)
+        # (A node alone that listens at no port has no address.)
+        address = node.members.address_here or record.address
+        said = Announce(node.id, address, node.members.incarnation, node.config.knows)
         if (record.address, record.incarnation, record.level) != (said.address, said.incarnation, said.level):
             self._announced = True
             node.changes.ask(said, self._on_announced)

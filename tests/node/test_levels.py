@@ -114,7 +114,6 @@ def test_a_node_alone_uses_at_once_what_it_knows() -> None:
     world = World()
     world.level = NEWER
     world.restart()
-    world.node.members.address_here = "10.0.0.1:7000"
     for _ in range(100):
         world.advance(50)
         world.node.raft_tick()
