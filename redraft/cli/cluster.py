@@ -120,9 +120,12 @@ def _status(node: NodeClient, options: argparse.Namespace, tls: Tls | None) -> d
             {
                 "id": member["id"], "address": member["address"], "role": member["role"], "answers": int(bool(own)),
                 **indexes, "lag": member["lag"], "state": member["state"], "snapshot": member["snapshot"],
+                "version": own.get("version"),
             }
         )  # fmt: skip
-    kept = ("cluster-id", "node-id", "leader-id", "term", "commit-index", "applied-index", "last-index")
+    kept = (
+        "cluster-id", "node-id", "leader-id", "term", "commit-index", "applied-index", "last-index", "feature-level",
+    )  # fmt: skip
     return {**{name: here[name] for name in kept}, "nodes": rows}
 
 

@@ -142,7 +142,9 @@ def test_a_node_that_joins_answers_no_read_before_it_has_the_data(nodes: Nodes) 
 def test_leadership_is_handed_over(nodes: Nodes) -> None:
     servers = three(nodes)
     assert asked(servers[0], "transfer-leader", "3") == {"leader-id": 3}
-    assert asked(servers[1], "status")["leader-id"] == 3
+    status = asked(servers[1], "status")
+    assert (status["leader-id"], status["feature-level"]) == (3, 1)
+    assert [node["version"] for node in status["nodes"]] == [__version__] * 3
     assert servers[1].client().incr("n") == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from typing import Any
 
+from redraft import __version__
 from redraft.addresses import split_address
 from redraft.commands import parse
 from redraft.commands.table import command
@@ -165,7 +166,7 @@ def digest(context: SessionContext, argv: list[bytes]) -> Any:
 
 @command(
     "REDRAFT STATUS", 2, _FLAGS, group="server", since="7.0.0", acl="admin dangerous",
-    summary="What this node knows of its group: who leads, terms and indexes",
+    summary="What this node knows of its group: who leads, terms and indexes; and its version",
 )  # fmt: skip
 def status(context: SessionContext, argv: list[bytes]) -> Any:
     node = context.node
@@ -183,5 +184,7 @@ def status(context: SessionContext, argv: list[bytes]) -> Any:
             (b"last-index", found.last_index),
             (b"flushed-index", node.shard.flushed),
             (b"serves", int(node.serves)),
+            (b"version", __version__.encode()),
+            (b"feature-level", node.config.table.level),
         ]
     )
