@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redis
 
+from redraft import __version__
 from support.processes import Server
 
 PATIENCE_SECONDS = 30
