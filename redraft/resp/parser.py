@@ -197,12 +197,13 @@ class RequestParser:
             arguments = b"".join(chain.from_iterable(commands))
             # Where the tail begins, if it is a command.
             end = data.rfind(b"\r\n*") + 2 if unfinished else len(data)
-            last = commands[-1][-1:] if commands else []
+            last = commands[-1] if commands else []
             believed = (
                 not (b"\r" in arguments or b"$" in arguments or b"*" in arguments)
                 and data.count(b"\r\n$", 0, end) == sum(map(len, commands))
                 and data.count(b"\r\n*", 0, end) == len(commands) - 1
-                and data.endswith(b"\r\n" + _pack(tuple(last))[4:], 0, end)
+                and type(last) is list
+                and data.endswith(b"\r\n" + _pack(tuple(last[-1:]))[4:], 0, end)
             )
             if not believed:
                 canonical = b"".join(_pack(tuple(command)) for command in commands)
