@@ -1,4 +1,4 @@
-"""Strings: GET and SET in all their forms, counters, ranges (Redis: t_string.c).
+"""Strings: GET and SET in all their forms, and ranges (Redis: t_string.c). Numbers are in `commands.counters`.
 
 A value is `bytes`, or a `bytearray` once APPEND or SETRANGE changed it in place; a reply is always `bytes`, since the
 value may change again before the reply is encoded.
@@ -13,9 +13,7 @@ from redraft.commands.context import Context
 from redraft.commands.expiry import expire_options, seconds_or_ms
 from redraft.commands.table import command
 from redraft.errors import CommandError
-from redraft.integers import INT64_MAX, INT64_MIN, parse_int64
 from redraft.resp.reply import OK
-from redraft.values import long_double
 from redraft.values.value import StringValue
 
 MAX_STRING_BYTES = 512 * 1024 * 1024
@@ -276,71 +274,3 @@ def own_buffer(context: Context, key: bytes, value: StringValue) -> bytearray:
     buffer = bytearray(value)
     context.db.put(key, buffer)
     return buffer
-
-
-# Numbers.
-
-
-def _add(context: Context, key: bytes, increment: int) -> int:
-    value = context.owned_string(key)
-    number = 0 if value is None else parse_int64(value)
-    if number is None:
-        raise CommandError(errors.NOT_AN_INTEGER)
-    number += increment
-    if not INT64_MIN <= number <= INT64_MAX:
-        raise CommandError(errors.INCREMENT_OVERFLOW)
-    context.db.put(key, b"%d" % number)
-    return number
-
-
-@command(
-    "INCR", 2, "write denyoom fast", group="string", since="1.0.0", summary="Add one to the integer of a key",
-    keys=(1, 1, 1), access="RW access update", acl="string",
-)  # fmt: skip
-def incr(context: Context, argv: list[bytes]) -> Any:
-    return _add(context, argv[1], 1)
-
-
-@command(
-    "DECR", 2, "write denyoom fast", group="string", since="1.0.0", summary="Take one from the integer of a key",
-    keys=(1, 1, 1), access="RW access update", acl="string",
-)  # fmt: skip
-def decr(context: Context, argv: list[bytes]) -> Any:
-    return _add(context, argv[1], -1)
-
-
-@command(
-    "INCRBY", 3, "write denyoom fast", group="string", since="1.0.0", summary="Add to the integer of a key",
-    keys=(1, 1, 1), access="RW access update", acl="string",
-)  # fmt: skip
-def incrby(context: Context, argv: list[bytes]) -> Any:
-    return _add(context, argv[1], parse.integer(argv[2]))
-
-
-@command(
-    "DECRBY", 3, "write denyoom fast", group="string", since="1.0.0", summary="Take from the integer of a key",
-    keys=(1, 1, 1), access="RW access update", acl="string",
-)  # fmt: skip
-def decrby(context: Context, argv: list[bytes]) -> Any:
-    decrement = parse.integer(argv[2])
-    if decrement == INT64_MIN:
-        raise CommandError(errors.DECREMENT_OVERFLOW)
-    return _add(context, argv[1], -decrement)
-
-
-@command(
-    "INCRBYFLOAT", 3, "write denyoom fast", group="string", since="2.6.0", acl="string",
-    summary="Add to the floating point number of a key", keys=(1, 1, 1), access="RW access update",
-)  # fmt: skip
-def incrbyfloat(context: Context, argv: list[bytes]) -> Any:
-    value = context.owned_string(argv[1])
-    try:
-        number = long_double.parse(value) if value is not None else long_double.parse(b"0")
-        increment = long_double.parse(argv[2])
-        if number is None or increment is None:
-            raise CommandError(errors.NOT_A_FLOAT)
-        text = long_double.show(long_double.add(number, increment))
-    except long_double.LongDoubleOverflowError:
-        raise CommandError(errors.INCREMENT_NAN_OR_INFINITY) from None
-    context.db.put(argv[1], text)
-    return text

@@ -7,11 +7,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from redraft.commands.all import TABLE
 from redraft.commands.context import Context
 from redraft.commands.table import Command, CommandTable
 from redraft.errors import CommandError, DamagedDataError, DiskFullError, StorageError
+from redraft.keyspace.flush import Flush, RecordWriter
 from redraft.keyspace.keyspace import Keyspace
 from redraft.resp.reply import OK
 from redraft.shard.batch import Batch, Transaction, TransactionStep
@@ -297,6 +300,70 @@ def test_another_keyspace_takes_the_place_of_the_first(bench: Bench) -> None:
     assert bench.apply("GET a", "SET a new", "GET a") == [None, OK, b"new"]
     assert fresh.databases[0].get(b"a", 0) == b"new"
     assert bench.keyspace.databases[0].get(b"a", 0) == b"old"
+
+
+NUMBERS = st.sampled_from(
+    [
+        "0",
+        "1",
+        "-1",
+        "41",
+        "-0",
+        "007",
+        "x",
+        "9223372036854775806",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "1e3",
+    ]
+)
+COUNTING = st.one_of(
+    st.builds("{} {}".format, st.sampled_from(["INCR", "DECR"]), st.sampled_from("abcdef")),
+    st.builds("{} {} {}".format, st.sampled_from(["INCRBY", "DECRBY"]), st.sampled_from("abcdef"), NUMBERS),
+)
+
+
+class Records(RecordWriter):
+    """What a flush writes, in a dict."""
+
+    def __init__(self, records: dict[bytes, bytes]) -> None:
+        self._records = records
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self._records[key] = value
+
+    def delete(self, key: bytes) -> None:
+        self._records[key] = b""
+
+
+@given(st.lists(NUMBERS, min_size=2, max_size=2), st.lists(COUNTING, min_size=1, max_size=12), st.booleans())
+def test_counters_in_a_row_do_what_each_would(values: list[str], commands: list[str], flushing: bool) -> None:
+    """With keys that have no number, a deadline that has come or not, a string that was changed in place, another type;
+    before or while a flush runs; whoever watches is told of the same keys."""
+    found = []
+    for slow_ns in (0, 1 << 62):
+        bench = Bench()
+        bench.executor.slow_ns = slow_ns
+        bench.apply(f"SET a {values[0]}", f"SET b {values[1]}", "SETRANGE c 0 1", "LPUSH d x", "SET e 5", "SET f 6")
+        database = bench.keyspace.databases[0]
+        database.set_deadline(b"e", HEADER.time_ms)
+        database.set_deadline(b"f", HEADER.time_ms + 1000)
+        changed: list[bytes] = []
+        database.on_change = lambda _, key, changed=changed: changed.append(key)
+        records: dict[bytes, bytes] = {}
+        flush = Flush([database], Records(records)) if flushing else None
+        replies = [
+            str(reply) if isinstance(reply, CommandError) else reply
+            for replies in bench.executor.apply_batch(bench.batch(*commands), HEADER)
+            for reply in replies
+        ]
+        while flush is not None and not flush.step(1 << 20):
+            pass
+        left = {key: database.peek(key) for key in database.keys_from(b"") if key != b"d"}
+        dirty = {*database.dirty, *database.dirty_strings}
+        found.append((replies, left, dict(database.deadlines), {*changed}, records, dirty, database.expired))
+        database.check()
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("slow_ns", [0, 1 << 62])
