@@ -1,9 +1,9 @@
 """Simulated clients on all nodes: what they ask, when, and what they are answered; and whether that can be explained.
 
 Each works on a few keys that all share: registers (also by WATCH, GET, MULTI, SET, EXEC, and by several SETs in one
-pipeline), counters, queues (BLPOP among the ways to take), hashes, sets (members taken at random), transfers between
-counters in a transaction, registers that expire. Keys are changed every few seconds, and deleted a while later. What an
-error tells is as in `chaos.load`:
+pipeline), counters (also several INCRs in one), queues (BLPOP among the ways to take), hashes, sets (members taken at
+random), transfers between counters in a transaction, registers that expire. Keys are changed every few seconds, and
+deleted a while later. What an error tells is as in `chaos.load`:
 
 * CLUSTERDOWN, LOADING and the like: it was not executed (nor was a command of a newer version, see `support.newer`,
   which is refused until all nodes know it);
@@ -307,6 +307,11 @@ class Client:
         self._clients.values += 1
         return f"v{self._clients.values}"
 
+    def _others(self, key: str) -> list[str]:
+        """One to four keys of the same kind and time, in any order, for a pipeline; `key` may be among them."""
+        count = self._random.randint(1, 4)
+        return [f"{key[:-1]}{self._random.randrange(KEYS_OF_A_KIND)}" for _ in range(count)]
+
     # Each kind of key.
 
     def _register(self, key: str) -> Step:
@@ -324,9 +329,7 @@ class Client:
                 name = self._random.choice(("SET", "SETNEWER"))
                 return ("set", value), [(name, key, value)]
             case 5:
-                for _ in range(self._random.randint(1, 4)):
-                    other = f"{key[:-1]}{self._random.randrange(KEYS_OF_A_KIND)}"
-                    self._ahead.append((other, ("set", self._value())))
+                self._ahead = [(other, ("set", self._value())) for other in self._others(key)]
                 ahead = [("SET", other, action[1]) for other, action in self._ahead]
                 return ("set", value), [*ahead, ("SET", key, value)]
             case 6 | 7:
@@ -337,9 +340,14 @@ class Client:
         return ("get",), [("GET", key)]
 
     def _counter(self, key: str) -> Step:
-        if self._random.random() < 0.5:
-            number = self._random.randint(-3, 9)
-            return ("incrby", number), [("INCRBY", key, number)]
+        number = self._random.randint(-3, 9)
+        match self._random.randrange(6):
+            case 0:
+                self._ahead = [(other, ("incrby", 1)) for other in self._others(key)]
+                ahead = [("INCR", other) for other, _ in self._ahead]
+                return ("incrby", 1), [*ahead, ("INCR", key)]
+            case 1 | 2:
+                return ("incrby", number), [("INCRBY", key, number)]
         return ("count",), [("GET", key)]
 
     def _queue(self, key: str) -> Step:
