@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from redraft.commands import errors, parse, sorted_sets
 from redraft.commands.context import Context
+from redraft.commands.key_finders import KeywordFinder
 from redraft.commands.sorted_set_ranges import store
-from redraft.commands.table import KeywordFinder, command
+from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.resp.reply import NIL_ARRAY, DoubleText
 from redraft.values import geohash

@@ -12,8 +12,9 @@ from typing import Any
 
 from redraft.commands import errors, parse
 from redraft.commands.context import Context
+from redraft.commands.key_finders import numkeys_at
 from redraft.commands.members import draw, draw_count, scan_options, scanned
-from redraft.commands.table import command, numkeys_at
+from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.integers import INT64_MAX
 from redraft.resp.reply import SetReply

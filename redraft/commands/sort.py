@@ -12,7 +12,8 @@ from typing import Any
 
 from redraft.commands import errors, parse
 from redraft.commands.context import Context
-from redraft.commands.table import KeywordFinder, command
+from redraft.commands.key_finders import KeywordFinder
+from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.values.hash import Hash
 from redraft.values.list import List

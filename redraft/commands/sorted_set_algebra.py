@@ -15,8 +15,9 @@ from typing import Any
 
 from redraft.commands import errors, parse
 from redraft.commands.context import Context
+from redraft.commands.key_finders import numkeys_at
 from redraft.commands.sorted_set_ranges import store
-from redraft.commands.table import command, numkeys_at
+from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.integers import INT64_MAX
 from redraft.resp.reply import Pairs

@@ -8,6 +8,7 @@ from typing import Any
 
 from redraft.commands import errors, parse
 from redraft.commands.context import Context
+from redraft.commands.key_finders import StreamsFinder
 from redraft.commands.stream_arguments import (
     BLOCKED_COUNT,
     NEW,
@@ -19,7 +20,7 @@ from redraft.commands.stream_arguments import (
     strict_id,
 )
 from redraft.commands.streams import shown
-from redraft.commands.table import StreamsFinder, command, container
+from redraft.commands.table import command, container
 from redraft.errors import CommandError
 from redraft.integers import INT64_MAX
 from redraft.resp.reply import NIL_ARRAY, OK, PairMap

@@ -9,8 +9,9 @@ from typing import Any
 
 from redraft.commands import errors, parse
 from redraft.commands.context import Context
+from redraft.commands.key_finders import StreamsFinder
 from redraft.commands.stream_arguments import BLOCKED_COUNT, addition, interval, reading, strict_id
-from redraft.commands.table import StreamsFinder, command
+from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.resp.reply import NIL_ARRAY, OK, PairMap
 from redraft.values.stream import Entry, Stream

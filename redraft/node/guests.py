@@ -56,7 +56,7 @@ class Guests:
             self._close(sender, request.session)
         guest = self._guest(sender, request.session)
         commands = guest.parser.feed(request.commands)
-        packed, guest.parser.last_chunk = guest.parser.last_chunk, None
+        packed, guest.parser.packed = guest.parser.packed, None
         if guest.parser.error is not None or not guest.parser.idle() or not commands:
             raise FrameError("a request that does not hold commands")
         guest.database = request.database

@@ -11,6 +11,9 @@ both names), and an answer cannot be used a second time or in the other directio
 → length (4 bytes, little endian), frame (see `peers`)
 ```
 
+The version changes only where nodes of two versions could not understand each other; they refuse each other then. What
+they can pass over, or ask the feature level for (`levels`), does not change it.
+
 The address is where the one that dials is to be reached: who was admitted a moment ago may know nobody else of the
 cluster as it is now, and could not answer its leader. With SNAPSHOT for FRAMES the bytes of a snapshot follow (see
 `server.snapshots`), which shall not hold up heartbeats.

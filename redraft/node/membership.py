@@ -69,14 +69,13 @@ class Membership:
             table = node.config.table
             number = table.find(incarnation)
             assert number is not None
-            # Who founded the cluster is what the first shard's log began with, too. That log's start, where this node
-            # was sent a snapshot, is later, and the new node may be sent all of it.
+            # Both groups' logs began with who founded the cluster. Of the shard's this node may have only what is
+            # behind a snapshot, and the new one may be sent all of it.
             founders = node.config.raft.first_conf.voters
             addresses = [word for each in table.nodes for word in (each, self._node.members.address(each).encode())]
             return [
                 number,
                 node.cluster.id.encode(),
-                [*founders],
                 [*founders],
                 addresses,
             ]

@@ -267,7 +267,7 @@ class Node:
             return
         parser = session.parser
         commands = parser.feed(data)
-        packed, parser.last_chunk = parser.last_chunk, None
+        packed, parser.packed = parser.packed, None
         self.router.route(session, commands, packed)
         while parser.waiting:
             self.router.route(session, parser.feed(b""), None)

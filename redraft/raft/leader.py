@@ -12,6 +12,8 @@
   up after an election's time; every later message says so, and who has answered one takes no part in that hand-over
   any more, however late its messages come: the rounds from then on give leases again.
 
+The file is as long as that: all of it works on the followers' progress and on what is on its way to them.
+
 Invariants (`check`): sizes are kept of exactly the entries proposed and not committed; no match is beyond the log.
 """
 

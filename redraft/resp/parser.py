@@ -79,7 +79,7 @@ class RequestParser:
         "_single_bytes",
         "_strict",
         "error",
-        "last_chunk",
+        "packed",
         "query_buffer_limit",
         "waiting",
     )
@@ -97,7 +97,7 @@ class RequestParser:
         self.waiting = False
         """Whether the last command may let the client in, and the limits for what stands behind it depend on that: set
         `authenticated`, then `feed(b"")` goes on."""
-        self.last_chunk: bytes | None = None
+        self.packed: bytes | None = None
         """What `feed` returned last, packed, if it stood so in the chunk: whole commands in canonical RESP."""
 
     @property
@@ -128,9 +128,9 @@ class RequestParser:
             command = parts[2::2]
             count = len(command)
             if 0 < count <= SINGLE_ARGUMENTS and parts[0] == _COUNTS[count] and _pack(tuple(command)) == data:
-                self.last_chunk = data
+                self.packed = data
                 return [command]
-        self.last_chunk = None
+        self.packed = None
         self.waiting = False
         if self.error is not None:
             return []
@@ -151,8 +151,8 @@ class RequestParser:
             return []
         rest = self._strict.take_rest()
         commands = self._feed_chunk(rest) if rest else []
-        if self.last_chunk is not None or not rest:
-            self.last_chunk = _pack(tuple(command)) + (self.last_chunk or b"")
+        if self.packed is not None or not rest:
+            self.packed = _pack(tuple(command)) + (self.packed or b"")
         return [command, *commands]
 
     def _feed_chunk(self, data: bytes) -> list[list[bytes]]:
@@ -220,9 +220,9 @@ class RequestParser:
             before = len(commands)
             self._drain_strict(commands)
             if len(commands) == before:
-                self.last_chunk = data[:end]
+                self.packed = data[:end]
         else:
-            self.last_chunk = data
+            self.packed = data
         return commands
 
     def _drain_strict(self, commands: list[list[bytes]]) -> None:

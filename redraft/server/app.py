@@ -127,7 +127,7 @@ class App:
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
         raft_config = _raft_config(settings, identity)
-        log_of_config = _group_log(store, CONFIG_GROUP, identity.config_voters or identity.first_voters)
+        log_of_config = _group_log(store, CONFIG_GROUP, identity.first_voters)
         config = ConfigGroup(RaftNode(raft_config, log_of_config, Index(0), random=self._random))
         log_of_shard = _group_log(store, FIRST_SHARD_GROUP, identity.first_voters)
         raft = RaftNode(raft_config, log_of_shard, applied.index, applied.conf, self._random)

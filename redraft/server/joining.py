@@ -66,9 +66,9 @@ async def _ask_once(settings: Settings, address: str, incarnation: str, context:
             await ask(stream, b"AUTH", settings.requirepass)
         proof = join_proof(settings.cluster_secret, address, incarnation)
         reply = await ask(stream, b"REDRAFT", b"JOIN", address.encode(), incarnation.encode(), proof, b"%d" % NEWEST)
-    if not isinstance(reply, list) or len(reply) != 5:
+    if not isinstance(reply, list) or len(reply) != 4:
         raise GreetingError("it answers something else than a node does")
-    number, cluster_id, config_voters, first_voters, addresses = reply
+    number, cluster_id, first_voters, addresses = reply
     log.warning("the cluster has taken this node in as node %d", number)
     known = dict(zip(addresses[::2], [each.decode() for each in addresses[1::2]], strict=True))
-    return NodeIdentity(FORMAT, number, cluster_id.decode(), first_voters, known, config_voters, incarnation)
+    return NodeIdentity(FORMAT, number, cluster_id.decode(), first_voters, known, incarnation)

@@ -84,8 +84,7 @@ def _look(
     conf = applied_conf if applied_conf.members() else log.start.conf
     node = NodeId(identity.node_id)
     if not conf.members():
-        first = identity.config_voters if group == CONFIG_GROUP and identity.config_voters else identity.first_voters
-        conf = ConfState(voters=tuple(NodeId(number) for number in sorted(first)) or (node,))
+        conf = ConfState(voters=tuple(NodeId(number) for number in sorted(identity.first_voters)) or (node,))
     confs = Configurations(applied, conf)
     index, end = Index(applied + 1), Index(log.last_index() + 1)
     while index < end:

@@ -33,11 +33,10 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     node_id: int
     cluster_id: str
     first_voters: list[int] = []
-    """The voters that the cluster's log begins with; none for a node that began alone."""
+    """The voters that the logs of the config group and of the first shard begin with: who founded the cluster. None for
+    a node that founded it alone."""
     addresses: dict[int, str] = {}
     """Where nodes were when this one was made; until the config table tells."""
-    config_voters: list[int] = []
-    """As `first_voters`, of the config group."""
     incarnation: str = ""
     """Drawn when the directory is made: who comes back without it has lost its data."""
     recovering: bool = False

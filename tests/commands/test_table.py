@@ -13,17 +13,8 @@ from typing import Any
 import pytest
 
 from redraft.commands import errors
-from redraft.commands.table import (
-    FLAGS,
-    REDIS_CATEGORIES,
-    Command,
-    CommandTable,
-    Kind,
-    StreamsFinder,
-    command,
-    container,
-    numkeys_at,
-)
+from redraft.commands.key_finders import StreamsFinder, numkeys_at
+from redraft.commands.table import FLAGS, REDIS_CATEGORIES, Command, CommandTable, Kind, command, container
 from redraft.errors import CommandError
 from redraft.levels import NEWEST
 from redraft.node.families.all import TABLE

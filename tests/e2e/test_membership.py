@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from redraft import __version__
+from redraft.levels import NEWEST
 from support.processes import Server
 
 PATIENCE_SECONDS = 30
@@ -144,7 +145,7 @@ def test_leadership_is_handed_over(nodes: Nodes) -> None:
     servers = three(nodes)
     assert asked(servers[0], "transfer-leader", "3") == {"leader-id": 3}
     status = asked(servers[1], "status")
-    assert (status["leader-id"], status["feature-level"]) == (3, 1)
+    assert (status["leader-id"], status["feature-level"]) == (3, NEWEST)
     assert [node["version"] for node in status["nodes"]] == [__version__] * 3
     assert servers[1].client().incr("n") == 1
 
@@ -210,7 +211,7 @@ def test_every_version_of_the_table_can_be_seen(nodes: Nodes) -> None:
     status, text = redraft("table", "--node-address", f"127.0.0.1:{first.port}")
     assert status == 0
     lines = text.splitlines()
-    assert lines[0] == f"version {newest['version']}, feature level 1"
+    assert lines[0] == f"version {newest['version']}, feature level {NEWEST}"
     assert lines[1].split() == ["id", "address", "incarnation", "leaving", "successor", "level"]
     ports = [server.port for server in nodes.servers]
     assert [line.split()[:2] for line in lines[2:5]] == [[str(n + 1), f"127.0.0.1:{ports[n]}"] for n in range(3)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from redraft.errors import StorageError
-from redraft.levels import FIRST
+from redraft.levels import NEWEST
 from support.fleet import Fleet, say
 from support.newer import NEWER
 from support.world import World
 
 NOT_YET = (
-    "ERR 'setnewer' needs feature level 2, and the cluster is at 1 until all of its nodes run a version that knows it"
+    f"ERR 'setnewer' needs feature level {NEWER}, and the cluster is at {NEWEST} until all of its nodes run a version"
+    " that knows it"
 )
 SETTLING_MS = 3000
 
@@ -35,7 +36,7 @@ def test_a_newer_command_is_refused_until_the_last_node_is_upgraded(fleet: Fleet
         assert [str(each) for each in say(fleet, client, "SETNEWER key 1", "setnewer key 1")] == [NOT_YET] * 2
         (answer,) = say(fleet, fleet[1].connect(), "SETNEWER key 1")
         assert str(answer).startswith("ERR unknown command 'SETNEWER'")
-        assert levels(fleet) == [FIRST] * 3
+        assert levels(fleet) == [NEWEST] * 3
     upgrade(fleet, 1)
     assert levels(fleet) == [NEWER] * 3
     for node in (1, 2, 3):
@@ -44,7 +45,7 @@ def test_a_newer_command_is_refused_until_the_last_node_is_upgraded(fleet: Fleet
     for world in fleet.worlds.values():
         assert world.node.shard.keyspace.databases[0].peek(b"key") == b"3"
     (info,) = say(fleet, fleet[1].connect(), "INFO raft")
-    assert b"cluster_feature_level:2" in info
+    assert b"cluster_feature_level:%d" % NEWER in info
 
 
 def test_a_transaction_with_a_newer_command_is_refused_as_a_whole(fleet: Fleet) -> None:
@@ -60,9 +61,9 @@ def test_an_older_version_stops_on_the_data_of_a_cluster_that_uses_more(fleet: F
         upgrade(fleet, node)
     assert levels(fleet) == [NEWER] * 3
     fleet.kill(3)
-    fleet[3].level = FIRST
+    fleet[3].level = NEWEST
     fleet.start(3)
-    with pytest.raises(StorageError, match="is at feature level 2, and this version knows 1: start a newer one"):
+    with pytest.raises(StorageError, match=f"is at feature level {NEWER}, and this version knows {NEWEST}: start"):
         fleet.pass_time(SETTLING_MS)
 
 
@@ -70,10 +71,10 @@ def test_a_node_that_was_not_heard_of_holds_the_level_down(fleet: Fleet) -> None
     fleet.kill(3)
     for node in (1, 2):
         upgrade(fleet, node)
-    assert levels(fleet)[:2] == [FIRST] * 2
+    assert levels(fleet)[:2] == [NEWEST] * 2
     fleet.start(3)
     fleet.pass_time(SETTLING_MS)
-    assert levels(fleet) == [FIRST] * 3
+    assert levels(fleet) == [NEWEST] * 3
     upgrade(fleet, 3)
     assert levels(fleet) == [NEWER] * 3
 
@@ -85,11 +86,11 @@ def test_what_the_log_holds_is_executed_before_the_level_is_known_here(fleet: Fl
     client = fleet[fleet.leader()].connect()
     assert say(fleet, client, "SETNEWER key 1") == [b"OK"]
     for world in fleet.worlds.values():
-        world.node.table.allow(FIRST)
+        world.node.table.allow(NEWEST)
     (answer,) = say(fleet, client, "SETNEWER key 2")
     assert str(answer) == NOT_YET
     follower = next(world for world in fleet.worlds.values() if not world.node.serves)
-    follower.node.table.allow(FIRST)
+    follower.node.table.allow(NEWEST)
     fleet[fleet.leader()].node.table.allow(NEWER)
     assert say(fleet, client, "SETNEWER key 3") == [b"OK"]
     fleet.pass_time(SETTLING_MS)
@@ -102,7 +103,7 @@ def test_a_leader_that_does_not_know_the_level_yet_takes_a_transaction_from_a_no
     leader = fleet.leader()
     client = fleet[next(node for node in (1, 2, 3) if node != leader)].connect()
     assert say(fleet, client, "MULTI", "SETNEWER key 1") == [b"OK", b"QUEUED"]
-    fleet[leader].node.table.allow(FIRST)
+    fleet[leader].node.table.allow(NEWEST)
     assert say(fleet, client, "EXEC") == [[b"OK"]]
     # Alone it is refused; the client may ask again.
     (answer,) = say(fleet, client, "SETNEWER key 2")

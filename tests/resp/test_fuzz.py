@@ -83,8 +83,8 @@ def assert_agreement(data: bytes, cuts: list[int], authenticated: bool) -> None:
     for start, end in zip([0, *ends], ends, strict=False):
         chunk = data[start:end]
         completed = parser.feed(chunk)
-        if parser.last_chunk is not None:
-            assert b"".join(map(packed, completed)) == parser.last_chunk
+        if parser.packed is not None:
+            assert b"".join(map(packed, completed)) == parser.packed
         found += completed
         while parser.waiting:  # who is not let in by that goes on under the same limits
             found += parser.feed(b"")

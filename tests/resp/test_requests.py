@@ -343,7 +343,7 @@ def test_limits_grow_once_the_client_has_authenticated() -> None:
 def test_a_chunk_is_canonical_when_it_is_whole_commands_in_resp(data: bytes, canonical: bool) -> None:
     parser = RequestParser(Limits())
     commands = parser.feed(data)
-    assert parser.last_chunk == (b"".join(packed(*command) for command in commands) if canonical else None)
+    assert parser.packed == (b"".join(packed(*command) for command in commands) if canonical else None)
 
 
 def test_a_long_pipeline_in_chunks_is_canonical_wherever_it_is_cut() -> None:
@@ -355,7 +355,7 @@ def test_a_long_pipeline_in_chunks_is_canonical_wherever_it_is_cut() -> None:
         found: list[list[bytes]] = []
         for start in range(0, len(data), size):
             completed = parser.feed(data[start : start + size])
-            assert parser.last_chunk == b"".join(packed(*command) for command in completed)
+            assert parser.packed == b"".join(packed(*command) for command in completed)
             found += completed
         assert found == commands
         assert parser.idle()
@@ -366,7 +366,7 @@ def test_what_is_behind_a_command_that_was_under_way_is_looked_at_as_strictly() 
     data = packed(b"PING")
     assert parser.feed(data[:5]) == []
     assert parser.feed(data[5:] + data + b"PING\r\n" + data[:7]) == [PING] * 3
-    assert parser.last_chunk is None
+    assert parser.packed is None
     assert parser.feed(data[7:] + b"*1\r\n:4\r\n") == [PING]
     assert str(parser.error) == "Protocol error: expected '$', got ':'"
 

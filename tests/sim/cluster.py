@@ -68,7 +68,7 @@ class Cluster:
         addresses = {node: address_of(node) for node in voters}
         for node in voters:
             machine = self._machine()
-            machine.disk.identity = Identity(node, "simulated", f"first-{node}", voters, voters, addresses)
+            machine.disk.identity = Identity(node, "simulated", f"first-{node}", voters, addresses)
 
     def random(self, purpose: str) -> Random:
         """A source of chance of its own for a purpose."""

@@ -34,7 +34,6 @@ class Identity(NamedTuple):
     node: NodeId
     cluster_id: str
     incarnation: str
-    config_voters: tuple[NodeId, ...]
     first_voters: tuple[NodeId, ...]
     addresses: dict[NodeId, str]
 

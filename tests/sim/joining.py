@@ -38,12 +38,10 @@ class JoinDial(Dial):
         self.take(None)
 
     def answered(self, reply: Any) -> None:
-        number, cluster_id, config_voters, first_voters, addresses = reply
+        number, cluster_id, first_voters, addresses = reply
         self.close()
         known = dict(zip(addresses[::2], [each.decode() for each in addresses[1::2]], strict=True))
-        self._done(
-            Identity(number, cluster_id.decode(), self._incarnation, tuple(config_voters), tuple(first_voters), known)
-        )
+        self._done(Identity(number, cluster_id.decode(), self._incarnation, tuple(first_voters), known))
 
     def failed(self, reason: str) -> None:
         self._done(reason)

@@ -166,7 +166,7 @@ class Machine:
         disk = self.disk
         self.storage = SimShardStorage(disk)
         try:
-            disk.begin_group(CONFIG_GROUP, identity.config_voters)
+            disk.begin_group(CONFIG_GROUP, identity.first_voters)
             disk.begin_group(FIRST_SHARD_GROUP, identity.first_voters)
             keyspace, applied = self.storage.load()
             random = Random(self.random.getrandbits(64))

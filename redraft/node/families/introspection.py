@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any
 
 from redraft.commands import errors
-from redraft.commands.table import Command, KeywordFinder, NumkeysFinder, StreamsFinder, command, container
+from redraft.commands.key_finders import KeywordFinder, NumkeysFinder, StreamsFinder
+from redraft.commands.table import Command, command, container
 from redraft.errors import CommandError
 from redraft.keyspace import glob
 from redraft.node.context import SessionContext
