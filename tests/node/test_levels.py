@@ -68,6 +68,7 @@ def test_an_older_version_stops_on_the_data_of_a_cluster_that_uses_more(fleet: F
 
 
 def test_a_node_that_was_not_heard_of_holds_the_level_down(fleet: Fleet) -> None:
+    fleet.pass_time(SETTLING_MS)
     fleet.kill(3)
     for node in (1, 2):
         upgrade(fleet, node)
