@@ -73,9 +73,15 @@ class Away:
         is as the router's."""
         if session.plain and self._route_run(session, commands, packed):
             return
-        router = self._node.router
+        router, turns = self._node.router, self._node.turns
         run = Run()
         for position, argv in enumerate(commands):
+            if position and turns.is_over():
+                if run.commands:
+                    self._send(session, run)
+                session.backlog.extend(commands[position:])
+                turns.rest(session)
+                return
             road, command = self._road(session, argv)
             waits = command is not None and may_wait(command, argv)
             if run.commands and (waits or road not in JOINS[run.road]):

@@ -53,6 +53,7 @@ from redraft.node.session import Blocked, Session
 from redraft.node.statistics import NodeStatistics
 from redraft.node.stopping import Stopping
 from redraft.node.timers import Timers
+from redraft.node.turns import SMALL_CHUNK_BYTES, Turns
 from redraft.node.waits import Waits
 from redraft.node.watches import Watches
 from redraft.raft.messages import SnapshotMeta
@@ -103,6 +104,7 @@ class Node:
         self.random = random
         self.table = CommandTable(table)
         self.router = Router(self)
+        self.turns = Turns(self)
         self.sessions: dict[int, Session] = {}
         self.outgoing: dict[Session, None] = {}
         """Sessions with something ready to be sent, or to be closed, in order (a dict, since a set has no order)."""
@@ -249,6 +251,7 @@ class Node:
             self.refresh_plain()
         session.segments.clear()
         session.backlog.clear()
+        self.turns.forget(session)
 
     def unwatch(self, session: Session) -> None:
         """A session watches nothing any more, here or at the leader."""
@@ -265,16 +268,25 @@ class Node:
         if session.link is not None:
             self.incoming.receive(session, session.link, data)
             return
+        if len(data) > SMALL_CHUNK_BYTES or session.unread:
+            self.turns.feed(session, data)
+        else:
+            self.parse(session, data, begins_turn=True)
+        if session.out or session.close_after_reply:
+            self.outgoing[session] = None
+
+    def parse(self, session: Session, data: bytes, *, begins_turn: bool = False) -> None:
+        """Take a piece of what a client has sent, which may end anywhere."""
         parser = session.parser
         commands = parser.feed(data)
         packed, parser.packed = parser.packed, None
+        if begins_turn and len(commands) > 1:
+            self.turns.begin()
         self.router.route(session, commands, packed)
         while parser.waiting:
             self.router.route(session, parser.feed(b""), None)
         if parser.error is not None:
             self.refuse_protocol(session)
-        if session.out or session.close_after_reply:
-            self.outgoing[session] = None
 
     def refuse_protocol(self, session: Session) -> None:
         """A client broke the protocol: tell it so behind the replies to all that it sent before, and close."""
@@ -300,6 +312,7 @@ class Node:
             self.look_at_clock()
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
+        self.turns.go_on()
 
     def collect(self, *, entries_first: bool = False) -> list[Persist]:
         """Propose what was gathered, apply what is committed; returns what must be persisted next, if anything.
@@ -379,13 +392,19 @@ class Node:
             while keyspace.has_unsettled() and self.clock.monotonic_ns() < end_ns:
                 keyspace.settle(SETTLE_KEYS)
 
+    def has_rest(self) -> bool:
+        """Whether a client is to go on in the next tick with what it has sent."""
+        return len(self.turns) > 0
+
     def has_writes(self) -> bool:
         """Whether something waits to be proposed, and may be."""
         return not self.loading and self.shard.may_propose()
 
     def wants_tick(self) -> bool:
         """Whether another tick should follow at once."""
-        return not self.loading and (self.shard.may_propose() or self.flusher.active() or self._may_settle())
+        if self.loading:
+            return self.has_rest()
+        return self.has_rest() or self.shard.may_propose() or self.flusher.active() or self._may_settle()
 
     def _may_settle(self) -> bool:
         """Whether there are new keys to put in order, and time for it: not between two commands of a busy client."""
@@ -479,7 +498,7 @@ class Node:
                     continue
                 session.drain()
                 outgoing[session] = None
-                if not session.segments and session.backlog:
+                if not session.segments and session.backlog and not self.turns.rests(session):
                     resumed.append(session)
         if resumed:  # what they do next finds those served whom these batches have served
             self.blocking.served(self.shard.executor.take_served())
@@ -549,6 +568,7 @@ class Node:
             self.config.check()
             self.shard.check()
             self.watches.check()
+            self.turns.check()
             self.blocking.check()
             self.forwarding.check()
             self.guests.check()

@@ -25,9 +25,11 @@ from redraft.node.context import NO_REPLY, SessionContext
 from redraft.node.forwarding import goes_to_leader
 from redraft.node.redaction import redacted
 from redraft.node.session import ReplyMode, Session
+from redraft.node.turns import FIRST_READS
 from redraft.resp.encoder import encode, encode_all
 from redraft.resp.reply import NIL_ARRAY, QUEUED
 from redraft.shard.batch import Batch, Transaction, TransactionStep
+from redraft.shard.entry import pack
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -78,11 +80,16 @@ class Router:
             node.away.route(session, commands, packed)
             return
         shard = node.shard
+        turns = node.turns
         by_name = node.table.by_name
         read = Kind.DATA_READ
         write = Kind.DATA_WRITE
         position = 0
         for argv in commands:
+            if position and turns.is_over():
+                session.backlog.extend(commands[position:])
+                turns.rest(session)
+                return
             position += 1
             if position % READS_PER_LOOK == 0:
                 self._close_if_owed_too_much(session)
@@ -103,6 +110,7 @@ class Router:
                     if kind is write and not (command.denies_oom and node.out_of_memory):
                         batch = shard.batch
                         shard.add_write(session.segment_for(batch), command, argv, session.database)
+                        turns.charge(command)
                         if node.watches.watchers:
                             node.watches.aimed(command, argv, session.database, batch)
                         continue
@@ -132,19 +140,41 @@ class Router:
         if command.kind is Kind.DATA_READ:
             if session.segments or shard.present.finds_due(command, commands, database):
                 return False
-            for start in range(0, size, READS_PER_LOOK):
-                run = commands if size <= READS_PER_LOOK else commands[start : start + READS_PER_LOOK]
-                session.out.append(encode_all(shard.read(session, command, run, database), session.protocol))
-                if size > READS_PER_LOOK and self._close_if_owed_too_much(session):
-                    break
+            if size <= FIRST_READS:
+                session.out.append(encode_all(shard.read(session, command, commands, database), session.protocol))
+            else:
+                self._read_run(session, command, commands)
         elif command.name in NEED_KEYS and not session.segments and shard.is_idle_without(command, commands, database):
             session.out.append(encode_all(shard.read(session, command, commands, database), session.protocol))
         else:
             if packed is None or node.watches.watchers or (command.denies_oom and node.out_of_memory):
                 return False
+            most = node.turns.most(command) if size > 1 else 1
+            if size > most:
+                session.backlog.extend(commands[most:])
+                node.turns.rest(session)
+                commands = commands[:most]
+                packed = b"".join([pack(tuple(argv)) for argv in commands])
             shard.add_writes(session.segment_for(shard.batch), command, commands, database, packed)
         session.last_command = command
         return True
+
+    def _read_run(self, session: Session, command: Command, commands: list[list[bytes]]) -> None:
+        """Execute a run of reads, as far as the session's turn goes."""
+        node, database = self._node, session.database
+        position, look = 0, FIRST_READS
+        while position < len(commands):
+            if position:
+                if self._close_if_owed_too_much(session):
+                    return
+                if node.turns.is_over():
+                    session.backlog.extend(commands[position:])
+                    node.turns.rest(session)
+                    return
+            run = commands[position : position + look]
+            session.out.append(encode_all(node.shard.read(session, command, run, database), session.protocol))
+            position += look
+            look = node.turns.next_look(command)
 
     def _close_if_owed_too_much(self, session: Session) -> bool:
         """Close a session whose replies of this tick alone are over client-output-buffer-limit; whether so."""
@@ -172,12 +202,16 @@ class Router:
 
     def resume(self, session: Session) -> None:
         """Look at the backlog again: what it waited for has happened."""
-        if session.blocked is not None or session.closed:
+        turns = self._node.turns
+        if session.blocked is not None or session.closed or turns.rests(session):
             return
+        turns.begin()
         if session.backlog:
             commands = list(session.backlog)
             session.backlog.clear()
             self.route(session, commands, None)
+        if session.unread:
+            turns.go_on_reading(session)
         if session.parser.error is not None:
             self._node.refuse_protocol(session)
 
@@ -287,6 +321,7 @@ class Router:
         node = self._node
         batch = node.shard.batch
         node.shard.add_write(self.owner(session, batch), command, argv, session.database)
+        node.turns.charge(command)
         if node.watches.watchers:
             node.watches.aimed(command, argv, session.database, batch)
 

@@ -110,6 +110,7 @@ class Session:
         "segments",
         "transport",
         "unix",
+        "unread",
         "user",
         "wait_token",
         "watch_dirty",
@@ -177,6 +178,8 @@ class Session:
         self.blocked: Blocked | None = None
         self.backlog: deque[list[bytes]] = deque()
         """Commands received and not yet looked at: something before them must finish first."""
+        self.unread: deque[memoryview] = deque()
+        """What it has sent behind those, and is not parsed yet (see `turns`)."""
         self.segments: deque[Segment] = deque()
         self.out: list[bytes] = []
         """Encoded replies ready to be sent."""
@@ -197,6 +200,10 @@ class Session:
             and not self.close_after_reply
             and not self.closed
         )
+
+    def is_owed(self) -> bool:
+        """Whether replies to what it has sent are still to come."""
+        return bool(self.segments or self.backlog or self.unread)
 
     def is_blocked(self) -> bool:
         """Whether nothing more of the session is executed for now."""
@@ -240,7 +247,7 @@ class Session:
     def statistics(self) -> dict[str, int]:
         """Sizes for CLIENT LIST."""
         return {
-            "qbuf": self.parser.pending_bytes,
+            "qbuf": self.parser.pending_bytes + sum(map(len, self.unread)),
             "multi": -1 if self.multi is None else len(self.multi),
             "watch": len(self.watched),
             "backlog": len(self.backlog),

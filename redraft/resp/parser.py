@@ -105,6 +105,11 @@ class RequestParser:
         """Bytes held of a command that is not complete."""
         return self._strict.pending_bytes
 
+    @property
+    def wanted_bytes(self) -> int:
+        """Bytes that the argument under way still lacks; 0 where none is."""
+        return self._strict.wanted_bytes
+
     def idle(self) -> bool:
         """Whether nothing is held of a command that is not complete."""
         return self._strict.idle()

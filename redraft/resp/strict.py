@@ -10,6 +10,8 @@ looked at; `*0` and `*-1` are nothing; empty inline lines are nothing; an inline
 
 from __future__ import annotations
 
+import re
+
 from redraft.integers import parse_int64
 
 INLINE_MAX_BYTES = 64 * 1024
@@ -58,6 +60,11 @@ class StrictParser:
         """Bytes held of what is not complete."""
         return len(self.buffer) + self._parts_bytes + self._argv_bytes
 
+    @property
+    def wanted_bytes(self) -> int:
+        """Bytes that the argument under way still lacks, with those that end it; 0 where none is."""
+        return max(0, self._bulk_bytes + 2 - self._parts_bytes) if self._bulk_bytes >= 0 else 0
+
     def take_rest(self) -> bytes:
         """What stands behind the last complete command: the caller's from now on."""
         rest = bytes(self.buffer)
@@ -67,7 +74,7 @@ class StrictParser:
     def feed(self, data: bytes) -> None:
         """Take bytes; a large argument's go straight to its parts."""
         if self._bulk_bytes >= 0 and not self.buffer:
-            wanted = self._bulk_bytes + 2 - self._parts_bytes
+            wanted = self.wanted_bytes
             if len(data) <= wanted:
                 self._parts.append(data)
                 self._parts_bytes += len(data)
@@ -187,12 +194,14 @@ class StrictParser:
         del self.buffer[: end + 1]
         if line.endswith(b"\r"):
             line = line[:-1]
-        words = split_words(line)
+        words = split_words(line) if _UNUSUAL.search(line) else line.split()
         if words is None:
             raise ProtocolError("Protocol error: unbalanced quotes in request")
         return words
 
 
+_UNUSUAL = re.compile(rb"[\"'\v\f\0]")
+"""What is not only a character of a word, or a space between words as `bytes.split` knows it."""
 _SPACES = b" \t\n\v\f\r\0"
 """What may stand between words and behind a closing quote (C's isspace)."""
 _WORD_ENDS = b" \t\n\r\0"

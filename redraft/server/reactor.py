@@ -36,6 +36,7 @@ import trio
 from redraft.ids import NodeId
 from redraft.node.jobs import Job
 from redraft.node.node import Node
+from redraft.node.session import Session
 from redraft.server.certificates import Certificates
 from redraft.server.connection import (
     RECEIVE_BYTES,
@@ -70,6 +71,10 @@ EXPECT_NS = 3_000_000
 EXPECT_SECONDS = 0.001
 """Likewise, in all and for the next one, where the writes go to other nodes, and the clients that were just answered
 may send more. (PostgreSQL's commit_delay is the same bet.)"""
+LARGE_CHUNK_BYTES = 2048
+"""After a read of this much the time is looked at: there may be thousands of commands in it."""
+INPUT_NS = 20_000_000
+"""So long after its begin a tick reads no more from clients; what other nodes send it reads all the same."""
 LONG_TICK_NS = 1_000_000
 """A tick that is looked at by LATENCY; its threshold is in whole milliseconds."""
 
@@ -102,6 +107,8 @@ class Reactor:
         self._follows = False
         """Whether the last tick kept something for a leader, whose next entry is likely to come within a moment: to
         wait for that here is cheaper than by way of trio."""
+        self._input_ends_ns = 0
+        """When the present tick reads no more from clients."""
         self._links: dict[int, OutgoingLink] = {}
         self._links_by_peer: dict[NodeId, OutgoingLink] = {}
         for fd in self._listeners:
@@ -127,7 +134,7 @@ class Reactor:
                 self.tick(epoll.poll(0, EVENTS_A_TICK))
                 while not self.stopping and time.monotonic_ns() < turn_ends_ns:
                     events = epoll.poll(EXPECT_SECONDS if self._follows else 0, EVENTS_A_TICK)
-                    if not events and (self._persisting or not node.wants_tick()):
+                    if not events and not node.has_rest() and (self._persisting or not node.wants_tick()):
                         break
                     self.tick(events)
             await self._answer_all()
@@ -145,7 +152,7 @@ class Reactor:
     async def _wait(self) -> None:
         node = self._node
         deadline_ns = node.timers.next_ns()
-        if node.wants_tick() and not self._persisting:
+        if node.has_rest() or (node.wants_tick() and not self._persisting):
             await trio.lowlevel.checkpoint()
             return
         if deadline_ns is None:
@@ -159,6 +166,7 @@ class Reactor:
         node = self._node
         started_ns = time.monotonic_ns()
         self._follows = False
+        self._input_ends_ns = started_ns + INPUT_NS
         node.begin_tick()
         self._handshakes.seen = 0
         self._serve(events)
@@ -191,10 +199,13 @@ class Reactor:
         """Accept, read and write what is ready."""
         connections = self._connections
         receive = self._node.receive
+        late = False
         for fd, event in events:
             connection = connections.get(fd)
             if connection is None:
                 self._other_event(fd, event)
+                continue
+            if late and connection.session.link is None:
                 continue
             if event & _READABLE:
                 try:
@@ -211,7 +222,9 @@ class Reactor:
                     self._adapt(connection, size)
                 session = connection.session
                 receive(session, data)
-                if session.backlog and len(session.backlog) > MOST_BACKLOG:
+                if size >= LARGE_CHUNK_BYTES:
+                    late = time.monotonic_ns() >= self._input_ends_ns
+                if (session.backlog or session.unread) and self._is_behind(session):
                     self._stop_reading(connection)
             if event & select.EPOLLOUT and not connection.session.closed:
                 self._send(connection)
@@ -237,7 +250,7 @@ class Reactor:
 
     def _end_of_input(self, connection: Connection) -> None:
         """A client sends no more. One that is owed replies gets them first (`printf 'INCR n\\r\\n' | nc` does so)."""
-        if not connection.ended and connection.session.segments:
+        if not connection.ended and connection.session.is_owed():
             connection.ended = True
             self._watch(connection, connection.watching & ~select.EPOLLIN)
         else:
@@ -414,8 +427,10 @@ class Reactor:
         """Whether nothing is left to be said to a client that is to be closed."""
         session = connection.session
         return (
-            (connection.ended or (session.close_after_reply and session.blocked is None))
-            and not session.segments
+            (
+                (connection.ended and not session.is_owed())
+                or (session.close_after_reply and session.blocked is None and not session.segments)
+            )
             and not session.out
             and not connection.unsent
         )
@@ -474,15 +489,22 @@ class Reactor:
 
     def _apply_back_pressure(self) -> None:
         """Do not read clients while too much is proposed and not committed, nor one that has sent too much that must
-        wait (it is blocked, or CLIENT PAUSE is in force)."""
+        wait (it is blocked, has had its turn, or CLIENT PAUSE is in force). Other nodes are always read: what they send
+        is what ends the congestion."""
         if self._node.congested():
             for connection in self._connections.values():
-                self._stop_reading(connection)
+                if connection.session.link is None:
+                    self._stop_reading(connection)
         elif self._paused:
-            for connection in [each for each in self._paused if len(each.session.backlog) <= MOST_BACKLOG]:
+            for connection in [each for each in self._paused if not self._is_behind(each.session)]:
                 self._paused.remove(connection)
                 if not connection.ended:
                     self._watch(connection, connection.watching | select.EPOLLIN)
+
+    @staticmethod
+    def _is_behind(session: Session) -> bool:
+        """Whether a client has sent so much that is not looked at yet that no more is read."""
+        return bool(session.unread) or len(session.backlog) > MOST_BACKLOG
 
     def _stop_reading(self, connection: Connection) -> None:
         if connection.watching & select.EPOLLIN:

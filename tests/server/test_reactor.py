@@ -231,6 +231,57 @@ async def test_clients_are_not_read_while_too_much_waits_for_the_disk(house: Hou
     house.reactor.wake()
 
 
+class Listening:
+    """A `node.links.Link` that only counts."""
+
+    peer = NodeId(2)
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def receive(self, data: bytes) -> None:
+        self.received += len(data)
+
+    def close(self) -> None:
+        pass
+
+
+async def test_other_nodes_are_read_while_too_much_waits_for_the_disk(house: House, nursery: trio.Nursery) -> None:
+    # What they send, acknowledgements among it, is what makes less wait.
+    nursery.start_soon(house.reactor.run)
+    peer, client = await house.connect(), await house.connect()
+    await peer.send_all(b"PING\r\n")
+    assert await read(peer, 7) == b"+PONG\r\n"
+    link = Listening()
+    next(iter(house.world.node.sessions.values())).link = link
+    house.disk.held = True
+    await client.send_all(b"SET first 1\r\n")
+    await house.until(house.disk.waiting)
+    value = b"x" * 10_000_000
+    request = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$%d\r\n%s\r\n" % (len(value), value)
+    nursery.start_soon(client.send_all, request * 10)
+    await house.until(lambda: house.world.node.congested() and bool(house.reactor._paused))
+    await peer.send_all(b"frame")
+    await house.until(lambda: link.received == 5)
+    house.disk.release()
+    assert await read(client, 11 * 5) == b"+OK\r\n" * 11
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
+async def test_a_client_that_sends_a_flood_and_stops_gets_all_that_it_is_owed(
+    house: House, nursery: trio.Nursery
+) -> None:
+    nursery.start_soon(house.reactor.run)
+    house.world.clock.look_ns = 1_000_000
+    client = await house.connect()
+    await client.send_all(b"PING\r\n" * 1000)
+    await client.send_eof()
+    assert await read(client, 10_000) == b"+PONG\r\n" * 1000
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
 async def test_a_link_that_is_made_as_the_node_stops_is_lost_at_once(house: House) -> None:
     house.reactor.stopping = True
     await house.reactor.run()
