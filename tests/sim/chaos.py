@@ -6,7 +6,8 @@
 * disks: fsyncs that last from nothing to seconds; one that fails, and stops the node; a torn tail: of what was not
   synced any number of batches from the front is left;
 * processes: killed (with what they have written kept), without power (with what was not synced lost), several at once,
-  stopped in order, paused, slow to wake; started again after any time;
+  stopped in order, paused, slow to wake; ticks that take long, or are stopped, anywhere between two of their steps;
+  started again after any time;
 * clocks: rates that differ as much as is stated (in a mode of its own: more, and clocks that stand still), wall clocks
   that jump in both directions;
 * the cluster: hand-overs, nodes that join, are removed and are replaced, elections out of turn; nodes that come back as
@@ -91,6 +92,8 @@ class Chaos:
             self.set_clock(machine)
             machine.speeds = random.choice((Speeds(), Speeds((1000, 100_000)), Speeds((MS, 30 * MS), (MS, 200 * MS))))
             self._speeds[machine.number] = machine.speeds
+            machine.stall_part = random.choice((0.0, 0.0, 0.001, 0.01))
+            machine.stall_ns = random.choice((MS, 50 * MS, SECOND))
         if random.random() < 0.3:
             self._duplicate()
 
@@ -236,6 +239,15 @@ class Chaos:
         machine.wake_ns = self._random.randint(MS, 150 * MS)
         self._for(5 * SECOND, lambda: setattr(machine, "wake_ns", WAKE_NS))
         return True
+
+    def _do_long_tick(self) -> bool:
+        """A tick, often of a leader, is stopped somewhere in its middle, often for longer than a lease."""
+        machine = self._some()
+        if machine is None:
+            return False
+        election_ns = self._cluster.settings["election_timeout"] * MS
+        machine.next_stall_ns = int(self._random.choice((0.1, 1.0, 4.0)) * self._random.random() * election_ns) + MS
+        return self._tell(f"a tick of m{machine.number} takes {machine.next_stall_ns // MS} ms")
 
     # Disks.
 

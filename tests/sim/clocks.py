@@ -1,7 +1,9 @@
 """A machine's clocks: the monotonic one has a rate of its own, the wall clock may be off, and jump.
 
 The monotonic clock of a process has no relation to true time but its rate. Each look at it within one instant of true
-time gives a little more than the one before, as if the work between two looks took time.
+time gives a little more than the one before, as if the work between two looks took time. Work that
+takes longer is *spent* at the clock: within the event the clock is ahead by so much, and the machine does the next
+thing when true time has caught up.
 """
 
 from __future__ import annotations
@@ -26,13 +28,15 @@ class SimClock:
         self._base_ns = 0
         """What it showed then."""
         self._last_ns = 0
+        self._spent_ns = 0
+        """How long the work of this event has taken so far."""
         self.stands = False
         """Whether it does not run at all."""
 
     def _local_ns(self) -> int:
         if self.stands:
             return self._base_ns
-        passed = self._events.now_ns - self._from_ns
+        passed = self._events.now_ns + self._spent_ns - self._from_ns
         return self._base_ns + passed + passed * self.rate_ppm // PPM
 
     def monotonic_ns(self) -> int:
@@ -43,10 +47,19 @@ class SimClock:
         return local
 
     def now_ms(self) -> int:
-        return START_MS + self.wall_offset_ms + self._events.now_ns // MS
+        return START_MS + self.wall_offset_ms + (self._events.now_ns + self._spent_ns) // MS
 
     def now_us(self) -> int:
-        return (START_MS + self.wall_offset_ms) * 1000 + self._events.now_ns // 1000
+        return (START_MS + self.wall_offset_ms) * 1000 + (self._events.now_ns + self._spent_ns) // 1000
+
+    def spend(self, work_ns: int) -> None:
+        """Work takes so long."""
+        self._spent_ns += work_ns
+
+    def take_spent(self) -> int:
+        """How long the work of this event took; true time is to catch up."""
+        spent_ns, self._spent_ns = self._spent_ns, 0
+        return spent_ns
 
     def set_rate(self, rate_ppm: int) -> None:
         """Run at another rate from now on."""

@@ -5,11 +5,16 @@ operating system is an event here: when a tick comes after what wakes it, when a
 fsync is awaited inside the tick (`inline`), as on a fast disk, or ticks go on meanwhile. A paused process does nothing;
 what comes for it waits in its sockets.
 
+Time passes within a tick. Its steps (what a socket brought, what is applied, what is written, the end) are events of
+their own when the work between them took time, or the process was stopped there: so other machines go on meanwhile, a
+lease may run out in the middle, and what arrives meanwhile may be read by the same tick, as the reactor reads it.
+
 Longer than most, since all of it is one state: which of a process's events waits for which other.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -108,7 +113,7 @@ class Machine:
         self.paused = False
         self.life = 0
         """Counts its processes, and how often it was down; what an earlier one has begun is nothing to a later one."""
-        self.inbox: list[tuple[Any, bytes | None]] = []
+        self.inbox: deque[tuple[Any, bytes | None]] = deque()
         self.why_down = ""
         self.outcast = False
         """It was told that it is of the cluster no more: nobody starts it again."""
@@ -121,6 +126,20 @@ class Machine:
         self._pending: list[Persist] = []
         self._synced = False
         self._in_tick = False
+        self._awaits_fsync = False
+        """Whether the tick goes on after the fsync under way."""
+        self._next: Callable[[], None] | None = None
+        """What the tick does next, when its time has come; until then it works, or is stopped."""
+        self._is_due = False
+        """Whether that time came while the process was paused."""
+        self._reading = 0
+        """How many chunks of bytes this tick reads yet."""
+        self.stall_part = 0.0
+        """How many of the steps of its ticks take long."""
+        self.stall_ns = 0
+        """How long at most."""
+        self.next_stall_ns = 0
+        """One of the next steps will take so long."""
         self._had_input = False
         self._next_raft_ns = 0
         self._background_waits = False
@@ -192,9 +211,11 @@ class Machine:
             node.reload = lambda: self.storage.load()[0]
             node.receive_snapshot = lambda session, peer: SnapshotReceiver(self, session, peer)
             self.up = True
-            self.inbox = []
+            self.inbox = deque()
             self.ends = {}
             self._tick_waits = self._raft_tick_waits = self._in_tick = self._synced = False
+            self._awaits_fsync = self._is_due = False
+            self._next = None
             self._pending = []
             self._sending = set()
             self._jobs = {}
@@ -213,6 +234,7 @@ class Machine:
         except StorageError as error:
             self.fail(error)
             return
+        self.clock.take_spent()
         self._next_raft_ns = self.clock.monotonic_ns() + self.random.randint(0, settings.heartbeat_interval * MS)
         self._ask_raft_tick()
         self.keeper.look()
@@ -306,8 +328,10 @@ class Machine:
         if not self.up:
             return
         if self._in_tick:
-            if self._synced:
+            if self._awaits_fsync and self._synced:
                 self.events.after(WAKE_NS, self._go_on, self.life)
+            elif self._is_due:
+                self.events.after(WAKE_NS, self._proceed, self.life)
             return
         if self.random.random() < 0.5:
             self._late_raft_tick()
@@ -355,39 +379,95 @@ class Machine:
         self._tick_waits = False
         if self.paused or self._in_tick:
             return
-        node = self.node
+        self._in_tick = True
+        self._had_input = bool(self.inbox)
+        self._reading = len(self.inbox)
+        self._do(self._begin)
+
+    def _do(self, step: Callable[[], None]) -> None:
+        """Do one or more of the steps of a tick."""
         self.cluster.before(self)
         try:
-            node.begin_tick()
-            inbox, self.inbox = self.inbox, []
-            self._had_input = bool(inbox)
-            for end, data in inbox:
-                end.take(data)
-                if not self.up:
-                    return
-            self._persist()
+            step()
         except (StorageError, DivergedError) as error:
             self.fail(error)
         self.cluster.changed(self)
+        if self.up and not self._in_tick:
+            self._late_raft_tick()
+            if self.inbox or (self._pending and self._synced):
+                self.wake()
+
+    def _takes_time(self, step: Callable[[], None]) -> bool:
+        """Whether the last step took time, or the process was stopped after it: then `step` comes later."""
+        spent_ns = self.clock.take_spent()
+        if self.stall_part and self.random.random() < self.stall_part:
+            spent_ns += int(self.random.random() ** 2 * self.stall_ns)
+        if self.next_stall_ns and self.random.random() < 0.3:
+            spent_ns += self.next_stall_ns
+            self.next_stall_ns = 0
+        if not spent_ns:
+            return False
+        self._next = step
+        self.events.after(spent_ns, self._proceed, self.life)
+        return True
+
+    def _proceed(self, life: int) -> None:
+        """The tick goes on."""
+        if life != self.life or self._next is None:
+            return
+        self._is_due = self.paused
+        if not self.paused:
+            step, self._next = self._next, None
+            self._do(step)
+
+    def _begin(self) -> None:
+        self.node.begin_tick()
+        if not self._takes_time(self._read):
+            self._read()
+
+    def _read(self) -> None:
+        """Read what has come; of what comes meanwhile some is read too (a socket's later bytes are read with the
+        earlier ones, and a tick that has something to persist looks again)."""
+        while self.inbox:
+            if not self._reading:
+                if not self.node.has_writes() and self.random.random() < 0.5:
+                    break
+                self._reading = len(self.inbox)
+            self._reading -= 1
+            end, data = self.inbox.popleft()
+            end.take(data)
+            if not self.up:
+                return
+            if self._takes_time(self._read):
+                return
+        self._persist()
 
     def _persist(self) -> None:
-        node = self.node
         if self._pending:
             if not self._synced:
                 self._end_tick()
                 return
             persists, self._pending, self._synced = self._pending, [], False
-            node.persisted(persists)
-        while persists := node.collect(entries_first=self.inline):
-            self._send_frames()
-            self.disk.write([(group, ready.hard_state, ready.entries) for group, _, ready in persists])
-            self._pending = persists
-            self.events.after(self.random.randint(*self.speeds.fsync_ns), self._fsynced, (self.life, self.disk.mark()))
-            if self.inline:
-                self._in_tick = True
+            self.node.persisted(persists)
+            if self._takes_time(self._collect):
                 return
-            break
-        self._end_tick()
+        self._collect()
+
+    def _collect(self) -> None:
+        persists = self.node.collect(entries_first=self.inline)
+        step = partial(self._write, persists) if persists else self._end_tick
+        if not self._takes_time(step):
+            step()
+
+    def _write(self, persists: list[Persist]) -> None:
+        self._send_frames()
+        self.disk.write([(group, ready.hard_state, ready.entries) for group, _, ready in persists])
+        self._pending = persists
+        self.events.after(self.random.randint(*self.speeds.fsync_ns), self._fsynced, (self.life, self.disk.mark()))
+        if self.inline:
+            self._awaits_fsync = True
+        else:
+            self._end_tick()
 
     def _fsynced(self, what: tuple[int, int]) -> None:
         """The fsync under way ends."""
@@ -407,22 +487,14 @@ class Machine:
         """An fsync has ended, and the process runs."""
         if life != self.life or self.paused:
             return
-        if not self._in_tick:
+        if self._awaits_fsync:
+            self._awaits_fsync = False
+            self._do(self._persist)
+        elif not self._in_tick:
             self.wake()
-            return
-        self._in_tick = False
-        self.cluster.before(self)
-        try:
-            self._persist()
-        except (StorageError, DivergedError) as error:
-            self.fail(error)
-        self.cluster.changed(self)
-        if not self._in_tick:
-            self._late_raft_tick()
-            if self.inbox:
-                self.wake()
 
     def _end_tick(self) -> None:
+        self._in_tick = False
         node = self.node
         node.end_tick(idle=not self._had_input)
         self._send_frames()
