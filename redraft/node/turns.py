@@ -9,8 +9,8 @@ A turn is measured between commands, since a command is executed as a whole. A w
 that holds it. So it is charged with what its command has taken on average: a client that pipelines writes of a
 millisecond has five of them in an entry, not a thousand.
 
-The parser takes all that it is given, so it is given a piece at a time: a large one of RESP, which hiredis parses, a
-small one of inline commands, of which there may be one in every two bytes.
+The parser takes all that it is given, so it is given a piece at a time: a large one where hiredis parses it, a small
+one of inline commands, of which there may be one in every two bytes, and before AUTH.
 
 Invariant (`check`): who rests has something to go on with, and whoever has unparsed bytes rests or is blocked.
 """
@@ -36,7 +36,8 @@ MOST_READS_A_LOOK = 64
 """How many they are: of the first look, before anybody knows how long these take, and at most."""
 PIECE_BYTES = 64 * 1024
 """What is parsed in one go of a chunk that begins with an array: some thousand commands."""
-INLINE_PIECE_BYTES = 4 * 1024
+SLOW_PIECE_BYTES = 4 * 1024
+"""The same where the strict parser does it: of inline commands, and before AUTH."""
 ARRAY = ord("*")
 SMALL_CHUNK_BYTES = 16 * 1024
 """A chunk of commands up to this size is parsed at once: what an ordinary read from a socket brings."""
@@ -112,7 +113,8 @@ class Turns:
                 return
             data = unread.popleft()
             wanted = session.parser.wanted_bytes
-            size = wanted + (PIECE_BYTES if wanted or data[0] == ARRAY else INLINE_PIECE_BYTES)
+            is_fast = session.parser.authenticated and (wanted or data[0] == ARRAY)
+            size = wanted + (PIECE_BYTES if is_fast else SLOW_PIECE_BYTES)
             if len(data) > size:
                 unread.appendleft(data[size:])
             self._node.parse(session, bytes(data[:size]))

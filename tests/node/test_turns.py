@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from redraft.node.turns import INLINE_PIECE_BYTES, PIECE_BYTES, TURN_NS
+from redraft.node.turns import PIECE_BYTES, SLOW_PIECE_BYTES, TURN_NS
 from support.fleet import Fleet
 from support.world import Client, World
 
@@ -42,7 +42,7 @@ def test_a_large_chunk_is_parsed_in_pieces(busy: World, unit: bytes) -> None:
     other.send(PING)
     assert client.session.unread
     assert client.session.parser.pending_bytes <= PIECE_BYTES
-    assert len(client.session.backlog) <= max(INLINE_PIECE_BYTES, PIECE_BYTES // 4)
+    assert len(client.session.backlog) <= max(SLOW_PIECE_BYTES, PIECE_BYTES // 4)
     busy.tick()
     assert other.replies() == [b"PONG"]
 
