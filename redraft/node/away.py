@@ -94,7 +94,7 @@ class Away:
                 assert command is not None
                 router.refuse_moved(session, command, argv)
             elif command is None or road is Road.HERE:
-                if not router.dispatch(session, argv):
+                if not router.dispatch(session, argv, None):
                     session.backlog.extend(commands[position:])
                     return
             else:

@@ -30,6 +30,7 @@ from redraft.ids import NO_NODE, NodeId, Term
 from redraft.node.blocking import TOKEN_BITS
 from redraft.node.context import NO_REPLY
 from redraft.node.peers import Answer, Interrupt, Request
+from redraft.node.permission import Permission
 from redraft.node.session import Blocked, ReplyMode, Session
 from redraft.raft.ready import ReadState
 from redraft.resp.encoder import encode
@@ -157,7 +158,7 @@ class Forwarding:
         if not self._held:
             return
         leading = node.shard.raft.leader
-        if leading is not None and not node.serves:
+        if leading is not None and node.leadership.permission() is None:
             if leading.transferee == NO_NODE:
                 self._ask_majority()
             return
@@ -169,8 +170,8 @@ class Forwarding:
                 continue
             if self._relies_on_what_is_lost(passed, leader):
                 self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
-            elif node.serves:
-                self._execute_here(passed)
+            elif (permission := node.leadership.permission()) is not None:
+                self._execute_here(passed, permission)
             elif passed.refused_by != (leader, term) and not passed.session.is_guest and self._is_reached(leader):
                 self._send(passed, leader, term)
 
@@ -202,7 +203,7 @@ class Forwarding:
         later = list(session.backlog)
         session.backlog.clear()
         node.outgoing[session] = None
-        node.router.route(session, passed.commands + later, None)
+        node.router.route(session, passed.commands + later, None, node.leadership.permission())
         return True
 
     def _ask_majority(self) -> None:
@@ -212,7 +213,7 @@ class Forwarding:
             context = self._node.reads.new_context()
             for passed in asking:
                 passed.round = context
-            self._node.shard.raft.read_index([context])
+            self._node.shard.raft.read_index([context], self._node.monotonic_ms())
 
     def granted(self, reads: Iterable[ReadState]) -> None:
         """Read indexes have come back, or more was applied: execute what waited for them."""
@@ -229,9 +230,7 @@ class Forwarding:
                 if self._relies_on_what_is_lost(passed, node.id):
                     self._finish(passed, encode(NIL_ARRAY, passed.session.protocol))
                     continue
-                serves, node.serves = node.serves, True
-                self._execute_here(passed)
-                node.serves = serves
+                self._execute_here(passed, Permission.INDEX)
 
     def leadership_lost(self) -> None:
         """Read indexes that were asked for do not come any more."""
@@ -258,7 +257,8 @@ class Forwarding:
             ),
         )  # fmt: skip
 
-    def _execute_here(self, passed: Passed) -> None:
+    def _execute_here(self, passed: Passed, permission: Permission) -> None:
+        """Execute a request here; what the session has sent behind it came later, and needs a permission of its own."""
         session = passed.session
         self._end(passed)
         node = self._node
@@ -269,13 +269,16 @@ class Forwarding:
             session.watch_dirty = True
         if passed.transaction:
             session.multi = [(node.table.lookup(argv), argv) for argv in passed.commands]
-            node.router.answer_with(session, node.router.execute(session))
+            node.router.answer_with(session, node.router.execute(session, permission))
             node.unblock(session, NO_REPLY)
         else:
             later = list(session.backlog)
             session.backlog.clear()
             node.outgoing[session] = None
-            node.router.route(session, passed.commands + later, None)
+            node.turns.begin()
+            node.router.route(session, passed.commands, None, permission)
+            session.backlog.extend(later)
+            node.router.resume(session)
 
     def _end(self, passed: Passed) -> Any:
         """A request is over; how its wait has ended by the log, or NO_REPLY."""

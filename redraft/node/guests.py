@@ -68,9 +68,10 @@ class Guests:
         if request.transaction:
             # The other node may have heard earlier of the level that allows them.
             guest.multi = [(node.table.lookup_logged(argv), argv) for argv in commands]
-            node.router.answer_with(guest, node.router.execute(guest))
+            node.router.answer_with(guest, node.router.execute(guest, node.leadership.permission()))
         else:
-            node.router.route(guest, commands, packed)
+            node.turns.begin()
+            node.router.route(guest, commands, packed, node.leadership.permission())
 
     def _guest(self, sender: NodeId, number: int) -> Session:
         guest = self._guests.get((sender, number))

@@ -78,7 +78,6 @@ class Incoming:
     def receive_frame(self, sender: NodeId, frame: Frame) -> None:
         """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
         node = self._node
-        node.look_at_clock()
         for group, message in frame.raft:
             if message.sender != sender or message.to != node.id:
                 raise FrameError("a message that is not from here, or not for this node")

@@ -2,7 +2,7 @@
 
 A node *serves* when it leads, has applied all that earlier leaders committed, is not handing over, and holds a lease
 (or is alone). The lease is looked at after a request was read, never before: what came in while the process was paused
-may be newer than another leader.
+may be newer than another leader (`permission`).
 
 Invariant: what a leader that leads no more owes is told of at once (`leadership_lost` of each part), before anything
 else is executed.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from redraft.ids import NO_NODE, NodeId, Term
+from redraft.node.permission import Permission
 from redraft.node.timers import Timer
 from redraft.values.thresholds import Thresholds
 
@@ -37,6 +38,8 @@ class Leadership:
         self._node = node
         self.lease_until_ns = 0
         """Monotonic; FOREVER_NS for a node that is alone."""
+        self.standing: Permission | None = None
+        """What a node that is alone may do whenever it is asked, since nobody else can lead."""
         self._led = (NO_NODE, Term(0))
         """Who led when it was last looked at, and in which term."""
         self._telling = Timer(lambda: None)
@@ -56,12 +59,21 @@ class Leadership:
         self.lease_until_ns = FOREVER_NS if raft.is_alone else raft.lease_until_ms * 1_000_000
         if serves and self.lease_until_ns < FOREVER_NS:
             serves = node.clock.monotonic_ns() < self.lease_until_ns
+        self.standing = Permission.LEADER if serves and raft.is_alone else None
         if serves != node.serves:
             node.serves = serves
-            node.refresh_plain()
             if serves:
                 node.shard.present.set_clock(node.now_ms)
         node.forwarding.step()
+
+    def permission(self) -> Permission | None:
+        """The right by which this node, which leads, executes what was read before now; None if it does not serve."""
+        node = self._node
+        if not node.serves:
+            return None
+        if node.clock.monotonic_ns() >= self.lease_until_ns:
+            self.follow()
+        return Permission.LEADER if node.serves else None
 
     def hold_commit(self) -> None:
         """Writes come one after the other: followers hear of what is committed with the next ones."""
@@ -87,7 +99,7 @@ class Leadership:
         log.info("term %d: %s", self._led[1], f"node {leader_id} leads" if leader_id else "nobody leads yet")
         if before == node.id:
             node.serves = False
-            node.refresh_plain()
+            self.standing = None
             node.deliver(node.shard.fail_in_flight())
             node.blocking.leadership_lost()
             node.forwarding.leadership_lost()
@@ -124,8 +136,3 @@ class Leadership:
             command = node.table.find(b"redraft|databases")
             assert command is not None
             node.shard.add_write(None, command, [b"REDRAFT", b"DATABASES", b"%d" % node.settings.databases], 0)
-
-    def look_at_lease(self) -> None:
-        """Requests that were read just now may be newer than another leader: the lease must hold now."""
-        if self._node.clock.monotonic_ns() >= self.lease_until_ns:
-            self.follow()

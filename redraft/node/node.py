@@ -38,7 +38,7 @@ from redraft.node.forwarding import Forwarding
 from redraft.node.guests import Guests
 from redraft.node.incoming import Incoming
 from redraft.node.jobs import Jobs
-from redraft.node.leadership import FOREVER_NS, Leadership
+from redraft.node.leadership import Leadership
 from redraft.node.links import Cluster, Link
 from redraft.node.members import Members
 from redraft.node.membership import Membership
@@ -192,11 +192,7 @@ class Node:
     def refresh_plain(self) -> None:
         """Recompute `plain`; to be called after any change of what it depends on."""
         self.plain = not (
-            self.loading
-            or not self.serves
-            or self.observer.monitors
-            or self.pause.in_force
-            or self.refuses_writes is not None
+            self.loading or self.observer.monitors or self.pause.in_force or self.refuses_writes is not None
         )
 
     # Sessions.
@@ -261,8 +257,6 @@ class Node:
 
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes have come from a client."""
-        if self.serves and self.leadership.lease_until_ns < FOREVER_NS:
-            self.leadership.look_at_lease()
         self.statistics.input_bytes += len(data)
         session.last_active_ms = self.now_ms
         if session.link is not None:
@@ -277,14 +271,15 @@ class Node:
 
     def parse(self, session: Session, data: bytes, *, begins_turn: bool = False) -> None:
         """Take a piece of what a client has sent, which may end anywhere."""
+        permission = self.leadership.standing or self.leadership.permission()
         parser = session.parser
         commands = parser.feed(data)
         packed, parser.packed = parser.packed, None
         if begins_turn and len(commands) > 1:
             self.turns.begin()
-        self.router.route(session, commands, packed)
+        self.router.route(session, commands, packed, permission)
         while parser.waiting:
-            self.router.route(session, parser.feed(b""), None)
+            self.router.route(session, parser.feed(b""), None, permission)
         if parser.error is not None:
             self.refuse_protocol(session)
 
@@ -309,7 +304,6 @@ class Node:
         if not self.loading:
             if self.shard.raft.leader is not None:
                 self.shard.present.set_clock(self.now_ms)
-            self.look_at_clock()
             if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
         self.turns.go_on()
@@ -413,18 +407,18 @@ class Node:
     def raft_tick(self) -> None:
         """A Raft clock interval has passed."""
         if not self.loading:
-            self.look_at_clock()
-            self.config.raft.tick()
-            self.shard.raft.tick()
+            now_ms = self.monotonic_ms()
+            self.config.raft.tick(now_ms)
+            self.shard.raft.tick(now_ms)
             self.changes.tick()
             self.membership.tick()
             self.leadership.follow()
             self.reads.tick()
             self.forwarding.tick()
 
-    def look_at_clock(self) -> None:
-        """Tell Raft the time; after what is handed to it next was read."""
-        self.config.raft.now_ms = self.shard.raft.now_ms = self.clock.monotonic_ns() // 1_000_000
+    def monotonic_ms(self) -> int:
+        """The time that leases go by, now."""
+        return self.clock.monotonic_ns() // 1_000_000
 
     # Other nodes.
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from redraft.ids import NO_NODE, Index, NodeId
 from redraft.node.peers import ReadIndex
+from redraft.node.permission import Permission
 from redraft.node.session import Blocked, Session
 from redraft.raft.messages import AnyMessage, Append, Heartbeat
 from redraft.raft.ready import ReadState
@@ -141,18 +142,17 @@ class Reads:
 
     def _execute(self, reads: list[tuple[Session, list[list[bytes]]]], time_ms: int | None) -> None:
         node = self._node
+        permission = Permission.STALE if time_ms is None else Permission.INDEX
         resumed: list[tuple[Session, list[list[bytes]]]] = []
         shard = node.shard
-        serves, node.serves = node.serves, True
         if time_ms is None:
             shard.present.hide_until(node.now_ms)
         else:
-            shard.present.set_clock(node.now_ms if serves else time_ms)
-        node.refresh_plain()
+            shard.present.set_clock(node.now_ms if node.serves else time_ms)
         for session, commands in reads:
             if session.closed:
                 continue
-            if not serves and self._find_due(session, commands):
+            if not node.serves and self._find_due(session, commands):
                 self._node.forwarding.pass_on(session, commands, writes=False)
                 continue
             session.blocked = None
@@ -160,11 +160,10 @@ class Reads:
             node.outgoing[session] = None
             later = list(session.backlog)
             session.backlog.clear()
-            node.router.route(session, commands, None)
+            node.turns.begin()
+            node.router.route(session, commands, None, permission)
             if later:
                 resumed.append((session, later))
-        node.serves = serves
-        node.refresh_plain()
         if time_ms is None:
             shard.present.hide_as_the_state()
         for session, later in resumed:
@@ -194,9 +193,11 @@ class Reads:
         self._pass_on(found.reads)
 
     def lost(self, peer: NodeId) -> None:
-        """A node leads no more, or the link to it is lost: it answers nothing."""
+        """A node leads no more, or a link with it is lost: it answers nothing, and what it has asked is not answered,
+        since by the same number it may ask again when it has started anew."""
         for found in [each for each in self._rounds.values() if each.leader == peer and each.index is None]:
             self._drop(found)
+        self._asking = {context: asked for context, asked in self._asking.items() if asked[0] != peer}
 
     # What others ask.
 
@@ -213,7 +214,7 @@ class Reads:
         elif node.shard.raft.leader is not None:
             context = self.new_context()
             self._asking[context] = (sender, number)
-            node.shard.raft.read_index([context])
+            node.shard.raft.read_index([context], node.monotonic_ms())
         else:
             node.peers.send_read_index(sender, ReadIndex(number, refused=True))
 

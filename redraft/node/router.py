@@ -23,6 +23,7 @@ from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.node.context import NO_REPLY, SessionContext
 from redraft.node.forwarding import goes_to_leader
+from redraft.node.permission import Permission
 from redraft.node.redaction import redacted
 from redraft.node.session import ReplyMode, Session
 from redraft.node.turns import FIRST_READS
@@ -65,19 +66,22 @@ class Router:
         self._node = node
         self._context = SessionContext(node)
 
-    def route(self, session: Session, commands: list[list[bytes]], packed: bytes | None) -> None:
+    def route(
+        self, session: Session, commands: list[list[bytes]], packed: bytes | None, permission: Permission | None
+    ) -> None:
         """Look at commands that the session sent, in order; what cannot be looked at yet goes to its backlog.
 
-        `packed` is what `entry.pack` would make of all of them, where that is known already.
+        `packed` is what `entry.pack` would make of all of them, where that is known already. `permission` was made
+        after they were read; without one, what needs data is the leader's to execute.
         """
         if session.backlog or session.blocked is not None:
             session.backlog.extend(commands)
             return
         node = self._node
-        if session.plain and node.plain and self._route_run(session, commands, packed):
-            return
-        if not node.serves:
+        if permission is None:
             node.away.route(session, commands, packed)
+            return
+        if session.plain and node.plain and self._route_run(session, commands, packed):
             return
         shard = node.shard
         turns = node.turns
@@ -114,7 +118,7 @@ class Router:
                         if node.watches.watchers:
                             node.watches.aimed(command, argv, session.database, batch)
                         continue
-            if not self.dispatch(session, argv):
+            if not self.dispatch(session, argv, permission):
                 session.backlog.extend(commands[position - 1 :])
                 return
             if session.is_blocked():
@@ -209,7 +213,7 @@ class Router:
         if session.backlog:
             commands = list(session.backlog)
             session.backlog.clear()
-            self.route(session, commands, None)
+            self.route(session, commands, None, self._node.leadership.permission())
         if session.unread:
             turns.go_on_reading(session)
         if session.parser.error is not None:
@@ -217,8 +221,8 @@ class Router:
 
     # The long road.
 
-    def dispatch(self, session: Session, argv: list[bytes]) -> bool:
-        """Look at one command; False when it must wait in the backlog."""
+    def dispatch(self, session: Session, argv: list[bytes], permission: Permission | None) -> bool:
+        """Look at one command, without a permission one that needs no data; False when it must wait in the backlog."""
         node = self._node
         if session.close_after_reply or session.closed:
             return True
@@ -243,7 +247,9 @@ class Router:
             self.answer(session, QUEUED)
             return True
         if command.kind is Kind.SESSION:
-            self._run_session_command(session, command, argv)
+            self._run_session_command(session, command, argv, permission)
+        elif permission is None:
+            raise AssertionError(f"{command.name} needs data, which this node does not serve")
         elif command.blocks(argv):
             node.blocking.start(session, command, argv)
         elif command.kind is Kind.DATA_WRITE:
@@ -340,16 +346,20 @@ class Router:
         shard = self._node.shard
         return self._node.reap(database) if due and not shard.batch.writes else shard.last_batch()
 
-    def _run_session_command(self, session: Session, command: Command, argv: list[bytes]) -> None:
-        reply = self.session_reply(session, command, argv)
+    def _run_session_command(
+        self, session: Session, command: Command, argv: list[bytes], permission: Permission | None
+    ) -> None:
+        reply = self.session_reply(session, command, argv, permission)
         if reply is not NO_REPLY:
             self.answer(session, reply)
 
-    def session_reply(self, session: Session, command: Command, argv: list[bytes]) -> Any:
+    def session_reply(
+        self, session: Session, command: Command, argv: list[bytes], permission: Permission | None
+    ) -> Any:
         """Run a session command's handler; its reply, an error included."""
         node = self._node
         context = self._context
-        context.session = session
+        context.session, context.permission = session, permission
         started = node.clock.monotonic_ns()
         try:
             reply = command.handler(context, argv)  # type: ignore[misc]
@@ -365,7 +375,7 @@ class Router:
             node.observer.on_slow(session, command, argv, took)
         return reply
 
-    def execute(self, session: Session) -> Any:
+    def execute(self, session: Session, permission: Permission | None) -> Any:
         """EXEC: make a transaction of what the session queued; its reply, or NO_REPLY when a batch will bring it."""
         node = self._node
         queued = session.multi
@@ -379,10 +389,11 @@ class Router:
         if failed or spoiled:
             node.unwatch(session)
             return CommandError(errors.EXEC_ABORT) if failed else NIL_ARRAY
-        if not node.serves and (session.watches_remotely or any(goes_to_leader(command) for command, _ in queued)):
+        needs_data = session.watches_remotely or any(goes_to_leader(command) for command, _ in queued)
+        if permission is None and needs_data:
             return self._execute_away(session, queued)
         node.watches.unwatch(session)
-        return self._execute_here(session, queued)
+        return self._execute_here(session, queued, permission)
 
     def _execute_away(self, session: Session, queued: Queued) -> Any:
         """Execute a transaction that needs data at a node that does not serve them."""
@@ -393,7 +404,7 @@ class Router:
         reads_here = not watches and session.write_index <= node.shard.applied.index
         if reads_here and all(redirect.may_read_here(session, command, argv) for command, argv in needy):
             node.watches.unwatch(session)
-            return node.reads.at_own_time(lambda: self._execute_here(session, queued))
+            return node.reads.at_own_time(lambda: self._execute_here(session, queued, Permission.STALE))
         for command, argv in needy:
             if (error := redirect.maybe_moved(session, command, argv)) is not None:
                 node.watches.unwatch(session)
@@ -408,13 +419,13 @@ class Router:
         node.forwarding.pass_on(session, commands, writes=writes, transaction=True, watches=watches)
         return NO_REPLY
 
-    def _execute_here(self, session: Session, queued: Queued) -> Any:
+    def _execute_here(self, session: Session, queued: Queued, permission: Permission | None) -> Any:
         node = self._node
         steps: list[TransactionStep] = []
         self._context.in_transaction = True
         for command, argv in queued:
             if command.kind is Kind.SESSION:
-                reply = self.session_reply(session, command, argv)
+                reply = self.session_reply(session, command, argv, permission)
                 steps.append(TransactionStep(None, argv, session.database, None if reply is NO_REPLY else reply))
             else:
                 steps.append(TransactionStep(command, argv, session.database))

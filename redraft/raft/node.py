@@ -14,8 +14,8 @@ does; `leader.py` has what a leader does.
    the leader's own acknowledgement; what a majority has durable is committed, and handed out to be applied, once.
 
 Time. `tick` counts; a driver that was paused must not make up for ticks that it missed, or members would stop
-believing in a leader whose messages wait to be read. Leases go by `now_ms`, monotonic milliseconds that the driver sets
-*after* it has read the messages and requests that it is about to hand in.
+believing in a leader whose messages wait to be read. Leases go by monotonic milliseconds, which are handed in with each
+question of them: the driver looks at its clock *after* it has read the requests that it asks for, never before.
 
 Invariants (`check`): the commit index never goes back; only durable entries are applied, once and in order; a term's
 vote is durable before it counts.
@@ -91,8 +91,6 @@ class RaftNode:
         self.leader_id = NO_NODE
         self.leader: Leader | None = None
         """What a leader does, while this member is one."""
-        self.now_ms = 0
-        """Monotonic time, ms (see above)."""
         self._log = Log(storage, hard_state.commit, applied)
         self._confs = Configurations(applied, conf if conf.members() else ConfState(voters=(config.id,)))
         self._read_confs()
@@ -154,10 +152,10 @@ class RaftNode:
 
     # Input.
 
-    def tick(self) -> None:
-        """A tick of the group's clock has passed."""
+    def tick(self, now_ms: int) -> None:
+        """A tick of the group's clock has passed; it is `now_ms`."""
         if self.leader is not None:
-            if not self.leader.tick(self.now_ms):
+            if not self.leader.tick(now_ms):
                 self._become_follower(self.term, NO_NODE)
             elif self.conf.auto_leave and self.leader.may_change():
                 self._leave_joint(self.leader)
@@ -183,10 +181,10 @@ class RaftNode:
         ChangeInProgressError, NotCaughtUpError."""
         return self._leading().propose_change(change)
 
-    def read_index(self, contexts: Iterable[int]) -> None:
-        """Ask for the index that reads must wait for; a Ready's `reads` will have it, unless leadership is lost.
-        Raises NotLeaderError."""
-        self._leading().read_index(contexts, self.now_ms)
+    def read_index(self, contexts: Iterable[int], now_ms: int) -> None:
+        """Ask for the index that reads must wait for, which came in before `now_ms`; a Ready's `reads` will have it,
+        unless leadership is lost. Raises NotLeaderError."""
+        self._leading().read_index(contexts, now_ms)
 
     def hold_commit(self) -> None:
         """More entries are about to be proposed: let followers hear of commits with them, or when `tell_commit` is
@@ -201,7 +199,7 @@ class RaftNode:
 
     @property
     def lease_until_ms(self) -> int:
-        """Until when nobody else can lead, on the clock of `now_ms`; -1 without a lease."""
+        """Until when nobody else can lead, in monotonic ms; -1 without a lease."""
         return -1 if self.leader is None else self.leader.lease_until_ms
 
     @property
@@ -219,9 +217,9 @@ class RaftNode:
         """Whether a snapshot was accepted that no Ready has handed out yet."""
         return self._snapshot is not None
 
-    def has_lease(self) -> bool:
-        """Whether a read may be served here and now from what is applied once that is everything committed."""
-        return self.leader is not None and self.leader.has_lease(self.now_ms)
+    def has_lease(self, now_ms: int) -> bool:
+        """Whether what came in before `now_ms` may be read here, from what is applied once that is all committed."""
+        return self.leader is not None and self.leader.has_lease(now_ms)
 
     def transfer_leader(self, to: NodeId) -> None:
         """Hand leadership over. Raises NotLeaderError, TransferError."""

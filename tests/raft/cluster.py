@@ -132,7 +132,6 @@ class Cluster:
         """Hand a message to its receiver, if there is a way."""
         receiver = self.members[message.to]
         if receiver.up and not self.cut(message):
-            receiver.raft.now_ms = self.now_ms
             receiver.raft.step(message)
         else:
             self.lose(message)
@@ -176,8 +175,7 @@ class Cluster:
             self.now_ms += TICK_MS
             for member in self.running():
                 if of is None or member.config.id in of:
-                    member.raft.now_ms = self.now_ms
-                    member.raft.tick()
+                    member.raft.tick(self.now_ms)
             self.settle()
 
     def leader(self) -> Member | None:
@@ -195,8 +193,7 @@ class Cluster:
             raft.check()
             if raft.role is Role.LEADER:
                 assert self.leaders.setdefault(raft.term, member.config.id) == member.config.id, "two leaders in a term"
-                raft.now_ms = self.now_ms
-                if raft.has_lease():
+                if raft.has_lease(self.now_ms):
                     holders.append(member)
             assert member.applied == self.committed[: len(member.applied)]
         assert len(holders) <= 1, "two leases"

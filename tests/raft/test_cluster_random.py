@@ -59,11 +59,9 @@ class History:
         if random.random() < 0.25:
             cluster.now_ms += TICK_MS
             for member in cluster.running():
-                member.raft.now_ms = cluster.now_ms
                 if random.random() < 0.95:
-                    member.raft.tick()
+                    member.raft.tick(cluster.now_ms)
         for member in random.sample(cluster.running(), len(cluster.running())):
-            member.raft.now_ms = cluster.now_ms
             choice = random.random()
             if choice < 0.2:
                 self.propose(member)
@@ -101,7 +99,7 @@ class History:
     def read(self, member: Member) -> None:
         context = len(self.reads)
         try:
-            member.raft.read_index([context])
+            member.raft.read_index([context], self.cluster.now_ms)
         except RaftError:
             return
         self.reads[context] = len(self.cluster.committed)

@@ -166,7 +166,7 @@ class Interpreter:
 
     def do_read(self, word: str) -> None:
         self.reads += 1
-        self.member(word).raft.read_index([self.reads])
+        self.member(word).raft.read_index([self.reads], self.cluster.now_ms)
 
     def do_reads(self, word: str) -> Iterator[str]:
         member = self.member(word)
@@ -181,9 +181,7 @@ class Interpreter:
         member.start()
 
     def do_lease(self, word: str) -> Iterator[str]:
-        raft = self.member(word).raft
-        raft.now_ms = self.cluster.now_ms
-        yield "yes" if raft.has_lease() else "no"
+        yield "yes" if self.member(word).raft.has_lease(self.cluster.now_ms) else "no"
 
     def do_status(self, *words: str) -> Iterator[str]:
         for member in self.cluster.members.values():

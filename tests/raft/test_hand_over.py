@@ -59,6 +59,6 @@ def test_a_disk_that_hangs_does_not_keep_leadership() -> None:
     leader.raft.transfer_leader(NodeId(2))
     for _ in range(ELECTION_TICKS // 2):
         assert leader.raft.role is Role.LEADER
-        leader.raft.tick()
+        leader.raft.tick(0)
         exchange(cluster, leader)
     assert cluster.members[NodeId(2)].raft.role is Role.LEADER

@@ -52,7 +52,7 @@ def follower(given_up: int = 0) -> RaftNode:
     """It was started long ago, and has just answered its leader, who has given up so many hand-overs."""
     raft = started()
     for _ in range(TICKS):
-        raft.tick()
+        raft.tick(0)
         raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0, given_up=given_up))
     said(raft)
     return raft
@@ -81,7 +81,7 @@ def test_a_promise_may_have_been_made_before_a_restart() -> None:
     for tick in range(TICKS):
         for term in (TERM, LATER):
             assert not votes(restarted, vote(term)), f"after {tick} of {TICKS} ticks"
-        restarted.tick()
+        restarted.tick(0)
     assert votes(restarted, vote(LATER))
 
 
@@ -95,7 +95,7 @@ def test_a_promise_outlives_the_news_of_a_later_term(news: AnyMessage, term: int
             raft.step(news)
             assert (raft.term, raft.leader_id) == (LATER, 0)
         assert not votes(raft, vote(term, pre=pre)), f"after {tick} of {TICKS} ticks"
-        raft.tick()
+        raft.tick(0)
     assert votes(raft, vote(term, pre=pre))
 
 
@@ -146,7 +146,7 @@ def test_a_hand_over_may_have_been_given_up_before_a_restart() -> None:
             raft.step(ask)
             said(raft)
             assert (raft.role, raft.term) == (Role.FOLLOWER, TERM), f"after {tick} of {TICKS} ticks"
-            raft.tick()
+            raft.tick(0)
         raft.step(ask)
         said(raft)
         assert raft.term == LATER
@@ -155,6 +155,6 @@ def test_a_hand_over_may_have_been_given_up_before_a_restart() -> None:
 def test_the_promise_holds_however_long_the_leader_has_been_answered() -> None:
     raft = follower()
     for _ in range(3 * TICKS):
-        raft.tick()
+        raft.tick(0)
         raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0))
         assert not votes(raft, vote(LATER))

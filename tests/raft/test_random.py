@@ -62,7 +62,7 @@ class Driver(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        self.node.tick()
+        self.node.tick(0)
 
     @rule(sizes=st.lists(st.integers(0, 8), min_size=1, max_size=4))
     def propose(self, sizes: list[int]) -> None:

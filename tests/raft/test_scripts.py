@@ -89,7 +89,7 @@ class Interpreter:
 
     def do_tick(self, count: str) -> Iterator[str]:
         for _ in range(int(count)):
-            self.node.tick()
+            self.node.tick(0)
         yield from ()
 
     def do_ready(self) -> Iterator[str]:

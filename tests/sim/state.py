@@ -14,6 +14,7 @@ from redraft.raft.status import Role
 from redraft.shard.entry import runs as runs_of
 from redraft.values import codec
 from sim.disk import GROUPS
+from sim.events import MS
 from sim.plain import plain
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def summary(machine: Machine, group: GroupId = FIRST_SHARD_GROUP) -> str:
         return "down"
     raft = dict(machine.rafts())[group]
     found = raft.status()
-    lease = " lease" if raft.has_lease() else ""
+    lease = " lease" if raft.has_lease(machine.clock.monotonic_ns() // MS) else ""
     leader = f" of {found.leader}" if found.role is Role.FOLLOWER and found.leader != NO_NODE else ""
     return (
         f"{found.role.value}{leader} t{found.term}{lease} a{found.applied_index} c{found.commit_index}"

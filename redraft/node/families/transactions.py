@@ -37,7 +37,7 @@ def multi(context: SessionContext, argv: list[bytes]) -> Any:
     complexity="Depends on commands in the transaction",
 )  # fmt: skip
 def exec_(context: SessionContext, argv: list[bytes]) -> Any:
-    return context.node.router.execute(context.session)
+    return context.node.router.execute(context.session, context.permission)
 
 
 @command(
