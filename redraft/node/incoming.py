@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING
 
 from redraft.ids import NodeId
 from redraft.node.peers import Frame, FrameError
+from redraft.raft.errors import DivergedError
 from redraft.raft.messages import AnyMessage, InstallSnapshot, SnapshotMeta
 
 if TYPE_CHECKING:
     from redraft.node.links import IncomingLink, Link
     from redraft.node.node import Node
     from redraft.node.session import Session
+    from redraft.raft.node import RaftNode
 
 log = logging.getLogger("redraft.node")
 
@@ -101,10 +103,10 @@ class Incoming:
         if group == node.shard.group:
             if isinstance(message, InstallSnapshot) and not self._can_install(message.meta):
                 return
-            node.shard.raft.step(message)
+            _step(node.shard.raft, f"shard {group}", message)
             node.reads.heard(message)
         elif group == node.config.group and not isinstance(message, InstallSnapshot):
-            node.config.raft.step(message)
+            _step(node.config.raft, "the config group", message)
         else:
             raise FrameError(f"a message of group {group}, which is not here")
 
@@ -116,3 +118,11 @@ class Incoming:
         if meta.index <= node.shard.raft.commit_index:
             return True
         return node.prepared_snapshot == meta.index and not node.flusher.uses_image()
+
+
+def _step(raft: RaftNode, group: str, message: AnyMessage) -> None:
+    """Hand a message to a group's member. Raises DivergedError, with the group's name."""
+    try:
+        raft.step(message)
+    except DivergedError as error:
+        raise DivergedError(f"{group}: {error}") from error

@@ -27,6 +27,7 @@ from redraft.raft.config import RaftConfig
 from redraft.raft.errors import (
     ChangeInProgressError,
     CompactedError,
+    DivergedError,
     EntryTooBigError,
     NotCaughtUpError,
     TransferError,
@@ -232,7 +233,7 @@ class Leader:
             self.out.append(
                 Heartbeat(
                     self._config.id, member, self._term, commit, self._rounds.newest, self._log.committed,
-                    self._given_up,
+                    self._given_up, self._log.known_term(commit),
                 )
             )  # fmt: skip
         self._count_rounds()
@@ -270,6 +271,8 @@ class Leader:
         if progress is None:
             return
         if message.rejected:
+            if message.is_committed:
+                self._check_has(message.sender, message.hint_index, message.hint_term)
             try:
                 hint = self._log.possible_match(message.hint_index, message.hint_term)[0]
             except CompactedError:
@@ -277,12 +280,43 @@ class Leader:
             if progress.rejected(message.index, hint):
                 self._to_send = True
             return
+        if message.index > progress.match and not self._compare(progress, message):
+            return
         was_paused = progress.paused(self._config)
         if progress.accepted(message.index):
             self.commit()
             self._hand_over()
         if was_paused or progress.next <= self._log.last_index or progress.commit_sent < self._log.applying:
             self._to_send = True
+
+    def _compare(self, progress: Progress, message: AppendReply) -> bool:
+        """Whether a follower's log is as this one up to the entry that it acknowledges. Raises DivergedError."""
+        index, term = message.index, message.index_term
+        if not term and index <= self._log.last_index:
+            return True  # an older version, which does not tell
+        self._check_has(message.sender, index, term)
+        sent = progress.snapshot
+        if self._log.known_term(index) == term or (sent is not None and (sent.index, sent.term) == (index, term)):
+            return True
+        if index < self._log.first_index and progress.state is not ProgressState.SNAPSHOT:
+            # What it needs next is gone, and the entry before that as well.
+            progress.wait_for_snapshot()
+            self.wanting_snapshot.append(message.sender)
+        return False
+
+    def _check_has(self, follower: NodeId, index: Index, term: Term) -> None:
+        """A follower has an entry of which it says that it is in the leader's log, or committed. Raises DivergedError
+        where this log should have it and does not. (Where another one is committed here the follower finds that out,
+        and stops.)"""
+        log = self._log
+        if index <= log.committed or not (index > log.last_index or log.contradicts(index, term)):
+            return
+        here = f"ends at entry {log.last_index}" if index > log.last_index else f"has one of term {log.term(index)}"
+        raise DivergedError(
+            f"node {follower} has entry {index} of term {term}, and the log of this node, {self._config.id}, which"
+            f" leads term {self._term}, {here}: a member of the group has forgotten what it had acknowledged; this"
+            " node stops, so that nothing of it gives way"
+        )
 
     def on_heartbeat_reply(self, sender: NodeId, round_: int) -> None:
         """A follower is there; if it lacks entries that were sent long ago, they may have been lost."""

@@ -91,6 +91,17 @@ class Log:
         except (CompactedError, UnavailableError):
             return False
 
+    def contradicts(self, index: Index, term: Term) -> bool:
+        """Whether the entry at `index` is here, and of another term than `term`."""
+        return self.known_term(index) not in (term, 0)
+
+    def known_term(self, index: Index) -> Term:
+        """An entry's term; 0 where the entry was let go or is not there."""
+        try:
+            return self.term(index)
+        except (CompactedError, UnavailableError):
+            return Term(0)
+
     def is_up_to_date(self, last_index: Index, last_term: Term) -> bool:
         """Whether a log that ends like that is at least as up to date as this one (paper, section 5.4.1)."""
         return (last_term, last_index) >= (self.last_term, self.last_index)
@@ -125,8 +136,14 @@ class Log:
 
     def try_append(self, prev_index: Index, prev_term: Term, entries: list[Entry]) -> Index | None:
         """Take a leader's entries if the one before them is here; entries of another past give way (paper, section
-        5.3). The first index that is new, or None if the entry before them is not here. Raises DivergedError if a
-        committed entry would have to give way."""
+        5.3). The first index that is new, or None if the entry before them is not here, or was let go and none of
+        the others can be compared with what is here. Raises DivergedError if a committed entry would have to give
+        way."""
+        let_go = self.first_index - 1 - prev_index
+        if 0 < let_go <= len(entries):
+            # What was let go cannot be compared; the entry that it ends with can, and vouches for it.
+            prev_index, prev_term = entries[let_go - 1].index, entries[let_go - 1].term
+            entries = entries[let_go:]
         if not self.matches(prev_index, prev_term):
             return None
         for place, entry in enumerate(entries):

@@ -118,6 +118,10 @@ class AppendReply(Message, frozen=True, array_like=True, tag="appended"):
     hint_index: Index = Index(0)
     """When rejected: the last entry here that may be in the leader's log, and its term."""
     hint_term: Term = Term(0)
+    index_term: Term = Term(0)
+    """The term of the entry at `index` here, for the leader to compare with its own; 0 where it is not told."""
+    is_committed: bool = False
+    """When rejected: the entry at `hint_index` is committed here, so a leader's log must have it."""
 
 
 class Heartbeat(Message, frozen=True, array_like=True, tag="beat"):
@@ -130,6 +134,8 @@ class Heartbeat(Message, frozen=True, array_like=True, tag="beat"):
     """All that the leader knows to be committed: by it the receiver can tell how far behind it is."""
     given_up: int = 0
     """As an Append's."""
+    commit_term: Term = Term(0)
+    """The term of the entry at `commit`, for the receiver to compare with its own; 0 where it is not told."""
 
 
 class HeartbeatReply(Message, frozen=True, array_like=True, tag="beaten"):

@@ -13,6 +13,12 @@ does; `leader.py` has what a leader does.
 4. `propose` appends; `ready` hands the entries out to be sent and to be made durable, both at once; `advance` counts
    the leader's own acknowledgement; what a majority has durable is committed, and handed out to be applied, once.
 
+What is acknowledged was compared: a follower says which entry its acknowledgement ends with, of which term, and the
+leader compares that with its own log; a heartbeat says which entry is committed, of which term, and the follower
+compares. Logs that have the same entry in one place are the same up to there (section 5.3). Where a committed entry is
+not the other's a member has forgotten what it acknowledged, and the one that can tell stops (DivergedError): the leader
+if it lacks what a follower has committed, so that nothing gives way; the follower if both have committed.
+
 Time. `tick` counts; a driver that was paused must not make up for ticks that it missed, or members would stop
 believing in a leader whose messages wait to be read. Leases go by monotonic milliseconds, which are handed in with each
 question of them: the driver looks at its clock *after* it has read the requests that it asks for, never before.
@@ -36,7 +42,7 @@ from msgspec import structs
 from redraft.ids import NO_NODE, Index, NodeId, Term
 from redraft.raft import quorum
 from redraft.raft.config import RaftConfig
-from redraft.raft.errors import NotLeaderError, TransferInProgressError
+from redraft.raft.errors import DivergedError, NotLeaderError, TransferInProgressError
 from redraft.raft.leader import Leader
 from redraft.raft.log import Log, LogStorage
 from redraft.raft.membership import LEAVE_JOINT, ConfChange, Configurations, decode_change
@@ -263,8 +269,7 @@ class RaftNode:
                 if isinstance(message, Append):
                     self._on_append(message)
                 elif isinstance(message, Heartbeat):
-                    self._log.committed = Index(max(self._log.committed, min(message.commit, self._log.last_index)))
-                    self._answer(HeartbeatReply(self._config.id, message.sender, self.term, message.round))
+                    self._on_heartbeat(message)
                 else:
                     self._on_snapshot(message)
             case AppendReply():
@@ -465,8 +470,8 @@ class RaftNode:
 
     def _on_append(self, message: Append) -> None:
         log = self._log
-        if message.prev_index < log.committed:
-            self._acknowledge(message.sender, log.committed, message.round)
+        if (index := self._contradicted(message)) is not None:
+            self._refuse_past(message, index)
         elif (first_new := log.try_append(message.prev_index, message.prev_term, message.entries)) is not None:
             last = Index(message.prev_index + len(message.entries))
             if first_new <= last:
@@ -474,10 +479,54 @@ class RaftNode:
                 self._follow_confs(message.entries[first_new - last - 1 :])
             log.committed = Index(max(log.committed, min(message.commit, last)))
             self._acknowledge(message.sender, last, message.round)
+        elif message.prev_index < log.committed:
+            # All of it was let go here, so the leader must compare.
+            self._acknowledge(message.sender, log.committed, message.round)
         else:
             hint_index, hint_term = log.possible_match(message.prev_index, message.prev_term)
             reply = AppendReply(self._config.id, message.sender, self.term, message.prev_index, message.round)
             self._answer(structs.replace(reply, rejected=True, hint_index=hint_index, hint_term=hint_term))
+
+    def _contradicted(self, message: Append) -> Index | None:
+        """The first index that is committed here and has another entry in the leader's log, as far as it tells."""
+        log = self._log
+        if message.prev_index > log.committed:
+            return None
+        if log.contradicts(message.prev_index, message.prev_term):
+            return message.prev_index
+        for entry in message.entries:
+            if entry.index > log.committed:
+                break
+            if log.contradicts(entry.index, entry.term):
+                return entry.index
+        return None
+
+    def _refuse_past(self, message: Append, index: Index) -> None:
+        """The leader's log has another entry at `index`, which is committed here: somebody has forgotten what it
+        acknowledged. If the leader has not committed its own entry it is the one that must not go on, and is told so.
+        Raises DivergedError if it has."""
+        log = self._log
+        if message.commit >= index:
+            raise self._diverged(message.sender, index)
+        reply = AppendReply(self._config.id, message.sender, self.term, message.prev_index, message.round)
+        hint = structs.replace(reply, rejected=True, hint_index=log.committed, hint_term=log.term(log.committed))
+        self._answer(structs.replace(hint, is_committed=True))
+
+    def _diverged(self, leader: NodeId, index: Index) -> DivergedError:
+        return DivergedError(
+            f"entry {index} is committed on this node, {self._config.id}, with term {self._log.term(index)}, and on"
+            f" node {leader}, which leads term {self.term}, with another: a member of the group has forgotten what it"
+            " had acknowledged, so there are two pasts; this node stops, and keeps its own"
+        )
+
+    def _on_heartbeat(self, message: Heartbeat) -> None:
+        log, commit = self._log, message.commit
+        if commit <= log.last_index and not (message.commit_term and log.contradicts(commit, message.commit_term)):
+            log.committed = Index(max(log.committed, commit))
+        elif commit <= log.committed:
+            raise self._diverged(message.sender, commit)
+        # Else this member has acknowledged to the leader what it does not have: it cannot tell what is committed.
+        self._answer(HeartbeatReply(self._config.id, message.sender, self.term, message.round))
 
     def _follow_confs(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -494,10 +543,13 @@ class RaftNode:
                 self._applied = meta.index
                 self._snapshot = meta
                 self._confs.restore(meta.index, meta.conf)
+        elif self._log.contradicts(meta.index, meta.term):
+            raise self._diverged(message.sender, meta.index)
         self._acknowledge(message.sender, self._log.committed, message.round)
 
     def _acknowledge(self, leader: NodeId, index: Index, round_: int) -> None:
-        self._answer(AppendReply(self._config.id, leader, self.term, index, round_))
+        term = self._log.known_term(index)
+        self._answer(AppendReply(self._config.id, leader, self.term, index, round_, index_term=term))
 
     @staticmethod
     def _leave_joint(leader: Leader) -> None:

@@ -16,6 +16,7 @@ flush A, compact A                    an image of what is applied; letting go of
 change A WORD ...                     +4: node 4 becomes a voter, ~4: a learner, -4: it goes
 transfer A B                          A hands over to B
 read A                                a read on A; `reads` shows the indexes that reads may be answered at
+copy A, put-back A                    what A has on disk; A, which is down, starts with its last copy
 disk A TERM ...                       give A, which is down, a log whose entries have these terms
 lease A                               whether A serves reads alone
 status [A ...], log A, network        what there is
@@ -24,6 +25,7 @@ status [A ...], log A, network        what there is
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,7 @@ from raft.golden import play, scripts
 from redraft.ids import Index, NodeId, Term
 from redraft.raft.errors import RaftError
 from redraft.raft.membership import ChangeKind, ConfChange, MemberChange
+from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import (
     AnyMessage,
     Append,
@@ -56,6 +59,7 @@ class Interpreter:
 
     def __init__(self) -> None:
         self.delayed: list[AnyMessage] = []
+        self.copies: dict[str, tuple[MemoryStorage, tuple[list[Entry], ConfState]]] = {}
 
     def run(self, line: str) -> Iterator[str]:
         """The output of one command line."""
@@ -180,6 +184,15 @@ class Interpreter:
         member.disk.write(HardState(Term(int(term))), entries)
         member.start()
 
+    def do_copy(self, word: str) -> None:
+        member = self.member(word)
+        self.copies[word] = deepcopy(member.disk), deepcopy(member.image)
+
+    def do_put_back(self, word: str) -> None:
+        member = self.member(word)
+        member.disk, member.image = deepcopy(self.copies[word])
+        member.start()
+
     def do_lease(self, word: str) -> Iterator[str]:
         yield "yes" if self.member(word).raft.has_lease(self.cluster.now_ms) else "no"
 
@@ -235,7 +248,8 @@ def shown_message(message: AnyMessage) -> str:
             entries = ", ".join(map(shown_entry, message.entries)) or "nothing"
             return f"{head}: after {message.prev_index}/{message.prev_term} {entries}; commit {message.commit}"
         case AppendReply() if message.rejected:
-            return f"{head}: refused at {message.index}, hint {message.hint_index}/{message.hint_term}"
+            committed = ", committed" if message.is_committed else ""
+            return f"{head}: refused at {message.index}, hint {message.hint_index}/{message.hint_term}{committed}"
         case AppendReply():
             return f"{head}: has {message.index}"
     return head
