@@ -266,6 +266,8 @@ class Node:
             self.turns.feed(session, data)
         else:
             self.parse(session, data, begins_turn=True)
+        if session.backlog or session.unread or session.multi:
+            self.turns.check_input(session)
         if session.out or session.close_after_reply:
             self.outgoing[session] = None
 

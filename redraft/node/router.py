@@ -52,6 +52,10 @@ NEED_KEYS = frozenset({"lpop", "rpop", "spop", "zpopmin", "zpopmax", "del", "unl
 """Writes that change nothing where their keys are not there: then they are reads, and need no entry. (Who takes work
 from a queue finds it empty most of the time.)"""
 
+HTTP = (b"post", b"host:")
+"""The first words of lines that only a client of HTTP sends."""
+HTTP_TOLD_MS = 60_000
+
 Queued = list[tuple[Command, list[bytes]]]
 """What MULTI has queued."""
 
@@ -65,6 +69,7 @@ class Router:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._context = SessionContext(node)
+        self._http_told_ms = -HTTP_TOLD_MS
 
     def route(
         self, session: Session, commands: list[list[bytes]], packed: bytes | None, permission: Permission | None
@@ -230,6 +235,9 @@ class Router:
             command = node.table.lookup(argv)
             self.admit(session, command, argv)
         except CommandError as error:
+            if argv[0].lower() in HTTP:
+                self._refuse_http(session)
+                return True
             node.statistics.count_error(error.text)
             self.answer(session, self._refused(session, argv, error))
             return True
@@ -243,7 +251,7 @@ class Router:
             return False
         session.last_command = command
         if session.multi is not None and command.name not in IMMEDIATE_IN_MULTI:
-            session.multi.append((command, argv))
+            session.queue(command, argv)
             self.answer(session, QUEUED)
             return True
         if command.kind is Kind.SESSION:
@@ -258,6 +266,20 @@ class Router:
             self._read(session, command, argv)
         self.show(session, command, argv)
         return True
+
+    def _refuse_http(self, session: Session) -> None:
+        """Cut off who speaks HTTP: most likely a browser that a web page has led here (server.c, processCommand)."""
+        node = self._node
+        if node.now_ms - self._http_told_ms >= HTTP_TOLD_MS:
+            self._http_told_ms = node.now_ms
+            log.warning(
+                "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands here. This"
+                " is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your instance."
+                " Connection from %s aborted.",
+                session.address,
+            )
+        session.killed = session.close_after_reply = True
+        session.refresh_plain()
 
     def show(self, session: Session, command: Command, argv: list[bytes]) -> None:
         """Show a command to the monitoring sessions, once it was executed or is on its way into the log."""

@@ -99,6 +99,7 @@ class Session:
         "local_address",
         "monitor",
         "multi",
+        "multi_bytes",
         "multi_failed",
         "name",
         "out",
@@ -155,6 +156,8 @@ class Session:
         self.reply_mode = ReplyMode.ON
         self.multi: list[tuple[Command, list[bytes]]] | None = None
         """Commands queued since MULTI, or None outside a transaction."""
+        self.multi_bytes = 0
+        """The arguments of those commands, in all."""
         self.multi_failed = False
         self.watched: set[tuple[int, bytes]] = set()
         self.watch_dirty = False
@@ -200,6 +203,19 @@ class Session:
             and not self.close_after_reply
             and not self.closed
         )
+
+    def queue(self, command: Command, argv: list[bytes]) -> None:
+        """Put a command into the open transaction."""
+        assert self.multi is not None
+        if not self.multi:
+            self.multi_bytes = 0
+        self.multi.append((command, argv))
+        self.multi_bytes += sum(map(len, argv))
+
+    def input_bytes(self) -> int:
+        """What is held of its input: bytes of commands that wait, that are not parsed or not complete."""
+        backlog = sum(sum(map(len, argv)) for argv in self.backlog)
+        return self.parser.pending_bytes + sum(map(len, self.unread)) + backlog
 
     def is_owed(self) -> bool:
         """Whether replies to what it has sent are still to come."""
@@ -247,8 +263,9 @@ class Session:
     def statistics(self) -> dict[str, int]:
         """Sizes for CLIENT LIST."""
         return {
-            "qbuf": self.parser.pending_bytes + sum(map(len, self.unread)),
+            "qbuf": self.input_bytes(),
             "multi": -1 if self.multi is None else len(self.multi),
+            "multi-mem": self.multi_bytes if self.multi else 0,
             "watch": len(self.watched),
             "backlog": len(self.backlog),
             "segments": len(self.segments),

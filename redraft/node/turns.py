@@ -17,6 +17,7 @@ Invariant (`check`): who rests has something to go on with, and whoever has unpa
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from redraft.commands.table import Command
@@ -24,6 +25,8 @@ from redraft.node.session import Session
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
+
+log = logging.getLogger("redraft.node")
 
 TURN_NS = 5_000_000
 """What a client has of a tick."""
@@ -38,6 +41,8 @@ PIECE_BYTES = 64 * 1024
 """What is parsed in one go of a chunk that begins with an array: some thousand commands."""
 SLOW_PIECE_BYTES = 4 * 1024
 """The same where the strict parser does it: of inline commands, and before AUTH."""
+UNAUTHENTICATED_BYTES = 1024 * 1024
+"""What may be held of the input of a client that is not in."""
 ARRAY = ord("*")
 SMALL_CHUNK_BYTES = 16 * 1024
 """A chunk of commands up to this size is parsed at once: what an ordinary read from a socket brings."""
@@ -93,6 +98,19 @@ class Turns:
         """A session is gone."""
         self._resting.pop(session, None)
         session.unread.clear()
+
+    def check_input(self, session: Session) -> None:
+        """Cut off a client that has sent more commands that must wait, or are queued by MULTI, than it may
+        (networking.c, readQueryFromClient)."""
+        limit = self._node.settings.client_query_buffer_limit
+        if not session.authenticated:
+            limit = min(limit, UNAUTHENTICATED_BYTES)
+        size = session.input_bytes() + (session.multi_bytes if session.multi else 0)
+        if size > limit and not session.killed:
+            log.warning("client %s is closed: %d bytes of its commands wait", session.address, size)
+            session.killed = session.close_after_reply = True
+            session.refresh_plain()
+            self._node.outgoing[session] = None
 
     def feed(self, session: Session, data: bytes) -> None:
         """Parse what a session has sent, and look at it, piece by piece, for a turn."""

@@ -73,6 +73,8 @@ EXPECT_SECONDS = 0.001
 may send more. (PostgreSQL's commit_delay is the same bet.)"""
 LARGE_CHUNK_BYTES = 2048
 """After a read of this much the time is looked at: there may be thousands of commands in it."""
+UNAUTHENTICATED_UNSENT_BYTES = 1024
+"""As Redis's REPLY_BUFFER_SIZE_UNAUTHENTICATED_CLIENT (CVE-2025-21605)."""
 INPUT_NS = 20_000_000
 """So long after its begin a tick reads no more from clients; what other nodes send it reads all the same."""
 LONG_TICK_NS = 1_000_000
@@ -466,9 +468,12 @@ class Reactor:
                 self.close(connection)
 
     def _check_output_limit(self, connection: Connection) -> None:
-        """Close a client that does not read its replies (client-output-buffer-limit normal)."""
+        """Close a client that does not read its replies (client-output-buffer-limit normal); one that is not in, as
+        soon as it is owed more than a few errors."""
         hard, soft, soft_seconds = self._node.settings.output_limit_normal
         size = connection.unsent_bytes
+        if not connection.session.authenticated:
+            hard = UNAUTHENTICATED_UNSENT_BYTES
         over = bool(hard and size > hard)
         if soft and size > soft:
             now_ns = time.monotonic_ns()

@@ -257,6 +257,18 @@ def test_a_client_that_does_not_read_is_closed_and_takes_no_more_memory(start: C
     server.wait_printed("is closed")
 
 
+def test_a_client_that_is_not_in_and_does_not_read_is_closed_at_once(start: Callable[..., Server]) -> None:
+    server = start("--requirepass", "secret")
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.settimeout(10)
+        with pytest.raises((ConnectionResetError, BrokenPipeError)):
+            client.sendall(b"PING\r\n" * 10_000_000)
+    server.wait_printed("is closed")
+    other = Connection(server.port)
+    assert other("AUTH", "secret") == b"OK"
+    assert other("PING") == b"PONG"
+
+
 def test_a_soft_limit_closes_only_after_its_time(start: Callable[..., Server]) -> None:
     server = start("--client-output-buffer-limit", "normal 0 1mb 1")
     client = Connection(server.port)

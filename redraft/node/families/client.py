@@ -19,6 +19,9 @@ from redraft.resp.reply import OK, Map, SetReply, Verbatim
 CLIENT_TYPES = (b"normal", b"master", b"replica", b"slave", b"pubsub")
 CLIENT_TYPE_NORMAL = b"normal"
 
+SESSION_BYTES = 3700
+"""What a connection takes that holds nothing (measured with CPython 3.11)."""
+
 _NO_TRACKING = "ERR Client-side caching is not supported: this server sends no invalidation messages"
 
 _anyone = partial(command, flags="noscript loading stale", group="connection", acl="connection")
@@ -67,13 +70,13 @@ def describe(session: Session, now_ms: int) -> str:
         "qbuf": sizes["qbuf"],
         "qbuf-free": 0,
         "argv-mem": 0,
-        "multi-mem": sum(len(arg) for _, argv in session.multi or () for arg in argv),
+        "multi-mem": sizes["multi-mem"],
         "rbs": 0,
         "rbp": 0,
         "obl": 0,
         "oll": sizes["segments"],
         "omem": unsent,
-        "tot-mem": sizes["qbuf"] + unsent,
+        "tot-mem": SESSION_BYTES + sizes["qbuf"] + sizes["multi-mem"] + unsent,
         "events": "r",
         "cmd": session.last_command.name if session.last_command is not None else "NULL",
         "user": session.user.decode("latin-1"),
