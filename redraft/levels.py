@@ -6,9 +6,10 @@ next level here, and is refused until the cluster is at that level. It rises by 
 version that knows the level (`cluster.table.Rise`), and never falls: from then on an older version is not admitted, and
 one that is started again on its old directory stops and says why.
 
-Level 1 is the first.
+Level 1 is the first. Level 2 has introductions (`node.links`).
 """
 
 FIRST = 1
-NEWEST = 1
+INTRODUCTIONS = 2
+NEWEST = 2
 """What this version knows."""

@@ -34,17 +34,23 @@ class Incoming:
         self._node = node
         self._sessions: dict[NodeId, Session] = {}
         """That of the newest link of each node."""
+        self._links: dict[NodeId, IncomingLink] = {}
+        """That link."""
 
     def accept(self, session: Session, link: IncomingLink) -> None:
         """Another node has proved who it is: frames come from now on. An earlier link of it is of no use any more."""
         self.cut([link.peer])
-        session.link = link
+        session.link = self._links[link.peer] = link
         self._sessions[link.peer] = session
         log.info("node %d is here", link.peer)
 
     def linked_from(self) -> list[NodeId]:
         """The nodes that have a link to here."""
         return list(self._sessions)
+
+    def link_of(self, peer: NodeId) -> IncomingLink | None:
+        """The link of a node to here, if it has one."""
+        return self._links.get(peer)
 
     def cut(self, peers: list[NodeId]) -> None:
         """Listen to some nodes no more."""
@@ -60,7 +66,9 @@ class Incoming:
         session = self._sessions.get(link.peer)
         if session is not None and session.link is link:
             del self._sessions[link.peer]
+            del self._links[link.peer]
             self.hears_no_more(link.peer)
+            self._node.door.step()
 
     def hears_no_more(self, peer: NodeId) -> None:
         """What a node has sent, answers among it, may not arrive."""

@@ -6,10 +6,19 @@ that it knows the cluster's secret, and asks the same. The secret itself is neve
 both names), and an answer cannot be used a second time or in the other direction.
 
 ```
-→ REDRAFT PEER version cluster-id node-id to-node-id nonce       ← [nonce, incarnation, proof of the one that answers]
+→ REDRAFT PEER version cluster-id node-id to-node-id nonce introduction
+                                                  ← [nonce, incarnation, proof of the one that answers, introduction]
 → REDRAFT PROOF incarnation proof FRAMES address                 ← OK, and frames from then on:
 → length (4 bytes, little endian), frame (see `peers`)
 ```
+
+Versions before feature level 2 know no introductions (`Introduction`). One that is greeted at such length says that it
+is the wrong number of arguments, and is greeted without; one that greets without is answered without, until the table
+says that all know better.
+
+Without a `cluster-secret` the password (`requirepass`) is the secret, if there is one: else who is kept out as a client
+would come in as a node. A password is weaker than a secret should be, and who names the cluster is shown a proof made
+with it: so it is stretched first, that guessing takes long.
 
 The version changes only where nodes of two versions could not understand each other; they refuse each other then. What
 they can pass over, or ask the feature level for (`levels`), does not change it.
@@ -24,9 +33,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from redraft.errors import CommandError
+import msgspec
+
+from redraft.errors import CommandError, RedraftError
 from redraft.ids import NodeId
 from redraft.node.peers import FrameError, decode_frame
 
@@ -36,6 +48,8 @@ if TYPE_CHECKING:
 VERSION = b"7"
 NONCE_BYTES = 16
 MOST_FRAME_BYTES = 1 << 31
+STRETCHES = 100_000
+"""Of PBKDF2: some tens of milliseconds for each guess."""
 _LENGTH = struct.Struct("<I")
 
 REFUSED = "ERR this node does not take that peer: "
@@ -43,11 +57,58 @@ OUTCAST = "OUTCAST this node does not take that peer any more: "
 """Said to who has proved to be what it says, and is of the cluster no more; it shall stop."""
 
 
+class GreetingError(RedraftError):
+    """A node could not be greeted."""
+
+
 class Cluster(NamedTuple):
     """What a node knows of the cluster that it is of."""
 
     id: str
     secret: bytes
+    password: bytes = b""
+    """`requirepass`; it may change while the node runs."""
+
+    def key(self, *, introduced: bool) -> bytes:
+        """What proofs are made with; older versions, which do not introduce themselves, know no password there."""
+        if self.secret or not self.password or not introduced:
+            return self.secret
+        return _stretched(self.password, self.id)
+
+
+@lru_cache(maxsize=4)
+def _stretched(password: bytes, cluster_id: str) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", password, cluster_id.encode(), STRETCHES)
+
+
+class Introduction(msgspec.Struct, frozen=True, array_like=True):
+    """What a node tells of itself beside its name; each proves its own with the rest."""
+
+    life: str = ""
+    """Drawn at each start: two processes that are one node, by their directories, are told apart by it."""
+    starts: int = 0
+    """How often the directory was started, this time included."""
+    before: str = ""
+    """The life before this one, as the directory has it."""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Introduction).decode
+
+
+def encode_introduction(introduction: Introduction) -> bytes:
+    """As it is told, and proved."""
+    return _encode(introduction)
+
+
+def decode_introduction(told: bytes | None) -> Introduction:
+    """What was told; nothing by an older version. Raises GreetingError."""
+    if told is None:
+        return Introduction()
+    try:
+        return _decode(told)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise GreetingError("its introduction cannot be read") from error
 
 
 class Hello(NamedTuple):
@@ -57,38 +118,62 @@ class Hello(NamedTuple):
     to: NodeId
     nonces: bytes
     """Its own and the other's."""
+    introduction: bytes | None = None
+    """As it was told; None for an older version, which knows none."""
 
 
-def proof(cluster: Cluster, role: bytes, incarnation: str, hello: Hello) -> bytes:
-    """Shows that its maker, of that incarnation, knows the secret; `role` is who it is, b"dials" or b"answers"."""
+def proof(cluster: Cluster, role: bytes, incarnation: str, hello: Hello, told: bytes | None) -> bytes:
+    """Shows that its maker, of that incarnation and who has told that of itself, knows the secret; `role` is who it is,
+    b"dials" or b"answers"."""
     names = [role, cluster.id.encode(), b"%d" % hello.sender, b"%d" % hello.to, incarnation.encode()]
-    text = b" ".join([*names, hello.nonces.hex().encode()])
-    return hmac.new(cluster.secret, text, hashlib.sha256).hexdigest().encode()
+    text = b" ".join([*names, hello.nonces.hex().encode(), *([] if told is None else [told.hex().encode()])])
+    key = cluster.key(introduced=told is not None)
+    return hmac.new(key, text, hashlib.sha256).hexdigest().encode()
 
 
-def answer_hello(
-    cluster: Cluster, own: NodeId, incarnation: str, argv: list[bytes], nonce: bytes
-) -> tuple[Hello, list[bytes]]:
+class Answerer(NamedTuple):
+    """Who is greeted."""
+
+    cluster: Cluster
+    node: NodeId
+    incarnation: str
+    introduction: Introduction
+    takes_older: bool
+    """Whether nodes may be of the cluster that do not introduce themselves."""
+
+
+def answer_hello(own: Answerer, argv: list[bytes], nonce: bytes) -> tuple[Hello, list[bytes]]:
     """Look at what a node that dials has said; what to hold it to, and the reply. Raises CommandError."""
-    version, cluster_id, sender, to, their_nonce = argv
+    version, cluster_id, sender, to, their_nonce, *introduced = argv
     if version != VERSION:
         raise CommandError(f"{REFUSED}it speaks version {version.decode('latin-1')}, this node {VERSION.decode()}")
-    if cluster_id.decode("latin-1") != cluster.id:
+    if cluster_id.decode("latin-1") != own.cluster.id:
         raise CommandError(f"{REFUSED}it is of another cluster")
+    told = introduced[0] if introduced else None
     try:
-        hello = Hello(NodeId(int(sender)), NodeId(int(to)), bytes.fromhex(their_nonce.decode("latin-1")) + nonce)
-    except ValueError as error:
+        nonces = bytes.fromhex(their_nonce.decode("latin-1")) + nonce
+        hello = Hello(NodeId(int(sender)), NodeId(int(to)), nonces, told)
+        decode_introduction(told)
+    except (ValueError, GreetingError) as error:
         raise CommandError(f"{REFUSED}its greeting cannot be read") from error
-    if hello.to != own or len(hello.nonces) != 2 * NONCE_BYTES:
-        raise CommandError(f"{REFUSED}it looks for node {hello.to}, and this is node {own}")
-    if hello.sender == own:
+    if hello.sender < 1:
+        raise CommandError(f"{REFUSED}its greeting cannot be read")
+    if hello.to != own.node or len(hello.nonces) != 2 * NONCE_BYTES:
+        raise CommandError(f"{REFUSED}it looks for node {hello.to}, and this is node {own.node}")
+    if hello.sender == own.node:
         raise CommandError(f"{REFUSED}it has this node's id")
-    return hello, [nonce.hex().encode(), incarnation.encode(), proof(cluster, b"answers", incarnation, hello)]
+    if told is None and not own.takes_older:
+        raise CommandError(f"{REFUSED}it does not introduce itself: its version is older than the cluster's")
+    said = None if told is None else encode_introduction(own.introduction)
+    proved = proof(own.cluster, b"answers", own.incarnation, hello, said)
+    reply = [nonce.hex().encode(), own.incarnation.encode(), proved]
+    return hello, reply if said is None else [*reply, said]
 
 
-def is_proof(cluster: Cluster, role: bytes, incarnation: str, hello: Hello, given: bytes) -> bool:
+def is_proof(cluster: Cluster, role: bytes, incarnation: str, hello: Hello, told: bytes | None, given: object) -> bool:
     """Whether a proof is right."""
-    return hmac.compare_digest(proof(cluster, role, incarnation, hello), given)
+    right = proof(cluster, role, incarnation, hello, told)
+    return isinstance(given, bytes) and hmac.compare_digest(right, given)
 
 
 def join_proof(secret: bytes, address: str, incarnation: str) -> bytes:
@@ -116,13 +201,18 @@ class Link(Protocol):
 class IncomingLink:
     """What another node says, once it has proved who it is."""
 
-    def __init__(self, node: Node, peer: NodeId) -> None:
+    def __init__(self, node: Node, peer: NodeId, life: str = "") -> None:
         self._node = node
         self.peer = peer
+        self.life = life
+        """Of the other node's process; empty for an older version."""
+        self.silent_ticks = 0
+        """Raft ticks since something came; the door counts them."""
         self._buffer = bytearray()
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
+        self.silent_ticks = 0
         buffer = self._buffer
         buffer += data
         start = 0

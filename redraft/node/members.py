@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from redraft.ids import NodeId
+from redraft.ids import NO_NODE, NodeId
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -128,6 +128,13 @@ class Members:
         elif known != incarnation:
             return f"node {peer} has other data than it had; remove it, and have it join anew"
         return ""
+
+    def is_stranger(self, peer: NodeId) -> bool:
+        """Whether a node never was a member, and this one would know of it: who hears the leader of the config group
+        hears of new members at once. Who does not may be behind, and must hear those that it does not know."""
+        config, shard = self._node.config, self._node.shard
+        known = {*config.table.nodes, *config.raft.conf.members(), *shard.raft.conf.members()}
+        return peer not in known and not self.is_gone(peer) and config.raft.leader_id != NO_NODE
 
     def was_removed(self) -> bool:
         """Whether this node is of the cluster no more, as far as it has heard."""

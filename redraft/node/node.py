@@ -33,6 +33,7 @@ from redraft.node.away import Away
 from redraft.node.blocking import Blocking, Taker
 from redraft.node.config_changes import ConfigChanges
 from redraft.node.context import NO_REPLY
+from redraft.node.door import Door
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.forwarding import Forwarding
 from redraft.node.guests import Guests
@@ -122,6 +123,7 @@ class Node:
         self.cluster = Cluster("", b"")
         self.peers = Peers()
         self.incoming = Incoming(self)
+        self.door = Door(self)
         self.receive_snapshot: Callable[[Session, NodeId], Link] | None = None
         """Takes what another node sends as a snapshot; the server's."""
         self.on_flushed: Callable[[], None] = lambda: None
@@ -217,7 +219,9 @@ class Node:
         EVICTION.counts_uses = self.settings.maxmemory_policy.endswith("-lfu")
 
     def _follow_password(self) -> None:
-        """New connections must authenticate from now on, or need not; those that are in stay in, as in Redis."""
+        """New connections must authenticate from now on, or need not; those that are in stay in, as in Redis. So do
+        links, where the password is their secret too; one that breaks is made again when both nodes have the same."""
+        self.cluster = self.cluster._replace(password=self.settings.requirepass)
         if not self.settings.requirepass:
             for session in self.sessions.values():
                 session.authenticated = session.parser.authenticated = True
@@ -414,6 +418,7 @@ class Node:
             self.shard.raft.tick(now_ms)
             self.changes.tick()
             self.membership.tick()
+            self.door.tick()
             self.leadership.follow()
             self.reads.tick()
             self.forwarding.tick()

@@ -98,6 +98,11 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Frame).decode
 
 
+def encode_frame(frame: Frame) -> bytes:
+    """As it is sent."""
+    return _encode(frame)
+
+
 def decode_frame(data: bytes | memoryview) -> Frame:
     """Raises FrameError."""
     try:
@@ -115,6 +120,7 @@ class Peers:
 
     def __init__(self) -> None:
         self._queues: dict[NodeId, Frame] = {}
+        self._speaks = False
 
     def linked(self, peer: NodeId) -> bool:
         """Whether there is a link to a node."""
@@ -171,11 +177,16 @@ class Peers:
         if queue is not None:
             queue.proposals.append(proposal)
 
+    def keep_alive(self) -> None:
+        """Say something to every node with the next tick, though there be nothing to say."""
+        self._speaks = True
+
     def take_frames(self) -> list[tuple[NodeId, bytes]]:
         """The frames of this tick, encoded."""
         frames = []
         for peer, frame in self._queues.items():
-            if frame:
+            if frame or self._speaks:
                 frames.append((peer, _encode(frame)))
                 self._queues[peer] = _empty()
+        self._speaks = False
         return frames

@@ -34,7 +34,7 @@ from redraft.errors import RedraftError, UserError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
 from redraft.node.jobs import Job
-from redraft.node.links import Cluster
+from redraft.node.links import Cluster, Introduction
 from redraft.node.node import Node, ShutdownRequest
 from redraft.raft.config import RaftConfig
 from redraft.raft.messages import ConfState, SnapshotMeta
@@ -131,7 +131,9 @@ class App:
         config = ConfigGroup(RaftNode(raft_config, log_of_config, Index(0), random=self._random))
         log_of_shard = _group_log(store, FIRST_SHARD_GROUP, identity.first_voters)
         raft = RaftNode(raft_config, log_of_shard, applied.index, applied.conf, self._random)
-        node.cluster = Cluster(identity.cluster_id, settings.cluster_secret)
+        node.cluster = Cluster(identity.cluster_id, settings.cluster_secret, settings.requirepass)
+        before, start = directory.last_start(), directory.count_start()
+        node.door.introduction = Introduction(start.life, start.count, before.life)
         node.members.first_known = {NodeId(number): each for number, each in identity.addresses.items()}
         node.members.configured = members
         node.members.address_here = address

@@ -10,9 +10,9 @@ import trio
 from redraft.addresses import split_address
 from redraft.errors import UserError
 from redraft.levels import NEWEST
-from redraft.node.links import join_proof
+from redraft.node.links import GreetingError, join_proof
 from redraft.server.connection import Listener
-from redraft.server.links import GreetingError, ask
+from redraft.server.links import ask
 from redraft.server.stream import connect
 from redraft.settings import Settings
 from redraft.storage.directory import FORMAT, NodeIdentity, new_incarnation

@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from redraft.addresses import split_address
-from redraft.errors import RedraftError, UserError
+from redraft.errors import UserError
 from redraft.ids import NodeId
-from redraft.node.links import NONCE_BYTES, OUTCAST, VERSION, Hello, framed, is_proof, proof
+from redraft.node.calling import Call, OutcastError
+from redraft.node.links import NONCE_BYTES, GreetingError, framed
 from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
 from redraft.server.connection import ByteSocket
 from redraft.server.stream import Stream, connect
@@ -41,14 +42,6 @@ LOOK_SECONDS = 0.1
 """Between two looks at who the members are."""
 MOST_UNSENT_BYTES = 256 << 20
 """A link that holds more, beside one frame, is cut: its node does not read."""
-
-
-class GreetingError(RedraftError):
-    """A node could not be greeted."""
-
-
-class OutcastError(RedraftError):
-    """This node is of the cluster no more, says one that is."""
 
 
 class OutgoingLink:
@@ -177,28 +170,15 @@ async def keep_link(reactor: Reactor, node: Node, peer: NodeId, address: str) ->
 
 async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: ssl.SSLContext | None = None) -> Stream:
     """Connect and greet. Raises OSError, GreetingError, OutcastError."""
-    cluster, own, incarnation = node.cluster, node.id, node.members.incarnation
     stream = await connect(address, context)
     try:
-        nonce = os.urandom(NONCE_BYTES)
-        numbers = (b"%d" % own, b"%d" % peer)
-        reply = await ask(stream, b"REDRAFT", b"PEER", VERSION, cluster.id.encode(), *numbers, nonce.hex().encode())
-        if not isinstance(reply, list) or len(reply) != 3:
-            raise GreetingError("it answers something else than a node does")
-        hello = Hello(own, peer, nonce + bytes.fromhex(reply[0].decode()))
-        its_incarnation = reply[1].decode("latin-1")
-        if not is_proof(cluster, b"answers", its_incarnation, hello, reply[2]):
-            raise GreetingError("it does not know the cluster's secret")
-        if refusal := node.members.refusal(peer, its_incarnation):
-            raise GreetingError(refusal)
-        own_proof = proof(cluster, b"dials", incarnation, hello)
-        address_here = node.members.address_here.encode()
-        try:
-            await ask(stream, b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, purpose, address_here)
-        except GreetingError as error:
-            if OUTCAST in str(error):
-                raise OutcastError(f"node {peer} says: {str(error).partition(OUTCAST)[2]}") from error
-            raise
+        call = Call(node, peer, purpose, os.urandom(NONCE_BYTES))
+        reply = await ask_or_error(stream, *call.greeting())
+        if isinstance(reply, ErrorReply):
+            reply = await ask(stream, *call.refused(str(reply)))
+        reply = await ask_or_error(stream, *call.answered(reply))
+        if isinstance(reply, ErrorReply):
+            call.refused(str(reply))
         return stream
     except BaseException:
         stream.socket.close()
@@ -211,8 +191,22 @@ async def ask(stream: Stream, *words: bytes) -> object:
     return await read_reply(stream)
 
 
+async def ask_or_error(stream: Stream, *words: bytes) -> object:
+    """Send a command and read the reply, which may be an error. Raises OSError, GreetingError."""
+    await stream.send_all(pack(words))
+    return await read_reply_or_error(stream)
+
+
 async def read_reply(stream: Stream) -> object:
     """The next reply, behind which nothing comes before it is asked for. Raises OSError, GreetingError."""
+    reply = await read_reply_or_error(stream)
+    if isinstance(reply, ErrorReply):
+        raise GreetingError(f"it says: {reply}")
+    return reply
+
+
+async def read_reply_or_error(stream: Stream) -> object:
+    """The next reply, as `read_reply`, or the error that was answered. Raises OSError, GreetingError."""
     reader = ReplyReader()
     try:
         while (reply := reader.next()) is NOTHING:
@@ -222,6 +216,4 @@ async def read_reply(stream: Stream) -> object:
             reader.feed(data)
     except BadReplyError as error:
         raise GreetingError("it does not speak the protocol") from error
-    if isinstance(reply, ErrorReply):
-        raise GreetingError(f"it says: {reply}")
     return reply

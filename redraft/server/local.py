@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import trio
 
-from redraft.server.links import GreetingError, ask
+from redraft.node.links import GreetingError
+from redraft.server.links import ask
 from redraft.server.stream import connect
 
 LOOK_SECONDS = 0.1

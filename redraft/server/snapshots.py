@@ -27,12 +27,13 @@ import trio
 
 from redraft.errors import RedraftError, StorageError
 from redraft.ids import NodeId
+from redraft.node.links import GreetingError
 from redraft.node.node import Node
 from redraft.node.peers import FrameError
 from redraft.node.session import Session
 from redraft.raft.messages import SnapshotMeta
 from redraft.resp.reply import OK
-from redraft.server.links import GREETING_SECONDS, GreetingError, dial, read_reply
+from redraft.server.links import GREETING_SECONDS, dial, read_reply
 from redraft.server.reactor import Reactor
 from redraft.server.shard_storage import DiskShardStorage
 from redraft.server.snapshot_files import CHUNK_BYTES, File, IncomingFiles, list_files

@@ -4,6 +4,7 @@
 LOCK              held by the process that uses the directory; holds its process id
 node.json         format version, node id, cluster id, incarnation
 peers.json        the incarnations of the nodes that this one has met
+starts.json       how often the node was started, and a name for the last start
 log/              the Raft logs of all groups
 shard-1/image/    the image of the shard whose group is 1
 ```
@@ -16,6 +17,7 @@ import fcntl
 import os
 import secrets
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -24,6 +26,7 @@ from redraft.ids import GroupId, NodeId
 from redraft.storage.locked import LockedDirectory
 
 FORMAT = 1
+T = TypeVar("T")
 
 
 class NodeIdentity(msgspec.Struct, frozen=True):
@@ -41,6 +44,15 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     """Drawn when the directory is made: who comes back without it has lost its data."""
     recovering: bool = False
     """The node is being made a cluster of its own; a start that finds this completes it (see `server.recovery`)."""
+
+
+class Start(msgspec.Struct, frozen=True):
+    """One start of the node."""
+
+    count: int = 0
+    """Its number; the first is 1."""
+    life: str = ""
+    """Drawn at each start: copies of a directory that are started are told apart by it."""
 
 
 class DataDirectory(LockedDirectory):
@@ -64,13 +76,20 @@ class DataDirectory(LockedDirectory):
 
     def met(self) -> dict[NodeId, str]:
         """The incarnations of the nodes that this one has met. Raises DamagedDataError."""
-        path = self.path / "peers.json"
-        if not path.exists():
-            return {}
+        return _read_json(self.path / "peers.json", dict[NodeId, str]) or {}
+
+    def last_start(self) -> Start:
+        """The last start that was counted; none of an older version was. Raises DamagedDataError."""
+        return _read_json(self.path / "starts.json", Start) or Start()
+
+    def count_start(self) -> Start:
+        """Count one more start, durably. Raises StorageError, DamagedDataError."""
+        start = Start(self.last_start().count + 1, secrets.token_hex(10))
         try:
-            return msgspec.json.decode(path.read_bytes(), type=dict[NodeId, str])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise DamagedDataError(f"{path} is damaged: {error}") from error
+            _write_json(self.path / "starts.json", start)
+        except OSError as error:
+            raise _explained(self.path, error) from error
+        return start
 
     def remember(self, node: NodeId, incarnation: str) -> None:
         """Keep the incarnation of a node that was met. Raises StorageError."""
@@ -129,6 +148,16 @@ def new_incarnation() -> str:
     return secrets.token_hex(10)
 
 
+def _read_json(path: Path, kind: type[T]) -> T | None:
+    """What a file holds; None where it is not there. Raises DamagedDataError."""
+    if not path.exists():
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DamagedDataError(f"{path} is damaged: {error}") from error
+
+
 def _write_json(path: Path, content: object) -> None:
     """Replace a file, durably. Raises OSError."""
     temporary = path.with_suffix(".new")
@@ -142,14 +171,8 @@ def _write_json(path: Path, content: object) -> None:
 
 def read_identity(directory: Path) -> NodeIdentity | None:
     """Who wrote a directory; None for one that no node has written to. Raises StorageError, DamagedDataError."""
-    path = directory / "node.json"
-    if not path.exists():
-        return None
-    try:
-        identity = msgspec.json.decode(path.read_bytes(), type=NodeIdentity)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise DamagedDataError(f"{path} is damaged: {error}") from error
-    if identity.format > FORMAT:
+    identity = _read_json(directory / "node.json", NodeIdentity)
+    if identity is not None and identity.format > FORMAT:
         raise StorageError(
             f"the data directory {directory} was written by a newer version (format {identity.format};"
             f" this one reads up to {FORMAT})"

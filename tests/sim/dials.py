@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from redraft.errors import StorageError
 from redraft.ids import NodeId
-from redraft.node.links import NONCE_BYTES, OUTCAST, VERSION, Hello, is_proof, proof
+from redraft.node.calling import Call, OutcastError
+from redraft.node.links import NONCE_BYTES, GreetingError
 from redraft.resp.client import NOTHING, ErrorReply, ReplyReader
 from redraft.shard.entry import pack
 from sim.events import SECOND
@@ -68,6 +69,10 @@ class Dial:
     def answered(self, reply: Any) -> None:
         """A reply has come."""
 
+    def refused(self, text: str) -> None:
+        """An error was answered."""
+        self.fail(f"it says: {text}")
+
     def failed(self, reason: str) -> None:
         """It has come to nothing, or has ended."""
 
@@ -106,7 +111,7 @@ class Dial:
         self._reader.feed(data)
         while not self.over and (reply := self._reader.next()) is not NOTHING:
             if isinstance(reply, ErrorReply):
-                self.fail(f"it says: {reply}")
+                self.refused(str(reply))
             else:
                 self.answered(reply)
 
@@ -134,47 +139,40 @@ class PeerDial(Dial):
         self.peer = peer
         self.proven = False
         self.opened = False
-        self._nonce = machine.random.randbytes(NONCE_BYTES)
+        self._call = Call(machine.node, peer, self.purpose, machine.random.randbytes(NONCE_BYTES))
         super().__init__(machine, to)
 
     def greet(self) -> None:
-        node = self.machine.node
-        numbers = (b"%d" % node.id, b"%d" % self.peer)
-        self.ask(b"REDRAFT", b"PEER", VERSION, node.cluster.id.encode(), *numbers, self._nonce.hex().encode())
+        self.ask(*self._call.greeting())
 
     def is_done(self) -> bool:
         return self.over or self.opened
 
     def answered(self, reply: Any) -> None:
-        node = self.machine.node
         if self.proven:
             self.opened = True
             self.open()
             return
-        if not isinstance(reply, list) or len(reply) != 3:
-            self.fail("it answers something else than a node does")
+        try:
+            words = self._call.answered(reply)
+        except GreetingError as error:
+            self.fail(str(error))
             return
-        hello = Hello(node.id, self.peer, self._nonce + bytes.fromhex(reply[0].decode()))
-        its_incarnation = reply[1].decode("latin-1")
-        if not is_proof(node.cluster, b"answers", its_incarnation, hello, reply[2]):
-            self.fail("it does not know the cluster's secret")
-            return
-        if refusal := node.members.refusal(self.peer, its_incarnation):
-            self.fail(refusal)
-            return
-        incarnation = node.members.incarnation
-        own_proof = proof(node.cluster, b"dials", incarnation, hello)
         self.proven = True
-        address_here = node.members.address_here.encode()
-        self.ask(b"REDRAFT", b"PROOF", incarnation.encode(), own_proof, self.purpose, address_here)
+        self.ask(*words)
 
     def open(self) -> None:
         """The other node listens from now on."""
 
-    def failed(self, reason: str) -> None:
-        if OUTCAST in reason:
+    def refused(self, text: str) -> None:
+        try:
+            self.ask(*self._call.refused(text))
+        except OutcastError as error:
+            self.fail(str(error))
             self.machine.outcast = True
-            self.machine.fail(StorageError(f"node {self.peer} says: {reason.partition(OUTCAST)[2]}"))
+            self.machine.fail(StorageError(str(error)))
+        except GreetingError as error:
+            self.fail(str(error))
 
 
 def host_of(address: str) -> int:

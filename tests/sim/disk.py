@@ -64,6 +64,7 @@ class Disk:
         self._random = random
         self.identity: Identity | None = None
         self.met: dict[NodeId, str] = {}
+        self.starts = 0
         self.logs = {group: MemoryStorage() for group in GROUPS}
         """As the process sees them."""
         self.durable = {group: MemoryStorage() for group in GROUPS}

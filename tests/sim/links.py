@@ -33,7 +33,6 @@ class Link(PeerDial):
         self._keeper.opened(self)
 
     def failed(self, reason: str) -> None:
-        super().failed(reason)
         self._keeper.lost(self, reason)
 
 

@@ -26,6 +26,7 @@ from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.levels import NEWEST
 from redraft.node.jobs import Job
 from redraft.node.links import Cluster as ClusterName
+from redraft.node.links import Introduction
 from redraft.node.node import Node, Persist, ShutdownRequest
 from redraft.node.session import Session
 from redraft.raft.config import RaftConfig
@@ -197,6 +198,8 @@ class Machine:
             config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random), self.level)
             raft = RaftNode(raft_config, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
             node.cluster = ClusterName(identity.cluster_id, SECRET)
+            disk.starts += 1
+            node.door.introduction = Introduction(f"{self.number}/{self.life}", disk.starts)
             members = node.members
             members.first_known = dict(identity.addresses)
             members.address_here = self.address

@@ -60,7 +60,6 @@ class SnapshotDial(PeerDial):
         self._brought(self._image)
 
     def failed(self, reason: str) -> None:
-        super().failed(reason)
         if self.machine.up:
             self._fail(reason)
 

@@ -7,15 +7,15 @@ from typing import Any
 
 from redraft.commands.table import command
 from redraft.errors import CommandError
+from redraft.levels import INTRODUCTIONS
 from redraft.node.context import SessionContext
-from redraft.node.links import NONCE_BYTES, OUTCAST, REFUSED, IncomingLink, answer_hello, is_proof
-from redraft.resp.reply import OK
+from redraft.node.links import NONCE_BYTES, REFUSED, Answerer, answer_hello, is_proof
 
 log = logging.getLogger("redraft.peers")
 
 
 @command(
-    "REDRAFT PEER", 7, "noscript loading stale no_auth no_multi admin", group="server", since="7.0.0", acl="admin",
+    "REDRAFT PEER", -7, "noscript loading stale no_auth no_multi admin", group="server", since="7.0.0", acl="admin",
     summary="Greet as another node of the cluster (nodes do it by themselves)",
 )  # fmt: skip
 def peer(context: SessionContext, argv: list[bytes]) -> Any:
@@ -25,7 +25,9 @@ def peer(context: SessionContext, argv: list[bytes]) -> Any:
     if node.settings.tls_cluster and not context.session.encrypted:
         raise CommandError(f"{REFUSED}it takes none but by TLS (tls-cluster)")
     nonce = node.random.randbytes(NONCE_BYTES)
-    context.session.hello, reply = answer_hello(node.cluster, node.id, node.members.incarnation, argv[2:], nonce)
+    takes_older = node.config.table.level < INTRODUCTIONS
+    own = Answerer(node.cluster, node.id, node.members.incarnation, node.door.introduction, takes_older)
+    context.session.hello, reply = answer_hello(own, argv[2:], nonce)
     return reply
 
 
@@ -37,18 +39,7 @@ def proof(context: SessionContext, argv: list[bytes]) -> Any:
     node, session = context.node, context.session
     hello, session.hello = session.hello, None
     incarnation = argv[2].decode("latin-1")
-    if hello is None or not is_proof(node.cluster, b"dials", incarnation, hello, argv[3]):
+    if hello is None or not is_proof(node.cluster, b"dials", incarnation, hello, hello.introduction, argv[3]):
         log.warning("%s does not know the cluster's secret", session.address)
-        raise CommandError(f"{REFUSED}it does not know the cluster's secret")
-    refusal = node.members.refusal(hello.sender, incarnation)
-    if refusal:
-        log.warning("the node at %s is refused: %s", session.address, refusal)
-        raise CommandError(OUTCAST + refusal)
-    if argv[4] == b"FRAMES":
-        node.members.heard[hello.sender] = argv[5].decode("latin-1")
-        node.incoming.accept(session, IncomingLink(node, hello.sender))
-    elif argv[4] == b"SNAPSHOT" and node.receive_snapshot is not None:
-        session.link = node.receive_snapshot(session, hello.sender)
-    else:
-        raise CommandError(f"{REFUSED}it wants to send something unknown")
-    return OK
+        raise CommandError(f"{REFUSED}it does not know the cluster's secret (without cluster-secret: the password)")
+    return node.door.proved(session, hello, incarnation, argv[4], argv[5].decode("latin-1"))
