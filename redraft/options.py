@@ -129,7 +129,10 @@ _LIVE = (
          "Seconds of silence after which TCP asks whether a client is still there; 0 never asks."),
     _row(NETWORK, "timeout", Int(), "0", "Close a client that is idle for so many seconds; 0 never does."),
 
-    _row(CLIENTS, "requirepass", Secret(), "", "Password of the default user; no AUTH is needed when empty."),
+    _row(CLIENTS, "requirepass", Secret(), "",
+         "Password of the default user; no AUTH is needed when empty. Without a cluster-secret it is the secret of the "
+         "nodes' links too: it must be the same on all, and after CONFIG SET on one of them a link that breaks is made "
+         "again only when the other has it too."),
     _row(CLIENTS, "maxclients", Int(1, UINT_MAX), "10000",
          "Connections at a time; a client over the limit is told so and closed."),
     _row(CLIENTS, "proto-max-bulk-len", Memory(1 << 20), "512mb",
@@ -212,8 +215,8 @@ _LIVE = (
          "(with tls-cluster the tls-port).",
          mutable=False),
     _row(RAFT, "cluster-secret", Secret(), "",
-         "What all nodes of a cluster know and nobody else does. It is never sent. Without one, whoever reaches a "
-         "node's port can speak as another node.", mutable=False),
+         "What all nodes of a cluster know and nobody else does. It is never sent. Without one, requirepass takes its "
+         "place; without either, whoever reaches a node's port can speak as another node.", mutable=False),
     _row(RAFT, "heartbeat-interval", Int(1, 60_000), "50", "Milliseconds between two heartbeats of a leader."),
     _row(RAFT, "election-timeout", Int(10, 600_000), "500",
          "Milliseconds without a leader's word after which a follower stands for election (each adds a random part). "
