@@ -57,6 +57,11 @@ def newer_command(name: str, level: int, cluster_level: int) -> CommandError:
     )
 
 
+def exec_aborted_by(error: CommandError) -> CommandError:
+    """An EXEC that may not run (server.c, rejectCommand)."""
+    return CommandError("EXECABORT Transaction discarded because of: " + error.text.removeprefix("ERR "))
+
+
 def unknown_command(argv: list[bytes]) -> CommandError:
     """A command that is not in the table; the text shows the beginning of its arguments (server.c, processCommand)."""
     shown = ""

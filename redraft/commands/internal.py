@@ -1,9 +1,12 @@
-"""Commands that nodes put into the log by themselves. They are safe for anybody to send.
+"""The log's own words: commands that nodes put there by themselves. To clients they do not exist, on whatever road they
+come (`CommandTable.lookup`), since they would end others' waits or make room for a million databases.
 
 A blocking command stands in the log behind a REDRAFT WAITER that names it, so that REDRAFT UNBLOCK can end its wait.
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from redraft.commands import errors, parse
 from redraft.commands.context import Context
@@ -23,18 +26,19 @@ _ENDINGS = {
 }
 
 container("REDRAFT", -2, group="server", since="7.0.0", acl="admin dangerous", summary="What only redraft has")
+_word = partial(command, flags="write admin", group="server", since="7.0.0", internal=True)
 
 
-@command(
-    "REDRAFT REAP", 3, "write admin", group="server", since="7.0.0",
+@_word(
+    "REDRAFT REAP", 3,
     summary="Remove keys of the selected database whose time to live is over", complexity="O(N) with N keys removed",
 )  # fmt: skip
 def reap(context: Context, argv: list[bytes]) -> int:
     return context.db.reap(context.now_ms, parse.positive(argv[2]))
 
 
-@command(
-    "REDRAFT DATABASES", 3, "write admin", group="server", since="7.0.0",
+@_word(
+    "REDRAFT DATABASES", 3,
     summary="Let commands name so many databases (the leader does it when its configuration says another number)",
 )  # fmt: skip
 def databases(context: Context, argv: list[bytes]) -> Status:
@@ -43,8 +47,8 @@ def databases(context: Context, argv: list[bytes]) -> Status:
     return OK
 
 
-@command(
-    "REDRAFT THRESHOLDS", 2 + len(Thresholds.__struct_fields__), "write admin", group="server", since="7.0.0",
+@_word(
+    "REDRAFT THRESHOLDS", 2 + len(Thresholds.__struct_fields__),
     summary="Up to which sizes collections have their smaller encodings (the leader does it when its configuration"
     " says otherwise)",
 )  # fmt: skip
@@ -54,8 +58,8 @@ def thresholds(context: Context, argv: list[bytes]) -> Status:
     return OK
 
 
-@command(
-    "REDRAFT WAITER", 3, "write admin", group="server", since="7.0.0",
+@_word(
+    "REDRAFT WAITER", 3,
     summary="Name the wait of the next command of the same log entry, if it blocks",
 )  # fmt: skip
 def waiter(context: Context, argv: list[bytes]) -> Status:
@@ -63,8 +67,8 @@ def waiter(context: Context, argv: list[bytes]) -> Status:
     return OK
 
 
-@command(
-    "REDRAFT UNBLOCK", -3, "write admin", group="server", since="7.0.0",
+@_word(
+    "REDRAFT UNBLOCK", -3,
     summary="End a wait, by its name, as if its time were over or with an error; or ALL that began before a term",
 )  # fmt: skip
 def unblock(context: Context, argv: list[bytes]) -> int:

@@ -114,6 +114,8 @@ class Command:
     """Executes several calls in a row at once, for the same replies in less time; None if these are not for it."""
     level: int = FIRST
     """The feature level that it came with (`levels`)."""
+    internal: bool = False
+    """It is a word of the log: nodes put it there by themselves, and to clients it does not exist."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     kind: Kind = field(init=False)
     denies_oom: bool = field(init=False)
@@ -149,10 +151,14 @@ class Command:
         twin = Command(
             self.name, self.handler, self.arity, self.flags, self.group, self.since, self.summary, self.complexity,
             self.first_key, self.last_key, self.key_step, self.find_keys, self.key_access, self.categories, self.tips,
-            self.run, self.level,
+            self.run, self.level, self.internal,
         )  # fmt: skip
         twin.subcommands = {name: sub.copy() for name, sub in self.subcommands.items()}
         return twin
+
+    def public_subcommands(self) -> list[Command]:
+        """The sub-commands that clients may know of, in order of declaration."""
+        return [sub for sub in self.subcommands.values() if not sub.internal]
 
     def accepts(self, argc: int) -> bool:
         """Whether the command may have `argc` arguments, its name included."""
@@ -234,22 +240,34 @@ class CommandTable:
         return self.by_name.get(name) or self.by_name.get(name.lower())
 
     def lookup(self, argv: list[bytes]) -> Command:
-        """The command or sub-command that `argv` calls, its arity checked. Raises CommandError in Redis's words."""
-        command = self.lookup_logged(argv)
+        """The command or sub-command that a client calls by `argv`, its arity checked. Raises CommandError in Redis's
+        words."""
+        command = self.lookup_passed(argv)
         if command.level > self.level:
             raise errors.newer_command(command.name, command.level, self.level)
         return command
 
+    def lookup_passed(self, argv: list[bytes]) -> Command:
+        """As `lookup`, whatever the command's level: where another node lets it pass, all nodes know it, though this
+        one may not have heard of that yet."""
+        return self._look_up(argv, internal=False)
+
     def lookup_logged(self, argv: list[bytes]) -> Command:
-        """As `lookup`, whatever the command's level: where the log has it, or another node lets it pass, all nodes know
-        it, though this one may not have heard of that yet."""
+        """As `lookup_passed`, the log's own words among them."""
+        return self._look_up(argv, internal=True)
+
+    def _look_up(self, argv: list[bytes], *, internal: bool) -> Command:
         name = argv[0].lower()
         command = self.by_name.get(argv[0]) or self.by_name.get(name) or self._commands.get(name.decode("latin-1"))
         if command is None:
             raise errors.unknown_command(argv)
         if command.subcommands and len(argv) > 1:
             sub = command.subcommands.get(argv[1].lower())
-            if sub is None or (command.name == "debug" and not sub.accepts(len(argv))):
+            if (
+                sub is None
+                or (sub.internal and not internal)
+                or (command.name == "debug" and not sub.accepts(len(argv)))
+            ):
                 raise errors.wrong_subcommand(argv) if command.name == "debug" else errors.unknown_subcommand(argv)
             command = sub
         if not command.accepts(len(argv)):
@@ -300,6 +318,7 @@ def command(
     tips: Iterable[str] = (),
     run: RunHandler | None = None,
     level: int = FIRST,
+    internal: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as a command's handler.
 
@@ -315,7 +334,7 @@ def command(
         full = name.lower().replace(" ", "|")
         declared = Command(
             full, handler, arity, frozenset(flags.split()), group, since, summary, complexity, *keys, find_keys, access,
-            frozenset(acl.split()), tuple(tips), run, level,
+            frozenset(acl.split()), tuple(tips), run, level, internal,
         )  # fmt: skip
         parent, _, sub = full.partition("|")
         if sub:
@@ -360,6 +379,6 @@ def container(
     @command(f"{name} HELP", 2, "loading stale", group=group, since=help_since, acl=of_help, summary="Print this help")
     def show_help(context: Any, argv: list[bytes]) -> Reply:
         lines = [f"{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"]
-        for sub in sorted(declared.subcommands.values(), key=lambda sub: sub.name):
+        for sub in sorted(declared.public_subcommands(), key=lambda sub: sub.name):
             lines += [sub.name.partition("|")[2].upper(), f"    {sub.summary}"]
         return [Status(line.encode()) for line in lines]

@@ -123,6 +123,10 @@ class Keyspace:
 
     # Whole databases.
 
+    def maybe_database(self, number: int) -> Database | None:
+        """The database of that number; None where the log has made none, which a node's settings may not know."""
+        return self.databases[number] if 0 <= number < len(self.databases) else None
+
     def set_limit(self, limit: int) -> None:
         """Let commands name `limit` databases. Those beyond keep what they hold, for the day when they may be named."""
         while len(self.databases) < limit:
@@ -133,9 +137,10 @@ class Keyspace:
         self.limit = limit
 
     def flush_database(self, number: int) -> None:
-        """Empty a database (FLUSHDB); O(1)."""
+        """Empty a database (FLUSHDB); O(1). One that holds nothing keeps its generation, whatever of its past this
+        replica has still to write: a generation may depend on the log only."""
         old = self.databases[number]
-        if not old.size and not old.dirty and not old.dirty_strings:
+        if not old.size:
             return
         self._tell_all_keys(number)
         fresh = Database(self._next_generation, self.graveyard)

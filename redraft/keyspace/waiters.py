@@ -85,10 +85,11 @@ class Waiters:
             self._touched[place] = None
 
     def touch_database(self, database: int) -> None:
-        """All keys of a database are about to change."""
-        for place in self.by_place:
-            if place[0] == database:
-                self._touched[place] = None
+        """All keys of a database are about to change. They are in the order of those who wait, so that it does not
+        depend on who waited once; local waiters come last, since other replicas know nothing of them."""
+        for waiter in sorted(self.by_token.values(), key=lambda waiter: waiter.local):
+            if waiter.database == database:
+                self._touched.update(dict.fromkeys((database, key) for key in waiter.keys))
 
     def take_touched(self) -> list[Place]:
         """The keys that were touched since the last call and are waited for, in order."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from redraft.commands import errors
+from redraft.errors import CommandError
 from redraft.ids import NodeId
 from redraft.node.blocking import end_early
 from redraft.node.peers import Answer, FrameError, Interrupt, Request
@@ -50,6 +52,8 @@ class Guests:
         if raft.leader is None or (request.term and request.term != raft.term):
             node.peers.send_answer(sender, Answer(request.session, request.number, b"", refused=True))
             return
+        if request.database < 0 or request.protocol not in (2, 3):
+            raise FrameError("a request of a session that cannot be")
         guest = self._guests.get((sender, request.session))
         if guest in self._asked:
             # Its node gave up on what it asked before (a broken network had held that back): so its answer is nobody's.
@@ -66,9 +70,13 @@ class Guests:
         self._asked[guest] = (sender, request)
         node.outgoing[guest] = None
         if request.transaction:
-            # The other node may have heard earlier of the level that allows them.
-            guest.multi = [(node.table.lookup_logged(argv), argv) for argv in commands]
-            node.router.answer_with(guest, node.router.execute(guest, node.leadership.permission()))
+            try:
+                # The other node may have heard earlier of the level that allows them.
+                guest.multi = [(node.table.lookup_passed(argv), argv) for argv in commands]
+            except CommandError as error:
+                node.router.answer(guest, errors.exec_aborted_by(error))
+            else:
+                node.router.answer_with(guest, node.router.execute(guest, node.leadership.permission()))
         else:
             node.turns.begin()
             node.router.route(guest, commands, packed, node.leadership.permission())

@@ -427,6 +427,12 @@ class Node:
         """The time that leases go by, now."""
         return self.clock.monotonic_ns() // 1_000_000
 
+    def databases(self) -> int:
+        """How many databases clients may select: as many as the log says, or is about to say where this node leads."""
+        if self.loading or self.shard.raft.leader is not None:
+            return self.settings.databases
+        return self.shard.keyspace.limit
+
     # Other nodes.
 
     @property

@@ -31,6 +31,7 @@ from redraft.resp.encoder import encode, encode_all
 from redraft.resp.reply import NIL_ARRAY, QUEUED
 from redraft.shard.batch import Batch, Transaction, TransactionStep
 from redraft.shard.entry import pack
+from redraft.shard.executor import INTERNAL_ERROR, depends_on_machine
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -326,7 +327,7 @@ class Router:
         session.multi = None
         session.multi_failed = False
         session.refresh_plain()
-        return CommandError("EXECABORT Transaction discarded because of: " + error.text.removeprefix("ERR "))
+        return errors.exec_aborted_by(error)
 
     def answer(self, session: Session, reply: Any) -> None:
         """Answer the present command of a session, if it wants that."""
@@ -387,6 +388,11 @@ class Router:
             reply = command.handler(context, argv)  # type: ignore[misc]
         except CommandError as error:
             reply = error
+        except Exception as error:
+            if depends_on_machine(error):
+                raise
+            log.exception("the command %s with %d arguments failed", command.name, len(argv) - 1)
+            reply = CommandError(INTERNAL_ERROR)
         if isinstance(reply, CommandError):
             command.failed_calls += 1
             node.statistics.count_error(reply.text)

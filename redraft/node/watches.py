@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from redraft.commands import errors
 from redraft.commands.table import Command, CommandTable, Kind
 from redraft.errors import CommandError
 from redraft.keyspace.database import Database
@@ -69,10 +70,12 @@ class Watches:
         place = (database, key)
         if place in session.watched:
             return
+        db = self._keyspace.maybe_database(database)
+        if db is None:
+            raise CommandError(errors.DB_INDEX_OUT_OF_RANGE)
+        state = Key.DUE if db.peek(key) is not None and not db.exists(key, now_ms) else Key.PLAIN
         if not self.watchers:
             self._keyspace.watch_changes(self._changed)
-        db = self._keyspace.databases[database]
-        state = Key.DUE if db.peek(key) is not None and not db.exists(key, now_ms) else Key.PLAIN
         session.watched.add(place)
         self.watchers.setdefault(place, {})[session] = Watch(db.generation, state)
         for batch in unapplied:

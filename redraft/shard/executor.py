@@ -4,6 +4,10 @@ Theory (design section 7). A handler is deterministic, so an exception that it d
 of the same version: it is logged with its traceback, answered `-ERR internal error`, and the node goes on. What depends
 on the machine (no memory, the operating system, the disk) is not: it is let through, and stops the node.
 
+Nothing that a client sends, by way of whatever node with whatever settings, stops a replica that finds it in the log:
+what cannot be executed is answered with an error, by what the log says alone. A command that this version does not know
+is no client's, since its leader knew it: a replica that passed it by would differ from the others, so it stops.
+
 Writes and reads have a context each. Both see the same keyspace; but a read draws its randomness apart from the
 entry's, since reads are executed on one replica only and must leave no trace in what later writes draw.
 
@@ -44,6 +48,7 @@ _MARKS = ([b"MULTI"], [b"EXEC"])
 RUN_NS = 1_000_000
 """Commands are timed one by one when one that takes less than this is to be reported as slow."""
 
+NAMES_A_WAIT = "redraft|waiter"
 INTERNAL_ERROR = "ERR internal error: the command failed unexpectedly and was logged; nothing else is affected"
 
 
@@ -117,6 +122,11 @@ class Executor:
     def _run(
         self, context: Context, command: Command, argvs: list[list[bytes]], database: int, takers: Takers
     ) -> list[Reply]:
+        if not 0 <= database < len(self.keyspace.databases):
+            if not command.internal:
+                context.waiter_token = None
+                return self._refuse(command, argvs)
+            database = 0  # it is of no database; only REAP is, and does no harm
         context.database = database
         context.db = self.keyspace.databases[database]
         handler = command.handler
@@ -127,10 +137,14 @@ class Executor:
         add = replies.append
         first = started = monotonic_ns()
         if command.run is not None and len(argvs) > 1 and slow_ns >= RUN_NS:
-            together = command.run(context, argvs)
+            try:
+                together = command.run(context, argvs)
+            except Exception as error:  # noqa: BLE001 - see the module's docstring
+                together = [self._failed(command, argvs[0], error)] * len(argvs)
             if together is not None:
                 command.calls += len(argvs)
                 command.nanoseconds += monotonic_ns() - first
+                context.waiter_token = None
                 return together
         for argv in argvs:
             try:
@@ -141,9 +155,16 @@ class Executor:
             if ended - started >= slow_ns and self.on_slow is not None:
                 self.on_slow(_taker(takers, len(replies) - 1), command, argv, ended - started)
             started = ended
+        if context.waiter_token is not None and command.name != NAMES_A_WAIT:
+            context.waiter_token = None  # it was for this command, whether that had to wait or not
         command.calls += len(argvs)
         command.nanoseconds += started - first
         return replies
+
+    def _refuse(self, command: Command, argvs: list[list[bytes]]) -> list[Reply]:
+        """The replies of commands for a database that the log has not made: one of a node with other settings."""
+        error = CommandError(errors.DB_INDEX_OUT_OF_RANGE)
+        return [self._failed(command, argv, error) for argv in argvs]
 
     def apply_batch(self, batch: Batch, header: EntryHeader) -> list[list[Reply]]:
         """Execute a batch under its entry's header; the replies of each run."""
@@ -175,6 +196,7 @@ class Executor:
 
     def _enter_transaction(self, *, inside: bool) -> None:
         self.write_context.in_transaction = self.read_context.in_transaction = inside
+        self.write_context.waiter_token = None
         if not inside and self.keyspace.waiters:
             self._serve()
 
@@ -185,8 +207,6 @@ class Executor:
             if argvs[0] in _MARKS:
                 self._enter_transaction(inside=argvs[0] == _MARKS[0])
                 continue
-            if database >= len(self.keyspace.databases):
-                raise StorageError(f"the log holds a write to the database {database}, which does not exist")
             command = self._logged(argvs[0])
             if "|" not in command.name and all(map(command.accepts, set(map(len, argvs)))):
                 token = self.write_context.waiter_token
@@ -259,10 +279,15 @@ class Executor:
             code = error.text.split(" ", 1)[0]
             self.errors[code] = self.errors.get(code, 0) + 1
             return error
-        if isinstance(error, (MemoryError, OSError, StorageError)):
+        if depends_on_machine(error):
             raise error
         log.error("the command %s with %d arguments failed", command.name, len(argv) - 1, exc_info=error)
         return CommandError(INTERNAL_ERROR)
+
+
+def depends_on_machine(error: Exception) -> bool:
+    """Whether an error stops the node: another one may not have it."""
+    return isinstance(error, (MemoryError, OSError, StorageError))
 
 
 def _taker(takers: Takers, position: int) -> object:

@@ -63,7 +63,9 @@ class Present:
         """Whether reads ask for a key that is due by the leader's clock and not by the state's: an entry must come
         first."""
         context = self._context
-        db = context.keyspace.databases[database]
+        db = context.keyspace.maybe_database(database)
+        if db is None:
+            return False
         deadlines = db.deadlines
         if not deadlines or not db.falls_due(context.now_ms, context.clock_ms):
             return False

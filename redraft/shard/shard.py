@@ -187,7 +187,10 @@ class Shard:
         """Whether no write is under way, and none of the keys that commands name is there."""
         if self.batch.items or self._in_flight or self._closed:
             return False
-        peek = self.keyspace.databases[database].peek
+        db = self.keyspace.maybe_database(database)
+        if db is None:
+            return False
+        peek = db.peek
         return all(peek(argv[position]) is None for argv in argvs for position in command.key_positions(argv))
 
     def unapplied(self) -> list[Batch]:

@@ -104,10 +104,13 @@ def test_every_key_lies_within_the_fewest_arguments_and_is_told_with_its_use(dec
         assert set(first_words) == {"RO"}
 
 
+INTERNAL = ("reap", "databases", "thresholds", "waiter", "unblock")
+
+
 def test_a_write_to_keys_is_known_by_them_and_others_are_listed_here() -> None:
     """Routing and WATCH look at key positions; a write without any concerns whole databases."""
     keyless = {each.name for each in EVERY if each.kind is Kind.DATA_WRITE and each not in WITH_KEYS}
-    internal = {"redraft|reap", "redraft|databases", "redraft|thresholds", "redraft|waiter", "redraft|unblock"}
+    internal = {f"redraft|{name}" for name in INTERNAL}
     assert keyless == {"flushall", "flushdb", "swapdb", "function|delete", "function|flush", *internal}
 
 
@@ -141,7 +144,7 @@ def test_a_command_is_found_by_its_name_in_any_case(declared: Command) -> None:
     for sub in declared.subcommands.values():
         words = [*sub.name.encode().split(b"|"), *([b"x"] * (abs(sub.arity) - 2))]
         for cased in (words, [word.upper() for word in words], [word.title() for word in words]):
-            assert TABLE.lookup(cased) is sub
+            assert TABLE.lookup_logged(cased) is sub
         assert TABLE.find(sub.name.encode()) is TABLE.find(sub.name.upper().encode()) is sub
 
 
@@ -432,3 +435,17 @@ def test_commands_above_the_level_are_not_called_and_are_executed_where_the_log_
     table.allow(NEWEST)
     assert table.lookup_run([[b"LATER"]]) is None
     assert table.lookup([b"GET", b"k"]) is table.find(b"get")
+
+
+def test_the_words_of_the_log_are_unknown_to_clients_and_known_to_the_log() -> None:
+    words = [each for each in EVERY if each.internal]
+    assert {each.name for each in words} == {f"redraft|{name}" for name in INTERNAL}
+    for each in words:
+        argv = [*each.name.encode().split(b"|"), *[b"1"] * (abs(each.arity) - 2)]
+        assert TABLE.lookup_logged(argv) is each
+        for called in (argv, argv[:2], [argv[0].upper(), argv[1].title(), *argv[2:]]):
+            for lookup in (TABLE.lookup, TABLE.lookup_passed):
+                with pytest.raises(CommandError, match=f"ERR unknown subcommand '{called[1].decode()}'. Try REDRAFT"):
+                    lookup(called)
+    (container_command,) = [each for each in TABLE if each.name == "redraft"]
+    assert not {each.name for each in container_command.public_subcommands()} & {each.name for each in words}

@@ -74,6 +74,19 @@ def test_flushing_a_database_that_was_always_empty_changes_nothing() -> None:
     assert keyspace.meta() == before
 
 
+def test_flushing_a_database_that_holds_nothing_any_more_keeps_its_generation_flushed_or_not(image: Any) -> None:
+    """Whether it was flushed since its last key went is one replica's own business."""
+    keyspace, other = keyspace_of({b"a": b"1"}, {}), keyspace_of({b"a": b"1"}, {})
+    for each in (keyspace, other):
+        each.databases[0].delete(b"a")
+    assert other.begin_flush(image).step(1 << 20)
+    for each in (keyspace, other):
+        each.flush_all()
+        assert each.meta().generations == [0, 1]
+    assert keyspace.databases[0].dirty == {b"a"}, "what the image may still have of it is still to be removed"
+    assert keyspace.meta() == other.meta()
+
+
 def test_an_emptied_database_takes_keys_and_deadlines_like_a_new_one() -> None:
     keyspace = keyspace_of({b"a": b"1"})
     keyspace.databases[0].set_deadline(b"a", 10)

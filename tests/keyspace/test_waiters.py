@@ -53,6 +53,21 @@ def test_only_keys_that_are_waited_for_are_touched() -> None:
     keyspace.check()
 
 
+def test_keys_of_a_whole_database_are_touched_in_the_order_of_those_who_wait_now() -> None:
+    """Not of those who once did, nor of those whom other replicas do not know."""
+    keyspace = Keyspace(2)
+    for each in (
+        waiter(1, b"s"), waiter(2, b"local", b"q", local=True), waiter(3, b"q", b"s"), waiter(4, b"s", b"r"),
+    ):  # fmt: skip
+        keyspace.add_waiter(each)
+    keyspace.remove_waiter(1)
+    loaded = Keyspace.load(keyspace.meta(), [])
+    for each in (keyspace, loaded):
+        each.swap(0, 1)
+    assert keyspace.waiters.take_touched() == [(0, b"q"), (0, b"s"), (0, b"r"), (0, b"local")]
+    assert loaded.waiters.take_touched() == [(0, b"q"), (0, b"s"), (0, b"r")]
+
+
 def test_a_keyspace_without_waiters_tells_nobody() -> None:
     keyspace = Keyspace(2)
     assert keyspace.databases[0].on_change is None

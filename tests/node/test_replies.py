@@ -114,7 +114,7 @@ COMMANDS = [
     "SELECT 1", "SELECT 99", "SWAPDB 0 1", "FLUSHDB", "MULTI", "EXEC", "DISCARD", "WATCH {key}", "UNWATCH",
     "CLIENT GETNAME", "CLIENT SETNAME name{number}", "CLIENT REPLY ON", "HELLO 2", "HELLO 3", "RESET", "NOSUCH {key}",
     "GET", "SET {key}", "INCR {key} {key}", "CLIENT NOSUCH", "OBJECT ENCODING {key}", "get {key}", "Set {key} {number}",
-    "REDRAFT REAP 1", "DEBUG ERROR oops", "SCAN 0", "CONFIG GET port",
+    "DEBUG ERROR oops", "SCAN 0", "CONFIG GET port",
 ]  # fmt: skip
 
 

@@ -116,7 +116,7 @@ def test_a_flush_is_of_one_instant_though_writes_go_on(world: World, client: Cli
     job.run()
     assert world.image.point is not None
     assert world.image.point.applied.index == instant
-    keyspace = world.image.load(16)[0]
+    keyspace = world.image.load()[0]
     assert {key: keyspace.databases[0].get(key, 0) for key in keyspace.databases[0].keys_from(b"")} == {
         b"key%d" % number: b"%d" % number for number in range(2000)
     }
@@ -215,5 +215,5 @@ def test_the_last_flush_holds_everything(world: World, client: Client, begun: bo
     world.node.flusher.run_to_end()
     assert world.node.shard.flushed == world.node.shard.applied.index
     assert len(world.image.records) == 1000
-    keyspace = world.image.load(16)[0]
+    keyspace = world.image.load()[0]
     assert keyspace.databases[0].get(b"key1", 0) == (b"new" if begun else b"1")

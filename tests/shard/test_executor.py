@@ -208,10 +208,43 @@ def test_a_logged_command_that_is_not_known_stops_the_node(bench: Bench) -> None
             bench.executor.apply_logged(HEADER, [LoggedRun(0, [argv])])
 
 
-def test_a_logged_write_to_a_database_that_is_not_there_stops_the_node(bench: Bench) -> None:
-    with pytest.raises(StorageError, match="database 16, which does not exist"):
-        bench.executor.apply_logged(HEADER, [LoggedRun(16, [[b"SET", b"a", b"1"]])])
-    assert len(bench.keyspace.databases[15]) == 0
+def test_a_logged_write_to_a_database_that_is_not_there_does_nothing_and_is_answered_with_an_error(
+    bench: Bench,
+) -> None:
+    for number in (16, 1 << 20):
+        batch = Batch()
+        batch.add_write("x", *bench.command("SET a 1"), number)
+        batch.add_unlogged("x", *bench.command("GET a"), number)
+        batch.add_transaction("x", bench.transaction("STRLEN a"), [b"EXEC"], number)
+        bench.executor.apply_logged(HEADER, [LoggedRun(number, [[b"SET", b"a", b"1"]] * 2)])
+        (set_,), (get,), ((length,),) = bench.executor.apply_batch(batch, HEADER)
+        assert [str(set_), str(get), length] == ["ERR DB index is out of range"] * 2 + [0]
+    assert not any(len(database) for database in bench.keyspace.databases)
+
+
+def test_a_run_that_fails_unexpectedly_is_answered_as_each_of_its_commands_would_be(bench: Bench) -> None:
+    failing = bench.table.find(b"fail")
+    assert failing is not None
+    failing.run = lambda context, argvs: argvs[5]  # type: ignore[assignment,return-value]
+    assert list(map(str, bench.apply("fail", "fail"))) == [INTERNAL_ERROR] * 2
+
+
+def test_a_wait_s_name_is_that_of_the_next_command_only(bench: Bench) -> None:
+    """Whether that one had to wait or not: what comes later is nobody's wait."""
+
+    def apply(*lines: str) -> list[Any]:
+        runs = [LoggedRun(0, [[word.encode() for word in line.split()]]) for line in lines]
+        bench.executor.apply_logged(HEADER, runs)
+        return bench.executor.take_served()
+
+    assert apply("RPUSH q x", "XADD s * f v", "XGROUP CREATE s g 0") == []
+    assert apply("REDRAFT WAITER 5", "BLPOP q 0", "MULTI", "BLPOP other 0", "EXEC") == [(5, [b"q", b"x"])]
+    assert apply("RPUSH q x", "REDRAFT WAITER 6", "BLPOP q 0", "XREADGROUP GROUP g c STREAMS s >") == [
+        (6, [b"q", b"x"])
+    ]
+    assert apply("REDRAFT WAITER 7", "MULTI", "BLPOP q 0", "EXEC", "BLPOP q 0") == []
+    assert apply("REDRAFT WAITER 8", "INCR n", "INCR n", "BLPOP q 0") == []
+    assert not bench.keyspace.waiters
 
 
 # Counting.

@@ -51,7 +51,7 @@ IN_ITS_PLACE = (b"EXISTS", b"none")
 def is_data(argv: list[bytes]) -> bool:
     """Whether the command gets as far as a shard: it is one, and has the right number of arguments."""
     try:
-        command = TABLE.lookup(argv)
+        command = TABLE.lookup_logged(argv)
     except CommandError:
         return False
     return command.kind is not Kind.SESSION and command.handler is not None

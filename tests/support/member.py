@@ -64,7 +64,7 @@ class Member:
 
     def lookup(self, words: Sequence[Any]) -> tuple[Command, list[bytes]]:
         argv = [word if isinstance(word, bytes) else str(word).encode() for word in words]
-        return self.table.lookup(argv), argv
+        return self.table.lookup_logged(argv), argv
 
     def add(self, *words: Any, database: int = 0, owner: Any = "client") -> Batch:
         """Take a command as a node does whose client has something pending: writes are logged, reads stand behind."""

@@ -127,7 +127,7 @@ class Shell(_Shell):
         before = self.maybe_contents()
         writes = True
         try:
-            command = TABLE.lookup(argv)
+            command = TABLE.lookup_logged(argv)
             assert command.handler is not None
             writes = command.kind is Kind.DATA_WRITE
             reply = command.handler(self.context, argv)

@@ -78,10 +78,10 @@ class DictStorage:
 
         return compute
 
-    def load(self, databases: int) -> tuple[Keyspace, AppliedPoint]:
+    def load(self) -> tuple[Keyspace, AppliedPoint]:
         """The keyspace as the image has it."""
         if self.point is None:
-            return Keyspace(databases), AppliedPoint()
+            return Keyspace(), AppliedPoint()
         return Keyspace.load(self.point.keyspace, sorted(self.records.items())), self.point.applied
 
 
@@ -199,7 +199,7 @@ class World:
 
     def _open(self) -> None:
         """As `server.app` does it: read the image, replay the log after it, serve."""
-        keyspace, applied = self.image.load(self.settings.databases)
+        keyspace, applied = self.image.load()
         self.node = Node(self.settings, self.clock, self.random, commands_of(self.level))
         raft = RaftNode(self.raft_config, self.log, applied.index, applied.conf, self.random)
         raft_of_config = RaftNode(self.raft_config, self.config_log, Index(0), random=self.random)
@@ -207,7 +207,7 @@ class World:
         group = FIRST_SHARD_GROUP
         shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
         self.node.start(config, shard, self.image)
-        self.node.reload = lambda: self.image.load(self.settings.databases)[0]
+        self.node.reload = lambda: self.image.load()[0]
         for each in (config.raft, raft):
             if each.is_alone:
                 each.campaign()

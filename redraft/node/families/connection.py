@@ -45,8 +45,7 @@ def echo(context: SessionContext, argv: list[bytes]) -> Any:
     summary="Make a numbered database the connection's own",
 )  # fmt: skip
 def select(context: SessionContext, argv: list[bytes]) -> Any:
-    count = context.node.settings.databases
-    context.session.database = parse.database_number(argv[1], count)
+    context.session.database = parse.database_number(argv[1], context.node.databases())
     return OK
 
 

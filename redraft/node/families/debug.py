@@ -59,10 +59,18 @@ def sleep(context: SessionContext, argv: list[bytes]) -> Any:
     return NO_REPLY
 
 
+def _selected(context: SessionContext) -> Database:
+    """The session's database."""
+    database = context.node.shard.keyspace.maybe_database(context.session.database)
+    if database is None:
+        raise CommandError(errors.DB_INDEX_OUT_OF_RANGE)
+    return database
+
+
 @_sub("DEBUG OBJECT", 3, summary="Tell about a key's value")
 def object_(context: SessionContext, argv: list[bytes]) -> Any:
     node = context.node
-    database = node.shard.keyspace.databases[context.session.database]
+    database = _selected(context)
     value = database.get(argv[2], node.now_ms)
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
@@ -116,7 +124,7 @@ def digest(context: SessionContext, argv: list[bytes]) -> Any:
 
 @_sub("DEBUG DIGEST-VALUE", -2, summary="Checksums of the values of keys")
 def digest_value(context: SessionContext, argv: list[bytes]) -> Any:
-    database = context.node.shard.keyspace.databases[context.session.database]
+    database = _selected(context)
     return [
         Status(hashlib.sha1(_record(database, key), usedforsecurity=False).hexdigest().encode())
         if database.exists(key, context.node.now_ms)
@@ -134,7 +142,7 @@ def _record(database: Database, key: bytes) -> bytes:
 
 @_sub("DEBUG LISTPACK", 3, summary="Tell whether Redis would hold a key's value in a listpack")
 def listpack(context: SessionContext, argv: list[bytes]) -> Any:
-    value = context.node.shard.keyspace.databases[context.session.database].get(argv[2], context.node.now_ms)
+    value = _selected(context).get(argv[2], context.node.now_ms)
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
     if objects.encoding(value) != b"listpack":

@@ -38,7 +38,7 @@ def describe(declared: Command) -> list[Any]:
         SetReply(_statuses([f"@{category}" for category in declared.acl_categories()])),
         SetReply([tip.encode() for tip in declared.tips]),
         SetReply(_key_specs(declared)),
-        SetReply([describe(sub) for sub in declared.subcommands.values()]),
+        SetReply([describe(sub) for sub in declared.public_subcommands()]),
     ]
 
 
@@ -109,7 +109,7 @@ def public_commands(context: SessionContext) -> Iterator[Command]:
     """Every command that clients may know of, and the sub-commands of each behind it."""
     for declared in _all(context):
         yield declared
-        yield from declared.subcommands.values()
+        yield from declared.public_subcommands()
 
 
 def command_(context: SessionContext, argv: list[bytes]) -> Any:
@@ -155,7 +155,7 @@ def _docs(declared: Command) -> Map:
         ]
     )
     if declared.subcommands:
-        subs = [(sub.name.encode(), _docs(sub)) for sub in declared.subcommands.values()]
+        subs = [(sub.name.encode(), _docs(sub)) for sub in declared.public_subcommands()]
         entry.append((b"subcommands", Map(subs)))
     return entry
 
