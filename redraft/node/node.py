@@ -245,8 +245,12 @@ class Node:
         self.forwarding.forget_guest(session)
         if session.link is not None:
             session.link.close()
-        if session.blocked is not None and session.blocked.on_cancel is not None:
-            session.blocked.on_cancel()
+        if (blocked := session.blocked) is not None:
+            session.blocked = None  # each holds the other, and old garbage is not collected
+            if blocked.timer is not None:
+                blocked.timer.cancel()
+            if blocked.on_cancel is not None:
+                blocked.on_cancel()
         if self.observer.monitors.pop(session.id, None) is not None:
             self.refresh_plain()
         session.segments.clear()
@@ -537,10 +541,12 @@ class Node:
         session.blocked = blocked
         session.refresh_plain()
         if blocked.deadline_ns is not None and blocked.on_timeout is not None:
-            self.timers.at(blocked.deadline_ns, lambda: self._time_out(session, blocked))
+            blocked.timer = self.timers.at(blocked.deadline_ns, lambda: self._time_out(session, blocked))
 
     def unblock(self, session: Session, reply: Any) -> None:
         """Answer a blocked session (unless NO_REPLY) and go on with what it sent meanwhile."""
+        if session.blocked is not None and session.blocked.timer is not None:
+            session.blocked.timer.cancel()
         session.blocked = None
         session.refresh_plain()
         if session.closed:
@@ -576,6 +582,7 @@ class Node:
             self.shard.check()
             self.watches.check()
             self.turns.check()
+            self.timers.check()
             self.blocking.check()
             self.forwarding.check()
             self.guests.check()

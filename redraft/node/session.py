@@ -25,6 +25,7 @@ from redraft.shard.batch import Batch
 
 if TYPE_CHECKING:
     from redraft.node.links import Hello, Link
+    from redraft.node.timers import Timer
 
 
 class ReplyMode(enum.Enum):
@@ -53,7 +54,7 @@ class Segment:
 class Blocked:
     """Why a session's commands are not executed for now, and how to end that early."""
 
-    __slots__ = ("deadline_ns", "kind", "on_cancel", "on_error", "on_timeout")
+    __slots__ = ("deadline_ns", "kind", "on_cancel", "on_error", "on_timeout", "timer")
 
     def __init__(
         self,
@@ -71,6 +72,8 @@ class Blocked:
         """Called when the session goes away while blocked."""
         self.on_error = on_error
         """Called by CLIENT UNBLOCK … ERROR, where an error cannot be given at once."""
+        self.timer: Timer | None = None
+        """What calls `on_timeout`."""
 
 
 class Session:

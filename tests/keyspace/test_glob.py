@@ -48,6 +48,47 @@ def test_many_stars_take_no_more_time_than_their_number_times_the_text() -> None
     assert matches(b"a" * 400 + b"b")
 
 
+LONG = glob.KEPT_BYTES + 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_long_pattern_matches_as_a_short_one(seed: int) -> None:
+    rng = random.Random(seed)
+    matched = 0
+    for _ in range(300):
+        pattern = bytes(rng.choices(b"aab**?[]^-\\", k=rng.randint(0, 8)))
+        short, long = glob.matcher(pattern), glob._Pieces(pattern)
+        for _ in range(30):
+            text = bytes(rng.choices(b"aab-]*\\", k=rng.randint(0, 6)))
+            assert bool(short(text)) == bool(long(text)), (pattern, text)
+            matched += bool(short(text))
+    assert matched > 300
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matching", "other"),
+    [
+        (b"a*" * LONG + b"b", b"a" * LONG + b"xb", b"a" * LONG),
+        (b"*?" * LONG, b"x" * LONG, b"x" * (LONG - 1)),
+        (b"[ab]" * LONG, b"ab" * (LONG // 2) + b"b", b"ab" * (LONG // 2) + b"c"),
+        (b"x" * LONG, b"x" * LONG, b"x" * (LONG + 1)),
+        (b"*" * LONG + b"b", b"aab", b"aba"),
+        (b"\\a" * LONG + b"*", b"a" * LONG + b"bc", b"a" * (LONG - 1) + b"b"),
+    ],
+)
+def test_long_patterns_match_what_they_say(pattern: bytes, matching: bytes, other: bytes) -> None:
+    matches = glob.matcher(pattern)
+    assert matches(matching)
+    assert not matches(other)
+
+
+def test_a_long_pattern_is_not_kept() -> None:
+    before = glob._kept_matcher.cache_info().currsize
+    glob.matcher(b"y*" * LONG)
+    assert glob.prefix(b"y" * LONG + b"*") == b"y" * LONG
+    assert glob._kept_matcher.cache_info().currsize == before
+
+
 @pytest.mark.parametrize(
     ("pattern", "prefix"),
     [
