@@ -99,6 +99,13 @@ class Bool(Kind):
         return "yes" if value else "no"
 
 
+class Switch(Bool):
+    """yes or no; yes where it stands alone."""
+
+    def parse(self, words: Sequence[str], current: Any = None, *, adding: bool = False) -> Any:
+        return super().parse(words or ("yes",), current, adding=adding)
+
+
 def _check_bounds(value: int, low: int, high: int) -> int:
     if not low <= value <= high:
         raise OptionError(f"argument must be between {low} and {high} inclusive")

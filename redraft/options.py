@@ -31,6 +31,7 @@ from redraft.option_kinds import (
     Octal,
     OutputLimitsKind,
     Secret,
+    Switch,
     Text,
     Words,
 )
@@ -206,8 +207,13 @@ _LIVE = (
          "else the one that initial-cluster has at this node's port.",
          mutable=False),
     _row(RAFT, "initial-cluster", _TEXT, "",
-         "The nodes of a new cluster, each as ID=HOST:PORT, with commas between; the same list for each of them. A "
-         "node alone when empty. Addresses are taken from here at each start.", mutable=False),
+         "The nodes of a new cluster, each as ID=HOST:PORT, with commas between; the same list for each of them. It is "
+         "founded when all of them have met. A node alone when empty. Addresses are taken from here at each start.",
+         mutable=False),
+    _row(RAFT, "bootstrap", Switch(), "no",
+         "For the first start of the first node of a cluster that others will join. With a cluster-secret it is needed "
+         "where the directory is empty and neither initial-cluster nor join is given; leave it out afterwards.",
+         mutable=False),
     _row(RAFT, "join", _TEXT, "",
          "HOST:PORT of any node of a cluster that this one joins at its first start.", mutable=False),
     _row(RAFT, "announce-address", _TEXT, "",

@@ -51,6 +51,7 @@ class Settings:
     announce_address: str
     appendfsync: str
     bind: tuple[str, ...]
+    bootstrap: bool
     busy_reply_threshold: int
     client_output_buffer_limit: OutputLimits
     client_query_buffer_limit: int

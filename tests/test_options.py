@@ -24,6 +24,7 @@ from redraft.option_kinds import (
     Percentiles,
     Save,
     Secret,
+    Switch,
     Text,
     Words,
 )
@@ -36,6 +37,7 @@ from redraft.settings import Settings, help_text
 def test_settings_annotates_what_the_options_declare() -> None:
     types = {
         Bool: "bool",
+        Switch: "bool",
         Int: "int",
         Memory: "int",
         Octal: "int",

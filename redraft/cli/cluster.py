@@ -115,6 +115,8 @@ def _status(node: NodeClient, options: argparse.Namespace, tls: Tls | None) -> d
         elif member["address"]:
             with suppress(UserError), NodeClient(member["address"], options.password, tls, LOOK_SECONDS) as other:
                 own = _pairs(other("REDRAFT", "STATUS"))
+        if another := _is_another(own, member["id"], here["cluster-id"]):
+            own, member = {}, {**member, "state": another}
         indexes = {name: own.get(name) for name in ("term", "commit-index", "applied-index", "last-index")}
         rows.append(
             {
@@ -127,6 +129,13 @@ def _status(node: NodeClient, options: argparse.Namespace, tls: Tls | None) -> d
         "cluster-id", "node-id", "leader-id", "term", "commit-index", "applied-index", "last-index", "feature-level",
     )  # fmt: skip
     return {**{name: here[name] for name in kept}, "nodes": rows}
+
+
+def _is_another(own: dict[str, Any], node: int, cluster_id: str) -> str:
+    """Says whether who answers at a member's address is somebody else; empty else."""
+    if own and own["cluster-id"] != cluster_id:
+        return "of another cluster"
+    return f"is node {own['node-id']}" if own and own["node-id"] != node else ""
 
 
 def _wait(look: Callable[[], bool]) -> None:

@@ -1,8 +1,8 @@
 """What a node says that dials another one, and what it makes of the answers (see `links`); whose the bytes are is its
 caller's.
 
-The order: `greeting`; then `refused` or `answered`, whose words are said next; then `refused`, unless the other says
-OK. What it says before it has proved who it is, ends nothing but the attempt.
+The order: `greeting`; then `refused` or `answered`, whose words are said next; then `refused`, or `accepted` when the
+other has said OK. What it says before it has proved who it is, ends nothing but the attempt.
 """
 
 from __future__ import annotations
@@ -62,6 +62,10 @@ class Call:
             self._told = None
             return self.greeting()
         raise GreetingError(f"it says: {text}")
+
+    def accepted(self) -> None:
+        """OK was answered to the second command. Raises StorageError."""
+        self._node.founding.let_in(self._peer)
 
     def answered(self, reply: object) -> list[bytes]:
         """The greeting was answered: the second command. Raises GreetingError."""

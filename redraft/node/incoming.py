@@ -91,7 +91,8 @@ class Incoming:
         for group, message in frame.raft:
             if message.sender != sender or message.to != node.id:
                 raise FrameError("a message that is not from here, or not for this node")
-            self._step_group(group, message)
+            if not node.founding.under_way:
+                self._step_group(group, message)
         for proposal in frame.proposals:
             node.changes.received(proposal)
         node.leadership.follow()

@@ -126,7 +126,7 @@ class Members:
             self.remember(peer, incarnation)
             self.met[peer] = incarnation
         elif known != incarnation:
-            return f"node {peer} has other data than it had; remove it, and have it join anew"
+            return f"node {peer} has other data than it had; remove it, and have it join anew, on an empty directory"
         return ""
 
     def is_stranger(self, peer: NodeId) -> bool:

@@ -36,6 +36,7 @@ from redraft.node.context import NO_REPLY
 from redraft.node.door import Door
 from redraft.node.flusher import Flusher, ShardStorage
 from redraft.node.forwarding import Forwarding
+from redraft.node.founding import Founding
 from redraft.node.guests import Guests
 from redraft.node.incoming import Incoming
 from redraft.node.jobs import Jobs
@@ -124,6 +125,7 @@ class Node:
         self.peers = Peers()
         self.incoming = Incoming(self)
         self.door = Door(self)
+        self.founding = Founding()
         self.receive_snapshot: Callable[[Session, NodeId], Link] | None = None
         """Takes what another node sends as a snapshot; the server's."""
         self.on_flushed: Callable[[], None] = lambda: None
@@ -418,8 +420,9 @@ class Node:
         """A Raft clock interval has passed."""
         if not self.loading:
             now_ms = self.monotonic_ms()
-            self.config.raft.tick(now_ms)
-            self.shard.raft.tick(now_ms)
+            if not self.founding.under_way:
+                self.config.raft.tick(now_ms)
+                self.shard.raft.tick(now_ms)
             self.changes.tick()
             self.membership.tick()
             self.door.tick()

@@ -14,7 +14,6 @@ has been acknowledged by then.
 from __future__ import annotations
 
 import gc
-import hashlib
 import logging
 import os
 import random
@@ -22,15 +21,14 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 
 import trio
+from msgspec import structs
 
 from redraft import __version__
-from redraft.addresses import split_address
 from redraft.clock import SystemClock
 from redraft.cluster.config_group import ConfigGroup
-from redraft.errors import RedraftError, UserError
+from redraft.errors import RedraftError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
 from redraft.node.jobs import Job
@@ -41,7 +39,8 @@ from redraft.raft.messages import ConfState, SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.server.certificates import Certificates
 from redraft.server.connection import Listener
-from redraft.server.joining import ask_to_join, own_address
+from redraft.server.first_start import open_directory
+from redraft.server.joining import own_address
 from redraft.server.links import keep_links, parse_members
 from redraft.server.listeners import bind_listeners
 from redraft.server.persistence import Persistence
@@ -52,7 +51,7 @@ from redraft.server.shard_storage import DiskShardStorage, complete_install
 from redraft.server.snapshots import Receivers, send_snapshot
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
-from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity, new_incarnation
+from redraft.storage.directory import DataDirectory, NodeIdentity
 from redraft.storage.group_log import GroupLog
 from redraft.storage.image import Image
 from redraft.storage.log_store import LogStore, measure_fsync_us
@@ -81,7 +80,7 @@ class App:
         certificates = Certificates(settings)
         listeners = bind_listeners(settings)
         bound = own_address(listeners, tls=settings.tls_cluster)
-        with _data_directory(settings, members, settings.announce_address or bound, certificates) as directory:
+        with open_directory(settings, members, settings.announce_address or bound, certificates) as directory:
             address = settings.announce_address or members.get(NodeId(directory.identity.node_id)) or bound
             store = LogStore(directory.log_path)
             complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
@@ -140,6 +139,9 @@ class App:
         node.members.incarnation = identity.incarnation
         node.members.met = directory.met()
         node.members.remember = directory.remember
+        if identity.founding:
+            others = [NodeId(number) for number in identity.first_voters if number != identity.node_id]
+            node.founding.begin(others, lambda: directory.become(structs.replace(directory.identity, founding=False)))
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(config, shard, storage)
         node.reload = lambda: storage.load()[0]
@@ -234,55 +236,6 @@ class App:
         if request is None or request.flush:
             node.flusher.run_to_end()
         persistence.sync_if_needed()
-
-
-def _data_directory(
-    settings: Settings, members: dict[NodeId, str], address: str, certificates: Certificates
-) -> DataDirectory:
-    """The directory, with who this node is. Raises UserError, StorageError."""
-    first: NodeIdentity | None = None
-    if members and settings.join:
-        raise UserError("redraft: initial-cluster founds a cluster and join joins one: only one of them", exit_code=2)
-    is_new = not _may_be_a_node(Path(settings.dir))
-    if members and is_new:
-        node_id = _founder(settings, members, address)
-        # All nodes of a new cluster find the same name for it, without asking each other.
-        cluster_id = hashlib.sha1(settings.initial_cluster.encode()).hexdigest()
-        first = NodeIdentity(
-            FORMAT, node_id, cluster_id, sorted(members), {int(node): each for node, each in members.items()},
-            incarnation=new_incarnation(),
-        )  # fmt: skip
-    elif settings.join and is_new:
-        first = trio.run(ask_to_join, settings, address, certificates.peer)
-    directory = DataDirectory(Path(settings.dir), first)
-    if settings.join and first is None:
-        log.warning("%s is of a node of a cluster already: %s is not asked", settings.dir, settings.join)
-    if settings.node_id and directory.identity.node_id != settings.node_id:
-        directory.close()
-        raise UserError(f"redraft: {settings.dir} belongs to node {directory.identity.node_id}, not {settings.node_id}")
-    return directory
-
-
-def _founder(settings: Settings, members: dict[NodeId, str], address: str) -> NodeId:
-    """Which node of a new cluster this one is: by its number, or else by its port. Raises UserError."""
-    if settings.node_id:
-        if NodeId(settings.node_id) not in members:
-            raise UserError(f"redraft: initial-cluster has no node {settings.node_id}", exit_code=2)
-        return NodeId(settings.node_id)
-    here = [node for node, each in members.items() if each == address] or [
-        node for node, each in members.items() if split_address(each)[1] == split_address(address)[1]
-    ]
-    if len(here) != 1:
-        raise UserError("redraft: say with --node-id which node of initial-cluster this one is", exit_code=2)
-    return here[0]
-
-
-def _may_be_a_node(path: Path) -> bool:
-    """Whether a directory is a node's, or cannot be looked into, which is told when it is opened."""
-    try:
-        return (path / "node.json").exists()
-    except OSError:
-        return True
 
 
 def _group_log(store: LogStore, group: GroupId, first_voters: list[int]) -> GroupLog:

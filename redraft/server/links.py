@@ -179,6 +179,7 @@ async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: 
         reply = await ask_or_error(stream, *call.answered(reply))
         if isinstance(reply, ErrorReply):
             call.refused(str(reply))
+        call.accepted()
         return stream
     except BaseException:
         stream.socket.close()

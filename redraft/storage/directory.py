@@ -16,6 +16,7 @@ import errno
 import fcntl
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import TypeVar
 
@@ -44,6 +45,8 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     """Drawn when the directory is made: who comes back without it has lost its data."""
     recovering: bool = False
     """The node is being made a cluster of its own; a start that finds this completes it (see `server.recovery`)."""
+    founding: bool = False
+    """It founds a cluster with others, and not all of them have let it in yet: it has no vote so far, and no data."""
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -131,6 +134,21 @@ class DataDirectory(LockedDirectory):
         self._write(self._first)
         return self._first
 
+    def begin_anew(self, first: NodeIdentity) -> None:
+        """Make the directory another node's: its own has founded nothing yet, and promised nothing. A power cut leaves
+        the one or the other, or a node that has founded nothing. Raises StorageError."""
+        assert self.identity.founding
+        try:
+            for path in (self.path / "peers.json", self.path / "starts.json"):
+                path.unlink(missing_ok=True)
+            for path in (*self.path.glob("shard-*"), self.log_path):
+                if path.exists():
+                    shutil.rmtree(path)
+            sync_directory(self.path)
+        except OSError as error:
+            raise _explained(self.path, error) from error
+        self.become(first)
+
     def become(self, identity: NodeIdentity) -> None:
         """Change who writes the directory; durable, and whole or not at all. Raises StorageError."""
         try:
@@ -149,11 +167,13 @@ def new_incarnation() -> str:
 
 
 def _read_json(path: Path, kind: type[T]) -> T | None:
-    """What a file holds; None where it is not there. Raises DamagedDataError."""
-    if not path.exists():
-        return None
+    """What a file holds; None where it is not there. Raises StorageError, DamagedDataError."""
     try:
+        if not path.exists():
+            return None
         return msgspec.json.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise _explained(path.parent, error) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedDataError(f"{path} is damaged: {error}") from error
 

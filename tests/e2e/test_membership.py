@@ -33,6 +33,9 @@ class Nodes:
         self.servers.append(server)
         return server.wait_ready()
 
+    def found(self, name: str, *arguments: str) -> Server:
+        return self.start(name, "--bootstrap", *arguments)
+
     def join(self, name: str, to: Server, *arguments: str) -> Server:
         return self.start(name, "--join", f"127.0.0.1:{to.port}", *arguments)
 
@@ -74,7 +77,7 @@ def eventually(look: Callable[[], bool]) -> None:
 
 def three(nodes: Nodes) -> list[Server]:
     """A node alone, and two that join it, the second by way of the first to join."""
-    first = nodes.start("n1")
+    first = nodes.found("n1")
     first.client().mset({f"key:{number}": number for number in range(100)})
     second = nodes.join("n2", first)
     eventually(lambda: roles(first) == {1: "leader", 2: "voter"})
@@ -98,7 +101,7 @@ def test_nodes_join_catch_up_and_become_voters(nodes: Nodes) -> None:
 
 def test_a_node_joins_a_cluster_whose_founders_are_gone(nodes: Nodes) -> None:
     """What it begins with tells of them only, and it must answer a leader of whom it has not heard."""
-    first = nodes.start("n1")
+    first = nodes.found("n1")
     second = nodes.join("n2", first)
     eventually(lambda: roles(first) == {1: "leader", 2: "voter"})
     assert asked(first, "leave") == {"removed": 1}
@@ -109,7 +112,7 @@ def test_a_node_joins_a_cluster_whose_founders_are_gone(nodes: Nodes) -> None:
 
 
 def test_a_node_joins_that_needs_a_snapshot(nodes: Nodes) -> None:
-    first = nodes.start("n1", "--log-retain-entries", "1")
+    first = nodes.found("n1", "--log-retain-entries", "1")
     for number in range(50):
         first.client().set(f"key:{number}", number)
     first.client().execute_command("SAVE")
@@ -121,7 +124,7 @@ def test_a_node_joins_that_needs_a_snapshot(nodes: Nodes) -> None:
 
 def test_a_node_that_joins_answers_no_read_before_it_has_the_data(nodes: Nodes) -> None:
     """Jepsen's #30: empty lists from nodes that had just been added."""
-    first = nodes.start("n1", "--log-retain-entries", "1")
+    first = nodes.found("n1", "--log-retain-entries", "1")
     first.client().rpush("list", *range(100))
     first.client().execute_command("SAVE")
     second = nodes.join("n2", first)
@@ -202,6 +205,26 @@ def test_a_node_that_has_lost_its_data_is_not_listened_to(nodes: Nodes) -> None:
     assert address in text
 
 
+def test_a_copy_is_told_to_stop_and_who_is_of_another_cluster_does_not_count(nodes: Nodes) -> None:
+    servers = three(nodes)
+    copied = nodes.directory / "copy"
+    shutil.copytree(servers[1].directory, copied)
+    copy = Server(copied, "--cluster-secret", "s", "--loglevel", "verbose")
+    assert copy.wait() == 1
+    assert f"runs already, at 127.0.0.1:{servers[1].port}: of two copies of a directory only one may run" in copy.output
+    assert copy.output.count("of two copies") == 1
+    assert servers[1].process.poll() is None
+    assert "the link to node 2 is lost" not in servers[0].output + servers[2].output
+    servers[2].kill()
+    shutil.rmtree(servers[2].directory)
+    again = Server(servers[2].directory, "--cluster-secret", "s", "--port", str(servers[2].port))
+    assert again.wait() == 1
+    assert "has no data: with --bootstrap this node is the first of a new cluster" in again.output
+    nodes.found("n3", "--port", str(servers[2].port))
+    row = asked(servers[0], "status")["nodes"][2]
+    assert (row["answers"], row["state"], row["term"]) == (0, "of another cluster", None)
+
+
 def test_every_version_of_the_table_can_be_seen(nodes: Nodes) -> None:
     first, _, third = three(nodes)
     newest = asked(third, "table")
@@ -219,7 +242,7 @@ def test_every_version_of_the_table_can_be_seen(nodes: Nodes) -> None:
 
 
 def test_what_makes_no_sense_is_refused(nodes: Nodes) -> None:
-    first = nodes.start("n1")
+    first = nodes.found("n1")
     address = ("--node-address", f"127.0.0.1:{first.port}")
     for words, status, said in (
         (("remove", "9"), 4, "node 9 is not a member"),
@@ -257,7 +280,7 @@ def test_the_status_of_all_nodes_is_seen_from_any_and_dead_ones_are_told(nodes: 
 
 
 def test_a_table_for_people(nodes: Nodes) -> None:
-    first = nodes.start("n1")
+    first = nodes.found("n1")
     status, text = redraft("members", "--node-address", f"127.0.0.1:{first.port}")
     assert status == 0
     assert text.splitlines()[0].split() == [

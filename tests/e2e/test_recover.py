@@ -141,7 +141,7 @@ def test_what_cannot_be_recovered_is_told_in_a_sentence(machines: Machines) -> N
     directory = machines.directory
     assert redraft("recover", "--dir", str(directory / "nowhere"), "--yes")[0] == 1
     assert not (directory / "nowhere").exists()
-    alone = machines.start("alone")
+    alone = machines.start("alone", "--bootstrap")
     alone.stop()
     status, text = redraft("recover", "--dir", str(directory / "alone"), "--yes")
     assert (status, text) == (1, "redraft: node 1 is the only member of its cluster already: start it\n")

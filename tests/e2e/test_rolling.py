@@ -84,7 +84,7 @@ def test_a_rolling_replacement_fails_no_command_of_clients_of_other_nodes(tmp_pa
             time.sleep(0.05)
 
     try:
-        start(1)
+        start(1, "--bootstrap")
         for number in (2, 3):
             start(number, "--join", f"127.0.0.1:{servers[1].port}")
             voters(1, *servers)

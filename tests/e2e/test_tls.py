@@ -364,7 +364,7 @@ def test_a_snapshot_is_installed_over_tls(tmp_path: Path, authority: Authority) 
 
 def test_a_node_joins_over_tls_and_the_command_line_sees_it(start: Callable[..., Server], authority: Authority) -> None:
     secret = ("--cluster-secret", "s", "--tls-cluster", "yes")
-    first = start(*secret)
+    first = start(*secret, "--bootstrap")
     second = start(*secret, "--join", f"{HOST}:{first.tls_port}")
     words = ["--tls", "--cacert", str(authority.path), *certificate_words(authority)]
     command = [sys.executable, "-m", "redraft", "members", "--json", "-a", f"{HOST}:{first.tls_port}"]

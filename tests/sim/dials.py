@@ -151,6 +151,7 @@ class PeerDial(Dial):
     def answered(self, reply: Any) -> None:
         if self.proven:
             self.opened = True
+            self._call.accepted()
             self.open()
             return
         try:
