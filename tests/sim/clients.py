@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import hiredis
 from linearizability import models
@@ -62,6 +62,14 @@ MODELS: dict[str, Callable[[], Model]] = {
 }
 
 
+class Waits(Protocol):
+    """A client that may wait for an answer."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it does."""
+
+
 class Clients:
     """All of a cluster's."""
 
@@ -78,6 +86,8 @@ class Clients:
         self._deleted = 0
         self._strangers = 0
         self.clients = [Client(self, number + 1) for number in range(count)]
+        self.others: list[Waits] = []
+        """Clients of other kinds, which are waited for at the end too."""
 
     def start(self) -> None:
         """Let them begin."""
@@ -91,7 +101,9 @@ class Clients:
 
     def idle(self) -> bool:
         """Whether none waits for an answer."""
-        return all(client.action is None and not client.waits for client in self.clients)
+        return all(client.action is None for client in self.clients) and not any(
+            each.waits for each in (*self.clients, *self.others)
+        )
 
     def generation(self) -> int:
         """Which keys are worked on now."""
@@ -124,7 +136,7 @@ class Clients:
         def done(reply: Any) -> None:
             if not isinstance(reply, ReplyError):
                 now_ns = self.cluster.events.now_ns
-                self.record(Operation(number, call_ns, now_ns, key, action, _result(action, reply)))
+                self.record(Operation(number, call_ns, now_ns, key, action, result_of(action, reply)))
                 if then is not None:
                     then()
             elif not str(reply).startswith(NOT_EXECUTED) and action[0] not in models.READS:
@@ -217,7 +229,7 @@ class Client:
         self._wanted = len(commands)
         self._replies = []
         self._asked += 1
-        data = b"".join(pack(tuple(map(_word, command))) for command in commands)
+        data = b"".join(pack(tuple(map(as_word, command))) for command in commands)
         self._connection.send(near=True, data=data)
         self._cluster.events.after(PATIENCE_NS, self._give_up, self._asked)
 
@@ -280,7 +292,7 @@ class Client:
             # Where there are fewer actions than commands, the last replies are those of the actions.
             for (key, action), each in zip(reversed(actions), reversed(replies), strict=False):
                 if not (action[0] == "cas" and each is None):
-                    result = _result(action, each)
+                    result = result_of(action, each)
                     self._clients.record(Operation(self._number, self._call_ns, now_ns, key, action, result))
             following = then(reply) if then is not None else None
             if following is not None:
@@ -400,7 +412,7 @@ class Client:
         return ("xget",), [("GET", key)]
 
 
-def _word(word: object) -> bytes:
+def as_word(word: object) -> bytes:
     return word if isinstance(word, bytes) else str(word).encode()
 
 
@@ -408,7 +420,7 @@ def _text(reply: Any) -> Any:
     return reply.decode() if isinstance(reply, bytes) else reply
 
 
-def _result(action: tuple[Any, ...], reply: Any) -> Any:
+def result_of(action: tuple[Any, ...], reply: Any) -> Any:
     """A reply as the models have it."""
     name = action[0]
     if name in ("set", "setpx"):

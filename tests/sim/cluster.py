@@ -9,6 +9,7 @@ from typing import Any
 from redraft.ids import FIRST_SHARD_GROUP, GroupId, NodeId
 from redraft.node import flusher
 from redraft.raft.messages import AnyMessage
+from sim.any_commands import DATABASES
 from sim.dials import address_of
 from sim.disk import Disk, Identity
 from sim.events import SECOND, Events
@@ -26,7 +27,7 @@ SETTINGS: dict[str, Any] = {
     "flush_dirty_keys": 12,
     "flush_log_bytes": 2000,
     "log_retain_entries": 10,
-    "databases": 2,
+    "databases": DATABASES,
 }
 """Small logs and images, so that flushes and snapshots are frequent."""
 RARE_FLUSHES: dict[str, Any] = {"flush_dirty_keys": 1 << 30, "flush_log_bytes": 1 << 30}

@@ -171,7 +171,7 @@ class PeerDial(Dial):
         except OutcastError as error:
             self.fail(str(error))
             self.machine.outcast = True
-            self.machine.fail(StorageError(str(error)))
+            self.machine.fail(StorageError(str(error)), told=True)
         except GreetingError as error:
             self.fail(str(error))
 

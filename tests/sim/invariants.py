@@ -17,6 +17,9 @@ After every event, for the node that it was about:
 * nobody is out of the config table, and so stops, who votes in a group still;
 * the Raft core's `check()`.
 
+At every applied index: what its entry has left of the keys that it names is the same on all nodes, and so are the
+databases' generations and those who wait, in order.
+
 At every eighth applied index, and at the end: state machine safety: nodes that have applied the same index have the
 same bytes (keys, deadlines, waiters, generations). At every 64th event, and at the end: `Node.check()`,
 which calls that of every class above it, down to each value's. In a `thorough` run both at every one.
@@ -34,7 +37,7 @@ from redraft.raft.messages import AnyMessage, AppendReply, ConfState, Entry, Vot
 from redraft.raft.node import RaftNode
 from redraft.raft.status import Role
 from sim.disk import GROUPS
-from sim.state import digest_of
+from sim.state import digest_of, trace_of
 
 if TYPE_CHECKING:
     from sim.cluster import Cluster
@@ -97,6 +100,8 @@ class Invariants:
         self._check_every = 1 if thorough else CHECK_EVERY
         self.groups = {group: GroupFacts() for group in GROUPS}
         self.digests: dict[Index, tuple[str, NodeId]] = {}
+        self.traces: dict[Index, tuple[int, NodeId]] = {}
+        """What each entry left, and who said so first."""
         self._seen: dict[tuple[int, GroupId], Seen] = {}
         self._count = 0
         self._most_applied = Index(0)
@@ -341,6 +346,12 @@ class Invariants:
                 )
 
     # Bytes.
+
+    def applied(self, machine: Machine, entry: Entry) -> None:
+        """A node has executed an entry."""
+        traces = trace_of(machine, entry)
+        other, node = self.traces.setdefault(entry.index, (traces, machine.id))
+        require(other == traces, f"node {machine.id} makes something else of entry {entry.index} than node {node}")
 
     def digest(self, machine: Machine) -> str:
         """Compare a node's state machine with others as of the same index; its digest."""

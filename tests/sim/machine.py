@@ -282,10 +282,13 @@ class Machine:
                         connection.crashed(near=near, power=power)
             self.cluster.closed(self)
 
-    def fail(self, error: RedraftError) -> None:
-        """The disk refuses, or the node must not go on: the process ends."""
+    def fail(self, error: RedraftError, *, told: bool = False) -> None:
+        """The disk refuses, or the node was told not to go on: the process ends. It must not end for anything else,
+        such as what a client has sent."""
         if isinstance(error, DivergedError):
             raise AssertionError(f"node {self.id} has a wrong past: {error}") from error
+        if not self.disk.fails and not told:
+            raise AssertionError(f"node {self.id} stops, and nothing was done to it: {error}") from error
         self.cluster.tell(self, f"stops: {error}")
         failed = self.disk.fails
         self._down(f"stopped: {error}")

@@ -21,7 +21,10 @@ from typing import NamedTuple
 
 MOST_SEEDS = 150
 MINUTES = 0.5
-COPIED = ("redraft", "tests/sim", "tests/linearizability", "tests/support", "tools/in_venv.py", "tools/simulate")
+COPIED = (
+    "redraft", "tests/sim", "tests/oracle", "tests/linearizability", "tests/support", "tools/in_venv.py",
+    "tools/simulate",
+)  # fmt: skip
 
 
 class MutationError(Exception):

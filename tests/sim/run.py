@@ -14,6 +14,7 @@ from sim.chaos import Chaos
 from sim.clients import Clients
 from sim.cluster import Cluster
 from sim.events import MS, SECOND
+from sim.streams import Stream
 from sim.trace import Trace
 
 SETTLE_NS = 90 * SECOND
@@ -80,6 +81,8 @@ class Run:
         self.cluster.invariants.leases_hold = not beyond_drift
         pause_ns = random.choice((100, 400, 800)) * MS
         self.clients = Clients(self.cluster, random.choice((3, 5, 8)), pause_ns)
+        self.streams = [Stream(self.clients, number + 1) for number in range(random.choice((0, 1, 1, 2)))]
+        self.clients.others += self.streams
         self.chaos = Chaos(self.cluster, self.clients, self.cluster.random("chaos"), beyond_drift=beyond_drift)
 
     def go(self, virtual_ns: int) -> None:
@@ -87,6 +90,8 @@ class Run:
         cluster, clients, chaos = self.cluster, self.clients, self.chaos
         cluster.start()
         clients.start()
+        for stream in self.streams:
+            stream.start()
         chaos.start()
         cluster.run(virtual_ns)
         chaos.stop()

@@ -9,10 +9,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from redraft.ids import FIRST_SHARD_GROUP
+from redraft.node.families.all import TABLE
+from sim.any_commands import any_command, any_wait
 from sim.cluster import Cluster
 from sim.events import SECOND
 from sim.invariants import InvariantError
@@ -38,6 +41,16 @@ def test_nothing_is_violated(seed: int) -> None:
 def test_with_clocks_that_drift_more_than_is_stated_only_reads_may_be_old(seed: int) -> None:
     outcome = run(seed, VIRTUAL_SECONDS, beyond_drift=True)
     assert not outcome.violation, outcome.violation
+
+
+def test_streams_send_every_command_of_the_table() -> None:
+    random = Random(1)
+    drawn = {any_command(random)[0].lower().decode("latin-1") for _ in range(20_000)}
+    drawn |= {any_wait(random)[0].lower().decode() for _ in range(500)}
+    names = {command.name for command in TABLE if "|" not in command.name}
+    by_streams = {"readonly", "readwrite", "flushdb"}
+    left_out = {"shutdown", "quit", "monitor", "flushall", "auth", "save", "debug"}
+    assert names - drawn == by_streams | left_out
 
 
 def test_a_run_is_the_same_under_every_hash_seed() -> None:

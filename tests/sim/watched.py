@@ -15,8 +15,8 @@ from redraft.node.peers import Peers
 from redraft.node.reads import Reads
 from redraft.raft.messages import AnyMessage
 from redraft.raft.node import RaftNode
-from redraft.raft.ready import ReadState
-from redraft.shard.shard import AppliedPoint, Shard
+from redraft.raft.ready import ReadState, Ready
+from redraft.shard.shard import AppliedPoint, Outcome, Shard
 
 if TYPE_CHECKING:
     from sim.machine import Machine
@@ -87,6 +87,15 @@ class WatchedShard(Shard):
         self._machine = machine
         self._forwarding = forwarding
         self._reads = reads
+
+    def apply_committed(self, ready: Ready) -> list[Outcome]:
+        """Execute committed entries: one by one, since each is compared with what others made of it."""
+        outcomes: list[Outcome] = []
+        invariants = self._machine.cluster.invariants
+        for committed in ready.committed:
+            outcomes += super().apply_committed(ready._replace(committed=[committed]))
+            invariants.applied(self._machine, committed)
+        return outcomes
 
     def read(self, owner: Any, command: Command, argvs: list[list[bytes]], database: int) -> list[Reply]:
         """Execute a run of reads now."""

@@ -1,0 +1,23 @@
+"""Kinds of load and chaos that the code is known not to survive yet: off, unless they are asked for by name.
+
+`tools/simulate --also KIND` turns one on. A kind is taken out of this list when what it shows is mended.
+"""
+
+from __future__ import annotations
+
+OFF: dict[str, str] = {
+    "session-in-transactions": "session commands in a transaction that another node executes",
+}
+"""What each is, by its name."""
+_on: set[str] = set()
+
+
+def turn_on(kind: str) -> None:
+    """Have a kind in the runs of this process. Raises KeyError for one that is none."""
+    assert OFF[kind]
+    _on.add(kind)
+
+
+def is_on(kind: str) -> bool:
+    """Whether a kind is part of runs."""
+    return kind not in OFF or kind in _on
