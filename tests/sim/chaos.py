@@ -20,7 +20,7 @@
   clock of a leader that is cut off, and the next one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment;
   and machines that flush only then;
-* settings: from which size on a collection has its larger encoding, at one node.
+* settings that differ between machines, and change at starts and by CONFIG SET (`sim.settings_chaos`).
 
 Longer than most, since it is one list.
 """
@@ -38,6 +38,7 @@ from redraft.raft.node import RaftNode
 from sim.asking import Asking
 from sim.events import MS, SECOND
 from sim.machine import WAKE_NS, Machine, Speeds
+from sim.settings_chaos import SettingsChaos
 from sim.wires import CLIENTS
 from support.newer import NEWER
 
@@ -51,7 +52,7 @@ LULL_NS = 5 * SECOND
 """From time to time everything is taken back for so long, or many runs would spend their time without a quorum."""
 
 
-class Chaos:
+class Chaos(SettingsChaos):
     """The faults of one run."""
 
     def __init__(self, cluster: Cluster, clients: Clients, random: Random, *, beyond_drift: bool = False) -> None:
@@ -84,6 +85,9 @@ class Chaos:
     def _set_up(self) -> None:
         """What holds for the whole run."""
         random, cluster = self._random, self._cluster
+        self.draw_settings()
+        for machine in cluster.machines.values():
+            self.settings_of_a_start(machine)
         delays = cluster.network.delays
         delays.spread_ns = random.choice((200_000, MS, 10 * MS))
         delays.slow_part = random.choice((0, 0, 0.01, 0.05))
@@ -99,8 +103,8 @@ class Chaos:
 
     def set_clock(self, machine: Machine) -> None:
         """A rate within the bound: two nodes' clocks drift apart by no more than it within an election's time."""
-        settings = self._cluster.settings
-        bound = settings["max_clock_drift"] * 1_000_000 // (settings["election_timeout"] + settings["max_clock_drift"])
+        election_ms, drift_ms = self.least_drift_ms()
+        bound = drift_ms * 1_000_000 // (election_ms + drift_ms)
         most = 400_000 if self._beyond else bound * 45 // 100
         machine.clock.set_rate(self._random.choice((0, self._random.randint(-most, most), most, -most)))
         if self.walls_differ:
@@ -176,12 +180,15 @@ class Chaos:
 
     def _restart_later(self, machine: Machine, longest_ns: int) -> None:
         upgrade = self._random.random() < 0.3
+        reconfigure = self._random.random() < 0.3
 
         def again() -> None:
             if machine.outcast:
                 return
             if upgrade:
                 machine.level = NEWER
+            if reconfigure:
+                self.settings_of_a_start(machine)
             machine.start()
 
         self._for(longest_ns, again)
@@ -660,17 +667,6 @@ class Chaos:
         machine.wake()
         return True
 
-    def _do_thresholds(self) -> bool:
-        """CONFIG SET of where the larger encodings of collections begin; what counts is the leader's."""
-        machine = self._some()
-        if machine is None:
-            return False
-        fields, members = self._random.choice(("0", "1", "2", "512")), self._random.choice(("0", "3", "512"))
-        self._tell(f"node {machine.id} would hold {fields} fields, {members} integers compactly")
-        asked = ("CONFIG", "SET", "hash-max-listpack-entries", fields, "set-max-intset-entries", members)
-        Asking(self._cluster, machine, asked)
-        return True
-
     def _do_change_members(self) -> bool:
         """A node joins and one is removed, or replaced; one change at a time."""
         cluster, random = self._cluster, self._random
@@ -689,6 +685,7 @@ class Chaos:
 
         def joined(new: Machine) -> None:
             self.set_clock(new)
+            self.settings_of_a_start(new)
             asked = self._some()
             if what == "join" or asked is None or len(cluster.members()) < 2:
                 self._changing = False

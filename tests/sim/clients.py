@@ -136,6 +136,8 @@ class Clients:
         def done(reply: Any) -> None:
             if not isinstance(reply, ReplyError):
                 now_ns = self.cluster.events.now_ns
+                if action[0] in models.READS and machine.reads_anything:
+                    return
                 self.record(Operation(number, call_ns, now_ns, key, action, result_of(action, reply)))
                 if then is not None:
                     then()
@@ -291,6 +293,8 @@ class Client:
             actions = self._take_actions()
             # Where there are fewer actions than commands, the last replies are those of the actions.
             for (key, action), each in zip(reversed(actions), reversed(replies), strict=False):
+                if action[0] in models.READS and self._cluster.machines[self._machine].reads_anything:
+                    continue
                 if not (action[0] == "cas" and each is None):
                     result = result_of(action, each)
                     self._clients.record(Operation(self._number, self._call_ns, now_ns, key, action, result))

@@ -105,6 +105,8 @@ class Machine:
         self.speeds = Speeds()
         self.settings: dict[str, Any] = {}
         """Its own, which differ from the cluster's."""
+        self.reads_anything = False
+        """Whether it was ever told that reads by way of it need not be new."""
         self.level = NEWEST
         """The newest feature level that its version knows."""
         self.wake_ns = WAKE_NS

@@ -32,6 +32,7 @@ from support.processes import NOTHING, ReplyError
 
 if TYPE_CHECKING:
     from sim.clients import Clients
+    from sim.machine import Machine
 
 PATIENCE_NS = 15 * SECOND
 MOST_UNANSWERED = 40
@@ -73,6 +74,7 @@ class Stream:
         self.number = number
         self._random = clients.cluster.random(f"stream {number}")
         self._connection: Connection | None = None
+        self._machine: Machine
         self._reader: Any = None
         self._sent: deque[Sent] = deque()
         self._facts = SessionFacts()
@@ -120,7 +122,8 @@ class Stream:
             self._facts = SessionFacts()
             self._identity = {}
             self._in_multi, self._database = False, 0
-            self._connection = self._cluster.machines[self._random.choice(up)].accept(CLIENTS, self)
+            self._machine = self._cluster.machines[self._random.choice(up)]
+            self._connection = self._machine.accept(CLIENTS, self)
 
     def _send(self, commands: list[Sent]) -> None:
         assert self._connection is not None
@@ -283,7 +286,8 @@ class Stream:
             elif not str(reply).startswith(NOT_EXECUTED):
                 raise self._wrong(sent, reply)
         elif facts.sure and facts.database == 0:
-            if not (facts.reads_anything and name in models.READS):
+            may_be_old = facts.reads_anything or self._machine.reads_anything
+            if not (may_be_old and name in models.READS):
                 now_ns = self._cluster.events.now_ns
                 result = result_of(sent.action, reply)
                 self._clients.record(Operation(-sent.call_ns, sent.call_ns, now_ns, sent.key, sent.action, result))
