@@ -226,10 +226,12 @@ _LIVE = (
     _row(RAFT, "heartbeat-interval", Int(1, 60_000), "50", "Milliseconds between two heartbeats of a leader."),
     _row(RAFT, "election-timeout", Int(10, 600_000), "500",
          "Milliseconds without a leader's word after which a follower stands for election (each adds a random part). "
-         "It should be ten heartbeats or more."),
+         "It should be ten heartbeats or more, and the same on all nodes: the shortest of a majority bounds the time "
+         "for which a leader may answer reads alone."),
     _row(RAFT, "max-clock-drift", Int(0, 60_000), "100",
          "Milliseconds by which two nodes' clocks may drift apart within one election timeout. Lease reads rely on "
-         "it; where the machines cannot promise it, set it to the election timeout, and every read asks a majority."),
+         "it, on the largest where nodes differ; where the machines cannot promise it, set it to the election timeout, "
+         "and every read asks a majority."),
     _row(RAFT, "max-uncommitted-bytes", Memory(1 << 20), "64mb",
          "A group that has this much proposed and not yet committed takes no more: its clients' sockets are left "
          "unread."),

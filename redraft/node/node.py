@@ -45,6 +45,7 @@ from redraft.node.links import Cluster, Link
 from redraft.node.members import Members
 from redraft.node.membership import Membership
 from redraft.node.observer import Observer
+from redraft.node.pace import Pace
 from redraft.node.pause import Pause
 from redraft.node.peers import Peers
 from redraft.node.process import NoProcess, ProcessFacts
@@ -98,6 +99,7 @@ class Node:
     shard: Shard
     blocking: Blocking
     flusher: Flusher
+    pace: Pace
     watches: Watches
 
     def __init__(self, settings: Settings, clock: Clock, random: Random, table: CommandTable) -> None:
@@ -175,6 +177,7 @@ class Node:
         self.watches = Watches(shard.keyspace, self.table)
         self.blocking = Blocking(self)
         self.flusher = Flusher(self, shard, storage)
+        self.pace = Pace(self)
         shard.executor.on_slow = self.observer.on_slow
         for option in ("slowlog-log-slower-than", "latency-monitor-threshold"):
             self.settings.on_change(option, self.observer.refresh_slow)
@@ -428,6 +431,7 @@ class Node:
             self.door.tick()
             self.leadership.follow()
             self.reads.tick()
+            self.pace.tick()
             self.forwarding.tick()
 
     def monotonic_ms(self) -> int:

@@ -37,6 +37,7 @@ from redraft.raft.errors import (
 from redraft.raft.log import Log
 from redraft.raft.membership import ChangeKind, ConfChange, Configurations, changed, encode_change
 from redraft.raft.messages import (
+    NOT_TOLD,
     AnyMessage,
     Append,
     AppendReply,
@@ -44,6 +45,7 @@ from redraft.raft.messages import (
     Entry,
     EntryKind,
     Heartbeat,
+    HeartbeatReply,
     InstallSnapshot,
     SnapshotMeta,
     TimeoutNow,
@@ -78,7 +80,9 @@ class Leader:
         self._uncommitted_bytes = 0
         self._ticks = 0
         self._quorum_ticks = 0
-        self._rounds = Rounds(config.lease_ms)
+        self._rounds = Rounds()
+        self._own_until_ms = -1
+        """Until when this leader's own answer to its newest round counts."""
         self._early_reads: list[int] = []
         """Reads from before this term's first commitment: until then the commit index may be behind."""
         self.first_index = Index(log.last_index + 1)
@@ -87,6 +91,13 @@ class Leader:
         self._holds_commit = False
         self._follow(confs.current)
         self._append(b"", EntryKind.NOOP)
+
+    def reconfigure(self, config: RaftConfig) -> None:
+        """Go by other times from now on. What was promised is promised; but if clocks may drift further apart than was
+        thought, leases come back with the next round."""
+        before, self._config = self._config, config
+        if config.drift_ms > before.drift_ms:
+            self._revoke_leases()
 
     # Membership.
 
@@ -228,6 +239,9 @@ class Leader:
     def heartbeat(self, now_ms: int) -> None:
         """Begin a round, and tell everybody."""
         self._rounds.begin(now_ms)
+        lease_ms = self._config.promise_ms - self._config.drift_ms
+        if now_ms >= 0 and lease_ms > 0:
+            self._own_until_ms = max(self._own_until_ms, now_ms + lease_ms)
         for member, progress in self.followers.items():
             commit = Index(min(progress.match, self._log.applying))
             self.out.append(
@@ -267,7 +281,7 @@ class Leader:
 
     def on_append_reply(self, message: AppendReply) -> None:
         """A follower has taken entries, or refused them."""
-        progress = self._heard(message.sender, message.round)
+        progress = self._heard(message)
         if progress is None:
             return
         if message.rejected:
@@ -318,9 +332,10 @@ class Leader:
             " node stops, so that nothing of it gives way"
         )
 
-    def on_heartbeat_reply(self, sender: NodeId, round_: int) -> None:
+    def on_heartbeat_reply(self, message: HeartbeatReply) -> None:
         """A follower is there; if it lacks entries that were sent long ago, they may have been lost."""
-        progress = self._heard(sender, round_)
+        sender = message.sender
+        progress = self._heard(message)
         if progress is None:
             return
         progress.awaiting = False
@@ -337,14 +352,27 @@ class Leader:
             # It was asked for already; but the driver may just have brought one that an earlier leadership wanted.
             self.wanting_snapshot.append(sender)
 
-    def _heard(self, sender: NodeId, round_: int) -> Progress | None:
-        progress = self.followers.get(sender)
+    def _heard(self, message: AppendReply | HeartbeatReply) -> Progress | None:
+        progress = self.followers.get(message.sender)
         if progress is not None:
             progress.active = True
-            if round_ > progress.round:
-                progress.round = round_
+            if message.round > progress.round:
+                progress.round = message.round
+                progress.promise_ms, progress.drift_ms = message.promise_ms, message.drift_ms
+                began_ms = self._rounds.began_ms(message.round)
+                if began_ms >= 0 and (lease_ms := self._lease_ms(message)):
+                    progress.held_until_ms = max(progress.held_until_ms, began_ms + lease_ms)
                 self._count_rounds()
         return progress
+
+    def _lease_ms(self, message: AppendReply | HeartbeatReply) -> int:
+        """How long a follower's answer counts, from the beginning of its round: as long as it has promised, by its own
+        settings, if this leader's promise no less; and clocks drift as far as either of them reckons with. A version
+        that does not tell is taken to have this leader's settings."""
+        promise_ms, drift_ms = self._config.promise_ms, self._config.drift_ms
+        if message.promise_ms != NOT_TOLD:
+            promise_ms, drift_ms = min(promise_ms, message.promise_ms), max(drift_ms, message.drift_ms)
+        return max(0, promise_ms - drift_ms)
 
     # Reads.
 
@@ -373,9 +401,13 @@ class Leader:
 
     def _count_rounds(self) -> None:
         self.reads += self._rounds.answered(quorum.reached(self._conf, self._answered_round))
+        self._rounds.hold_until(quorum.reached(self._conf, self._held_until_ms))
 
     def _answered_round(self, member: NodeId) -> int:
         return self._rounds.newest if member == self._config.id else self.followers[member].round
+
+    def _held_until_ms(self, member: NodeId) -> int:
+        return self._own_until_ms if member == self._config.id else self.followers[member].held_until_ms
 
     # Hand-over and snapshots.
 
@@ -411,7 +443,13 @@ class Leader:
             return
         self._handed_over = False
         self._given_up += 1
+        self._revoke_leases()
+
+    def _revoke_leases(self) -> None:
         self._rounds.revoke_leases()
+        self._own_until_ms = -1
+        for progress in self.followers.values():
+            progress.held_until_ms = -1
 
     def send_snapshot(self, to: NodeId, meta: SnapshotMeta) -> None:
         """The driver has brought a snapshot to a follower; tell it to install it."""

@@ -10,6 +10,8 @@ from redraft.ids import NO_NODE, Index, NodeId, Term
 
 NO_HANDOVER = -1
 """Of an election that no leader asked for."""
+NOT_TOLD = -1
+"""What a version that does not tell how long it promises says of that."""
 
 
 class EntryKind(enum.IntEnum):
@@ -39,6 +41,8 @@ class HardState(msgspec.Struct, frozen=True, array_like=True):
     term: Term = Term(0)
     vote: NodeId = NO_NODE
     commit: Index = Index(0)
+    promise_ms: int = 0
+    """The longest promise to a leader that may not have run out; 0 in what an older version has written."""
 
 
 class ConfState(msgspec.Struct, frozen=True, array_like=True):
@@ -122,6 +126,9 @@ class AppendReply(Message, frozen=True, array_like=True, tag="appended"):
     """The term of the entry at `index` here, for the leader to compare with its own; 0 where it is not told."""
     is_committed: bool = False
     """When rejected: the entry at `hint_index` is committed here, so a leader's log must have it."""
+    promise_ms: int = NOT_TOLD
+    drift_ms: int = 0
+    """As a HeartbeatReply's."""
 
 
 class Heartbeat(Message, frozen=True, array_like=True, tag="beat"):
@@ -142,6 +149,10 @@ class HeartbeatReply(Message, frozen=True, array_like=True, tag="beaten"):
     """The answer to a Heartbeat."""
 
     round: int
+    promise_ms: int = NOT_TOLD
+    """How long the sender votes for nobody else, from when it heard this round, by its own clock."""
+    drift_ms: int = 0
+    """By how much the sender's settings say that two clocks may drift apart meanwhile."""
 
 
 class InstallSnapshot(Message, frozen=True, array_like=True, tag="snapshot"):

@@ -100,11 +100,15 @@ class RaftNode:
         self._log = Log(storage, hard_state.commit, applied)
         self._confs = Configurations(applied, conf if conf.members() else ConfState(voters=(config.id,)))
         self._read_confs()
-        self._persisted = HardState(self.term, self._vote, self._log.committed)
+        self._persisted = HardState(self.term, self._vote, self._log.committed, hard_state.promise_ms)
         self._applied = applied
         self._elapsed_ticks = 0
         self._timeout_ticks = 0
-        self._promise_ticks = 0 if hard_state.term == 0 or self.is_alone else config.election_ticks
+        self._promise_ms = hard_state.promise_ms
+        """The longest promise to a leader that may not have run out, by the settings that it was given under."""
+        may_have_promised = hard_state.term > 0 and not self.is_alone
+        ticks = max(config.election_ticks, config.ticks_of(self._promise_ms)) if may_have_promised else 0
+        self._promise_ticks = ticks
         """How long this member still votes for nobody else, since it has answered a leader, or may have before it
         started: whatever it hears of later terms meanwhile, and from whom."""
         self._forgotten_ticks = self._promise_ticks
@@ -170,8 +174,19 @@ class RaftNode:
         self._promise_ticks = max(0, self._promise_ticks - 1)
         self._forgotten_ticks = max(0, self._forgotten_ticks - 1)
         waits_for_disk = self.role is Role.CANDIDATE and self._must_persist_vote()
-        if self._elapsed_ticks >= self._timeout_ticks and not waits_for_disk:
+        # A promise that was given under a longer election timeout than the present one may last longer than that.
+        if self._elapsed_ticks >= self._timeout_ticks and not waits_for_disk and not self._promise_ticks:
             self.campaign()
+
+    def reconfigure(self, config: RaftConfig) -> None:
+        """Go by other times from now on. What was promised by the earlier ones is kept."""
+        before, self._config = self._config, config
+        if before.tick_ms and config.tick_ms:
+            self._promise_ticks = config.ticks_of(self._promise_ticks * before.tick_ms)
+            self._forgotten_ticks = config.ticks_of(self._forgotten_ticks * before.tick_ms)
+        self._draw_timeout()
+        if self.leader is not None:
+            self.leader.reconfigure(config)
 
     def campaign(self) -> None:
         """Stand for election (paper, section 5.2), if this member may be elected."""
@@ -217,6 +232,11 @@ class RaftNode:
     def id(self) -> NodeId:
         """This member's."""
         return self._config.id
+
+    @property
+    def config(self) -> RaftConfig:
+        """The parameters that it goes by now."""
+        return self._config
 
     @property
     def installs(self) -> bool:
@@ -277,7 +297,7 @@ class RaftNode:
                     self.leader.on_append_reply(message)
             case HeartbeatReply():
                 if self.leader is not None:
-                    self.leader.on_heartbeat_reply(message.sender, message.round)
+                    self.leader.on_heartbeat_reply(message)
             case TimeoutNow():
                 if self.leader is None and self._may_join(Term(message.term + 1), message.handover):
                     self._called = message.handover
@@ -294,7 +314,7 @@ class RaftNode:
             or bool(self._messages)
             or self._snapshot is not None
             or self._called != NO_HANDOVER
-            or self._must_persist_vote()
+            or self._must_persist()
         )
 
     def ready(self, *, entries_first: bool = False) -> Ready:
@@ -320,8 +340,8 @@ class RaftNode:
         snapshot, self._snapshot = self._snapshot, None
         messages, self._messages = self._messages, []
         entries = log.take_unstable()
-        must_sync = bool(entries) or self._must_persist_vote() or snapshot is not None
-        hard_state = HardState(self.term, self._vote, log.committed)
+        must_sync = bool(entries) or self._must_persist() or snapshot is not None
+        hard_state = HardState(self.term, self._vote, log.committed, self._promise_ms)
         return Ready(
             hard_state if hard_state != self._persisted else None,
             entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, log.epoch,
@@ -442,6 +462,10 @@ class RaftNode:
             self.leader_id = self._config.id
             self.leader = Leader(self._config, self._log, self.term, self._confs)
 
+    def _must_persist(self) -> bool:
+        """Whether there is more than entries to make durable. A longer promise than before is kept over a restart."""
+        return self._must_persist_vote() or self._promise_ms > self._persisted.promise_ms
+
     def _must_persist_vote(self) -> bool:
         return (self.term, self._vote) != (self._persisted.term, self._persisted.vote)
 
@@ -463,7 +487,10 @@ class RaftNode:
         if self.role is not Role.FOLLOWER or self.leader_id != leader:
             self._become_follower(self.term, leader)
         self._elapsed_ticks = 0
-        self._promise_ticks = self._config.election_ticks
+        if self._promise_ticks <= self._config.election_ticks:
+            # What was promised by other settings has run out before this does.
+            self._promise_ticks = self._config.election_ticks
+            self._promise_ms = self._config.promise_ms
         self._given_up = max(self._given_up, given_up)
         if self._called < given_up:
             self._called = NO_HANDOVER
@@ -484,7 +511,7 @@ class RaftNode:
             self._acknowledge(message.sender, log.committed, message.round)
         else:
             hint_index, hint_term = log.possible_match(message.prev_index, message.prev_term)
-            reply = AppendReply(self._config.id, message.sender, self.term, message.prev_index, message.round)
+            reply = self._append_reply(message.sender, message.prev_index, message.round, Term(0))
             self._answer(structs.replace(reply, rejected=True, hint_index=hint_index, hint_term=hint_term))
 
     def _contradicted(self, message: Append) -> Index | None:
@@ -508,7 +535,7 @@ class RaftNode:
         log = self._log
         if message.commit >= index:
             raise self._diverged(message.sender, index)
-        reply = AppendReply(self._config.id, message.sender, self.term, message.prev_index, message.round)
+        reply = self._append_reply(message.sender, message.prev_index, message.round, Term(0))
         hint = structs.replace(reply, rejected=True, hint_index=log.committed, hint_term=log.term(log.committed))
         self._answer(structs.replace(hint, is_committed=True))
 
@@ -526,7 +553,10 @@ class RaftNode:
         elif commit <= log.committed:
             raise self._diverged(message.sender, commit)
         # Else this member has acknowledged to the leader what it does not have: it cannot tell what is committed.
-        self._answer(HeartbeatReply(self._config.id, message.sender, self.term, message.round))
+        config = self._config
+        self._answer(
+            HeartbeatReply(config.id, message.sender, self.term, message.round, config.promise_ms, config.drift_ms)
+        )
 
     def _follow_confs(self, entries: list[Entry]) -> None:
         for entry in entries:
@@ -548,8 +578,14 @@ class RaftNode:
         self._acknowledge(message.sender, self._log.committed, message.round)
 
     def _acknowledge(self, leader: NodeId, index: Index, round_: int) -> None:
-        term = self._log.known_term(index)
-        self._answer(AppendReply(self._config.id, leader, self.term, index, round_, index_term=term))
+        self._answer(self._append_reply(leader, index, round_, self._log.known_term(index)))
+
+    def _append_reply(self, leader: NodeId, index: Index, round_: int, index_term: Term) -> AppendReply:
+        config = self._config
+        return AppendReply(
+            config.id, leader, self.term, index, round_, index_term=index_term,
+            promise_ms=config.promise_ms, drift_ms=config.drift_ms,
+        )  # fmt: skip
 
     @staticmethod
     def _leave_joint(leader: Leader) -> None:

@@ -14,7 +14,7 @@ from collections import deque
 
 from redraft.ids import Index
 from redraft.raft.config import RaftConfig
-from redraft.raft.messages import SnapshotMeta
+from redraft.raft.messages import NOT_TOLD, SnapshotMeta
 
 
 class ProgressState(enum.Enum):
@@ -29,8 +29,8 @@ class Progress:
     """One follower (or learner)."""
 
     __slots__ = (
-        "_inflight", "_inflight_bytes", "active", "awaiting", "commit_sent", "match", "next", "round", "snapshot",
-        "state",
+        "_inflight", "_inflight_bytes", "active", "awaiting", "commit_sent", "drift_ms", "held_until_ms", "match",
+        "next", "promise_ms", "round", "snapshot", "state",
     )  # fmt: skip
 
     def __init__(self, next_index: Index) -> None:
@@ -45,6 +45,10 @@ class Progress:
         """It was heard of since the last check of the quorum."""
         self.round = 0
         """The newest heartbeat round that it answered."""
+        self.promise_ms, self.drift_ms = NOT_TOLD, 0
+        """What it said with that answer of its settings."""
+        self.held_until_ms = -1
+        """Until when it votes for nobody else, by the leader's clock; -1 if that is not known of any time."""
         self.commit_sent = Index(0)
         """The commit index that it was told."""
         self.snapshot: SnapshotMeta | None = None

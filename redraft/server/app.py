@@ -34,7 +34,7 @@ from redraft.node.families.all import TABLE
 from redraft.node.jobs import Job
 from redraft.node.links import Cluster, Introduction
 from redraft.node.node import Node, ShutdownRequest
-from redraft.raft.config import RaftConfig
+from redraft.node.pace import raft_config
 from redraft.raft.messages import ConfState, SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.server.certificates import Certificates
@@ -51,7 +51,7 @@ from redraft.server.shard_storage import DiskShardStorage, complete_install
 from redraft.server.snapshots import Receivers, send_snapshot
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
-from redraft.storage.directory import DataDirectory, NodeIdentity
+from redraft.storage.directory import DataDirectory
 from redraft.storage.group_log import GroupLog
 from redraft.storage.image import Image
 from redraft.storage.log_store import LogStore, measure_fsync_us
@@ -125,11 +125,11 @@ class App:
         keyspace, applied = storage.load(lambda keys: log.warning("loading: %d keys", keys))
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
-        raft_config = _raft_config(settings, identity)
+        config_of_raft = raft_config(settings, NodeId(identity.node_id))
         log_of_config = _group_log(store, CONFIG_GROUP, identity.first_voters)
-        config = ConfigGroup(RaftNode(raft_config, log_of_config, Index(0), random=self._random))
+        config = ConfigGroup(RaftNode(config_of_raft, log_of_config, Index(0), random=self._random))
         log_of_shard = _group_log(store, FIRST_SHARD_GROUP, identity.first_voters)
-        raft = RaftNode(raft_config, log_of_shard, applied.index, applied.conf, self._random)
+        raft = RaftNode(config_of_raft, log_of_shard, applied.index, applied.conf, self._random)
         node.cluster = Cluster(identity.cluster_id, settings.cluster_secret, settings.requirepass)
         before, start = directory.last_start(), directory.count_start()
         node.door.introduction = Introduction(start.life, start.count, before.life)
@@ -207,8 +207,14 @@ class App:
 
     async def _tell_time(self, node: Node, reactor: Reactor) -> None:
         """Raft's clock. After a pause it goes on from there: what was missed is not made up for."""
+        changed = trio.Event()
+        self._settings.on_change("heartbeat-interval", lambda: changed.set())
         while True:
-            await trio.sleep(self._settings.heartbeat_interval / 1000)
+            changed = trio.Event()
+            with trio.move_on_after(self._settings.heartbeat_interval / 1000):
+                await changed.wait()
+                # A tick is as long as it is now, from now on.
+                continue
             node.raft_tick()
             has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
             if has_ready or not node.shard.raft.is_alone or node.wants_reaping() or node.wants_tick():
@@ -245,17 +251,6 @@ def _group_log(store: LogStore, group: GroupId, first_voters: list[int]) -> Grou
         voters = tuple(NodeId(number) for number in sorted(first_voters))
         store.restore(group, SnapshotMeta(conf=ConfState(voters=voters)))
     return log_of_group
-
-
-def _raft_config(settings: Settings, identity: NodeIdentity) -> RaftConfig:
-    ticks = max(2, settings.election_timeout // settings.heartbeat_interval)
-    return RaftConfig(
-        id=NodeId(identity.node_id),
-        election_ticks=ticks,
-        # A follower's first tick may come at once, so it holds on to a leader for one tick less.
-        lease_ms=max(0, (ticks - 1) * settings.heartbeat_interval - settings.max_clock_drift),
-        max_uncommitted_bytes=settings.max_uncommitted_bytes,
-    )
 
 
 def _settle(node: Node, persistence: Persistence) -> None:

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from random import Random
 
+from msgspec import structs
+
 from redraft.ids import Index, NodeId, Term
 from redraft.raft.config import RaftConfig
 from redraft.raft.memory_storage import MemoryStorage
@@ -47,6 +49,12 @@ class Member:
         self.raft = RaftNode(self.config, self.disk, Index(len(entries)), conf, Random(self.seed))
         self.reads: list[ReadState] = []
         self.up = True
+
+    def configure(self, **options: int) -> None:
+        """It goes by other settings from now on, running or not."""
+        self.config = structs.replace(self.config, **options)
+        if self.up:
+            self.raft.reconfigure(self.config)
 
     def flush(self) -> None:
         """Put the state machine's present state on disk."""

@@ -30,11 +30,13 @@ class History:
             seed=seed,
             election_ticks=random.choice([3, 5, 10]),
             pre_vote=random.random() < 0.7,
-            lease_ms=TICK_MS * 2,
+            tick_ms=TICK_MS,
             max_append_bytes=random.choice([1, 20, 1 << 20]),
             max_inflight_appends=random.choice([1, 2, 64]),
             max_promotion_lag=random.choice([3, 100]),
         )
+        self.differ = random.random() < 0.5
+        """Whether members have settings of their own, which change while they run and while they are down."""
         self.proposals = 0
         self.reads: dict[int, int] = {}
         """What was committed anywhere when a read was asked for; it must see that."""
@@ -125,6 +127,9 @@ class History:
     def fault(self) -> None:
         cluster, random = self.cluster, self.random
         member = cluster.members[NodeId(random.randrange(1, 6))]
+        if self.differ and random.random() < 0.3:
+            member.configure(election_ticks=random.choice([3, 5, 10, 30]), heartbeat_ticks=random.choice([1, 1, 2]))
+            return
         leader = cluster.leader()
         if leader is not None and random.random() < 0.3:
             member = leader
@@ -159,6 +164,9 @@ class History:
         for member in cluster.members.values():
             if not member.up:
                 member.start()
+            if not member.config.pre_vote:
+                # Else one that cannot win, and has the shortest timeout, comes first for ever.
+                member.configure(election_ticks=10)
         cluster.settle()
         # Without pre-vote, members that cannot win may come first for some elections.
         for _ in range(60):

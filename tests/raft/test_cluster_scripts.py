@@ -19,6 +19,7 @@ read A                                a read on A; `reads` shows the indexes tha
 copy A, put-back A                    what A has on disk; A, which is down, starts with its last copy
 disk A TERM ...                       give A, which is down, a log whose entries have these terms
 lease A                               whether A serves reads alone
+set A OPTION=N ...                    A goes by other settings from now on, also while it is down
 status [A ...], log A, network        what there is
 """
 
@@ -51,6 +52,10 @@ from redraft.raft.messages import (
 KINDS = {"+": ChangeKind.ADD_VOTER, "~": ChangeKind.ADD_LEARNER, "-": ChangeKind.REMOVE}
 
 
+def options_of(words: tuple[str, ...]) -> dict[str, int]:
+    return {name.replace("-", "_"): int(value) for name, value in (word.split("=") for word in words)}
+
+
 class Interpreter:
     """Runs the commands of one script."""
 
@@ -75,8 +80,11 @@ class Interpreter:
         return self.cluster.members[NodeId(int(word))]
 
     def do_cluster(self, size: str, *words: str) -> None:
-        options = {name.replace("-", "_"): int(value) for name, value in (word.split("=") for word in words)}
+        options = options_of(words)
         self.cluster = Cluster(int(size), options.pop("voters", None), **options)
+
+    def do_set(self, word: str, *words: str) -> None:
+        self.member(word).configure(**options_of(words))
 
     def do_campaign(self, word: str) -> None:
         self.member(word).raft.campaign()

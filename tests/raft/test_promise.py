@@ -3,11 +3,15 @@
 The leader's lease rests on that. So the promise outlives all that the member hears meanwhile: that there is a later
 term, from whomever (here from one that had been cut off, and answered an old message), makes it forget its leader, and
 not what it has promised to it. Only a hand-over ends it, until the leader is answered that it was given up.
+
+How long that is, is the member's own setting. So each answer tells it, and a longer promise than the present setting
+makes is kept, over a restart too.
 """
 
 from __future__ import annotations
 
 import pytest
+from msgspec import structs
 
 from redraft.ids import Index, NodeId, Term
 from redraft.raft.config import RaftConfig
@@ -15,11 +19,14 @@ from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import (
     NO_HANDOVER,
     AnyMessage,
+    Append,
     AppendReply,
     ConfState,
+    Entry,
     HardState,
     Heartbeat,
     HeartbeatReply,
+    InstallSnapshot,
     SnapshotMeta,
     TimeoutNow,
     Vote,
@@ -31,6 +38,8 @@ from redraft.raft.status import Role
 LEADER, FOLLOWER, OTHER = NodeId(1), NodeId(2), NodeId(3)
 TERM, LATER = Term(5), Term(6)
 TICKS = 10
+TICK_MS = 100
+CONFIG = RaftConfig(FOLLOWER, election_ticks=TICKS, tick_ms=TICK_MS, drift_ms=30)
 
 NEWS = [
     AppendReply(OTHER, FOLLOWER, LATER, Index(0), 0, rejected=True),
@@ -40,12 +49,12 @@ NEWS = [
 ]
 
 
-def started() -> RaftNode:
+def started(config: RaftConfig = CONFIG, hard_state: HardState | None = None) -> RaftNode:
     """It was there before, in the same term."""
     storage = MemoryStorage()
     storage.start = SnapshotMeta(conf=ConfState(voters=(LEADER, FOLLOWER, OTHER)))
-    storage.write(HardState(TERM), [])
-    return RaftNode(RaftConfig(FOLLOWER, election_ticks=TICKS), storage, Index(0))
+    storage.write(hard_state or HardState(TERM), [])
+    return RaftNode(config, storage, Index(0))
 
 
 def follower(given_up: int = 0) -> RaftNode:
@@ -158,3 +167,92 @@ def test_the_promise_holds_however_long_the_leader_has_been_answered() -> None:
         raft.tick(0)
         raft.step(Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 0))
         assert not votes(raft, vote(LATER))
+
+
+def heard(raft: RaftNode, *, round_: int = 1) -> HardState | None:
+    """It hears its leader; what must be durable before it answers."""
+    raft.step(Heartbeat(LEADER, FOLLOWER, raft.term, Index(0), round_))
+    ready = raft.ready()
+    assert len(ready.messages) == 1
+    raft.advance(ready)
+    return ready.hard_state if ready.must_sync else None
+
+
+def ticks_until_it_votes(raft: RaftNode) -> int:
+    """Asked after each tick, by a candidate with a log as good."""
+    ticks = 0
+    while not votes(raft, vote(raft.term + 1, pre=True)):
+        raft.tick(0)
+        ticks += 1
+    return ticks
+
+
+def test_each_answer_tells_how_long_it_promises() -> None:
+    raft = started()
+    missing = Append(LEADER, FOLLOWER, TERM, Index(7), TERM, [], Index(0), 3)
+    there = Append(LEADER, FOLLOWER, TERM, Index(0), Term(0), [Entry(Index(1), TERM)], Index(0), 3)
+    snapshot = InstallSnapshot(LEADER, FOLLOWER, TERM, SnapshotMeta(Index(9), TERM), 3)
+    for message in (Heartbeat(LEADER, FOLLOWER, TERM, Index(0), 3), missing, there, snapshot):
+        raft.step(message)
+        (answer,) = said(raft)
+        assert isinstance(answer, HeartbeatReply | AppendReply)
+        # The next tick may come at once.
+        assert (answer.round, answer.promise_ms, answer.drift_ms) == (3, (TICKS - 1) * TICK_MS, 30), message
+
+
+def test_a_promise_that_is_longer_than_earlier_ones_is_durable_before_it_is_told() -> None:
+    raft = started()
+    assert heard(raft) == HardState(TERM, promise_ms=900)
+    assert heard(raft) is None
+    raft.reconfigure(structs.replace(CONFIG, election_ticks=30))
+    assert heard(raft) == HardState(TERM, promise_ms=2900)
+    raft.reconfigure(CONFIG)
+    assert heard(raft) is None
+
+
+def test_a_promise_outlives_a_restart_with_a_shorter_election_timeout() -> None:
+    assert ticks_until_it_votes(started(CONFIG, HardState(TERM, promise_ms=2900))) == 30
+    assert ticks_until_it_votes(started(CONFIG, HardState(TERM, promise_ms=100))) == TICKS
+    assert ticks_until_it_votes(started(structs.replace(CONFIG, tick_ms=50), HardState(TERM, promise_ms=2900))) == 59
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_a_promise_outlives_an_election_timeout_that_is_lowered(again: bool) -> None:
+    raft = started(structs.replace(CONFIG, election_ticks=30))
+    heard(raft)
+    for _ in range(5):
+        raft.tick(0)
+    raft.reconfigure(structs.replace(CONFIG, election_ticks=3))
+    if again:
+        heard(raft)
+    assert 25 <= ticks_until_it_votes(raft) <= 26
+
+
+def test_who_has_promised_does_not_stand_for_election_itself_before_that_has_run_out() -> None:
+    raft = started(structs.replace(CONFIG, election_ticks=30))
+    heard(raft)
+    raft.reconfigure(structs.replace(CONFIG, election_ticks=3))
+    for _ in range(29):
+        raft.tick(0)
+        assert raft.role is Role.FOLLOWER
+    for _ in range(2):
+        raft.tick(0)
+    assert raft.role is Role.PRE_CANDIDATE
+
+
+def test_a_promise_is_as_long_in_ticks_of_another_length() -> None:
+    raft = started()
+    heard(raft)
+    raft.reconfigure(structs.replace(CONFIG, election_ticks=20, tick_ms=10))
+    assert ticks_until_it_votes(raft) * 10 >= TICKS * TICK_MS
+
+
+def test_a_promise_that_has_run_out_is_not_kept_on() -> None:
+    raft = started(structs.replace(CONFIG, election_ticks=30))
+    heard(raft)
+    raft.reconfigure(structs.replace(CONFIG, election_ticks=3))
+    for _ in range(30):
+        raft.tick(0)
+        raft.step(Heartbeat(LEADER, FOLLOWER, raft.term, Index(0), 1))
+    assert raft.ready().hard_state == HardState(TERM, promise_ms=200)
+    assert ticks_until_it_votes(raft) == 3

@@ -20,6 +20,8 @@ from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec import structs
+
 from redraft.cluster.config_group import ConfigGroup
 from redraft.errors import RedraftError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
@@ -28,6 +30,7 @@ from redraft.node.jobs import Job
 from redraft.node.links import Cluster as ClusterName
 from redraft.node.links import Introduction
 from redraft.node.node import Node, Persist, ShutdownRequest
+from redraft.node.pace import raft_config
 from redraft.node.session import Session
 from redraft.raft.config import RaftConfig
 from redraft.raft.errors import DivergedError
@@ -196,9 +199,9 @@ class Machine:
             node.peers = WatchedPeers(self)
             forwarding = node.forwarding = WatchedForwarding(node)
             reads = node.reads = WatchedReads(node)
-            raft_config = self._raft_config(settings)
-            config = ConfigGroup(RaftNode(raft_config, disk.logs[CONFIG_GROUP], Index(0), random=random), self.level)
-            raft = RaftNode(raft_config, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
+            config_of_raft = self._raft_config(settings)
+            config = ConfigGroup(RaftNode(config_of_raft, disk.logs[CONFIG_GROUP], Index(0), random=random), self.level)
+            raft = RaftNode(config_of_raft, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
             node.cluster = ClusterName(identity.cluster_id, SECRET)
             disk.starts += 1
             node.door.introduction = Introduction(f"{self.number}/{self.life}", disk.starts)
@@ -247,14 +250,7 @@ class Machine:
         self.cluster.changed(self)
 
     def _raft_config(self, settings: Settings) -> RaftConfig:
-        ticks = max(2, settings.election_timeout // settings.heartbeat_interval)
-        return RaftConfig(
-            id=self.id,
-            election_ticks=ticks,
-            lease_ms=max(0, (ticks - 1) * settings.heartbeat_interval - settings.max_clock_drift),
-            max_uncommitted_bytes=settings.max_uncommitted_bytes,
-            **self.cluster.raft_options,
-        )
+        return structs.replace(raft_config(settings, self.id), **self.cluster.raft_options)
 
     def _settle(self) -> None:
         while persists := self.node.collect():

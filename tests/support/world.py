@@ -21,8 +21,8 @@ from redraft.levels import NEWEST
 from redraft.node.flusher import ImageDigest
 from redraft.node.jobs import Job
 from redraft.node.node import Node, Persist
+from redraft.node.pace import raft_config
 from redraft.node.session import Session
-from redraft.raft.config import RaftConfig
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import SnapshotMeta
 from redraft.raft.node import RaftNode
@@ -184,7 +184,7 @@ class World:
         self.random = Random(seed)
         self.log, self.config_log = MemoryStorage(), MemoryStorage()
         self.log.start = self.config_log.start = start or SnapshotMeta()
-        self.raft_config = RaftConfig(id=NodeId(node_id), lease_ms=400)
+        self.id = NodeId(node_id)
         self.image = DictStorage(self.log)
         self.clients: dict[Session, Client] = {}
         self.inbox: list[tuple[Client, bytes]] = []
@@ -201,8 +201,9 @@ class World:
         """As `server.app` does it: read the image, replay the log after it, serve."""
         keyspace, applied = self.image.load()
         self.node = Node(self.settings, self.clock, self.random, commands_of(self.level))
-        raft = RaftNode(self.raft_config, self.log, applied.index, applied.conf, self.random)
-        raft_of_config = RaftNode(self.raft_config, self.config_log, Index(0), random=self.random)
+        config_of_raft = raft_config(self.settings, self.id)
+        raft = RaftNode(config_of_raft, self.log, applied.index, applied.conf, self.random)
+        raft_of_config = RaftNode(config_of_raft, self.config_log, Index(0), random=self.random)
         config = ConfigGroup(raft_of_config, self.level)
         group = FIRST_SHARD_GROUP
         shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
