@@ -18,7 +18,7 @@ from redraft.errors import CommandError
 from redraft.resp.reply import NIL_ARRAY, DoubleText
 from redraft.values import geohash
 from redraft.values.geohash import LATITUDE_MAX, LONGITUDE_MAX, Area, Position
-from redraft.values.sorted_set import SortedSet
+from redraft.values.sorted_set import ScoreBound, SortedSet
 
 UNITS_M = {b"m": 1.0, b"km": 1000.0, b"ft": 0.3048, b"mi": 1609.34}
 
@@ -120,6 +120,9 @@ def geodist(context: Context, argv: list[bytes]) -> Any:
 
 # Searching.
 
+FEW_MEMBERS = 32
+"""So many members are looked at one by one."""
+
 
 class _Found(NamedTuple):
     distance_m: float
@@ -206,16 +209,24 @@ class _Search:
         return found[: self.count] if self.count else found
 
     def _look_into(self, cell: geohash.Cell, enough: int, found: list[_Found]) -> None:
-        assert self.held is not None
-        assert self.area is not None
+        """Find what is in a cell and inside the area, in the order of scores. A cell with many members is searched part
+        by part, without those parts that the area misses."""
+        held, area = self.held, self.area
+        assert held is not None
+        assert area is not None
         scores = cell.scores()
-        for score, member in self.held.between(float(scores.start), float(scores.stop)):
-            position = geohash.position_of(score)
-            distance = self.area.maybe_distance_m(position)
-            if distance is not None:
-                found.append(_Found(distance, score, member, position))
-                if enough and len(found) >= enough:
-                    return
+        span = held.score_span(ScoreBound(float(scores.start)), ScoreBound(float(scores.stop), exclusive=True))
+        if len(span) > FEW_MEMBERS and cell.step < geohash.FINEST_STEP:
+            for part in cell.parts():
+                if not area.misses(part):
+                    self._look_into(part, enough, found)
+                    if enough and len(found) >= enough:
+                        return
+            return
+        for each in area.inside(held.walk(span)):
+            found.append(_Found(*each))
+            if enough and len(found) >= enough:
+                return
 
     def _shown(self, each: _Found) -> Any:
         assert self.area is not None

@@ -12,7 +12,8 @@ from the machine's C library: replicas that store the outcome of a search must n
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 EARTH_RADIUS_M = 6372797.560856
@@ -23,6 +24,9 @@ LATITUDE_MAX = 85.05112878
 FINEST_STEP = 26
 
 _TOP_BIT = 1 << 63
+_FINEST = float(1 << FINEST_STEP)
+_MARGIN = 1.0 + 1e-9
+"""More than rounding can make of a distance: what is further away by this is outside without a closer look."""
 _RADIANS = math.pi / 180.0
 _ALPHABET = "0123456789bcdefghjkmnpqrstuvwxyz"
 _SPREAD = [sum((byte >> bit & 1) << (2 * bit) for bit in range(8)) for byte in range(256)]
@@ -56,6 +60,11 @@ class Cell(NamedTuple):
         shift = 52 - 2 * self.step
         return range(bits << shift, (bits + 1) << shift)
 
+    def parts(self) -> list[Cell]:
+        """Its four cells at the next step, in the order of their scores."""
+        column, row, step = self.column * 2, self.row * 2, self.step + 1
+        return [Cell(column + east, row + north, step) for east in (0, 1) for north in (0, 1)]
+
     def moved(self, columns: int, rows: int) -> Cell:
         """The cell so far to the east and to the north, round the edges."""
         mask = (1 << self.step) - 1
@@ -73,14 +82,16 @@ def _interleaved(even: int, odd: int) -> int:
 
 
 def _separated(bits: int) -> int:
-    """The bits at the even places."""
-    bits &= 0x5555555555555555
-    for shift, mask in (
-        (1, 0x3333333333333333), (2, 0x0F0F0F0F0F0F0F0F), (4, 0x00FF00FF00FF00FF), (8, 0x0000FFFF0000FFFF),
-        (16, 0x00000000FFFFFFFF),
-    ):  # fmt: skip
-        bits = (bits | bits >> shift) & mask
-    return bits
+    """The bits at the even places of 64."""
+    even = _even_bits()
+    return even[bits & 65535] | even[bits >> 16 & 65535] << 8 | even[bits >> 32 & 65535] << 16 | even[bits >> 48] << 24
+
+
+@cache
+def _even_bits() -> bytes:
+    """Of each number of 16 bits those at the even places."""
+    of_byte = [sum((byte >> 2 * bit & 1) << bit for bit in range(4)) for byte in range(256)]
+    return bytes(high << 4 | low for high in of_byte for low in of_byte)
 
 
 def cell_of(position: Position, step: int, latitude_max: float = LATITUDE_MAX) -> Cell:
@@ -98,14 +109,22 @@ def score_of(position: Position) -> int:
 
 
 def position_of(score: float) -> Position:
-    """The middle of the cell that a score names."""
-    bits = _bits_of(score)
-    west, south, east, north = Cell(_separated(bits >> 1), _separated(bits), FINEST_STEP).bounds()
-    longitude, latitude = (west + east) / 2, (south + north) / 2
-    return (
-        min(max(longitude, -LONGITUDE_MAX), LONGITUDE_MAX),
-        min(max(latitude, -LATITUDE_MAX), LATITUDE_MAX),
+    """The middle of the cell that a score names. Flat, since a search asks for it thousands of times."""
+    bits = int(score) if 0 <= score < _TOP_BIT else _bits_of(score)
+    even = _even_bits()
+    row = even[bits & 65535] | even[bits >> 16 & 65535] << 8 | even[bits >> 32 & 65535] << 16 | even[bits >> 48] << 24
+    bits >>= 1
+    column = (
+        even[bits & 65535] | even[bits >> 16 & 65535] << 8 | even[bits >> 32 & 65535] << 16 | even[bits >> 48] << 24
     )
+    west, east = -LONGITUDE_MAX + column / _FINEST * 360.0, -LONGITUDE_MAX + (column + 1) / _FINEST * 360.0
+    south = -LATITUDE_MAX + row / _FINEST * (2 * LATITUDE_MAX)
+    north = -LATITUDE_MAX + (row + 1) / _FINEST * (2 * LATITUDE_MAX)
+    longitude, latitude = (west + east) / 2, (south + north) / 2
+    if not (-LONGITUDE_MAX <= longitude <= LONGITUDE_MAX and -LATITUDE_MAX <= latitude <= LATITUDE_MAX):
+        longitude = min(max(longitude, -LONGITUDE_MAX), LONGITUDE_MAX)
+        latitude = min(max(latitude, -LATITUDE_MAX), LATITUDE_MAX)
+    return longitude, latitude
 
 
 def _bits_of(score: float) -> int:
@@ -161,6 +180,60 @@ class Area:
         if distance_m(position, (centre[0], position[1])) > self._width * self.unit_m / 2:
             return None
         return distance_m(centre, position)
+
+    def misses(self, cell: Cell) -> bool:
+        """Whether a cell is outside for sure; most that are outside are."""
+        west, south, east, north = cell.bounds()
+        longitude, latitude = self.centre
+        away = max(south - latitude, latitude - north, 0.0)
+        high = self._radius if self._radius is not None else self._height / 2
+        if away * _RADIANS * EARTH_RADIUS_M > high * self.unit_m * _MARGIN:
+            return True
+        if west <= longitude <= east:
+            return False
+        # As near as the cell's nearest meridian, there where meridians are closest to each other.
+        to_west, to_east = abs(west - longitude), abs(east - longitude)
+        beside = min(to_west, to_east, 360.0 - to_west, 360.0 - to_east)
+        cosine = math.cos(max(abs(south), abs(north)) * _RADIANS)
+        if self._radius is not None:
+            wide = self._radius
+            cosine = math.sqrt(cosine * math.cos(latitude * _RADIANS))
+        else:
+            wide = self._width / 2
+        nearest_m = 2.0 * EARTH_RADIUS_M * math.asin(min(1.0, cosine * math.sin(beside * _RADIANS / 2)))
+        return nearest_m > wide * self.unit_m * _MARGIN
+
+    def inside(self, pairs: Iterable[tuple[float, bytes]]) -> Iterator[tuple[float, float, bytes, Position]]:
+        """Of pairs of a score and a member those that lie inside: distance (m), score, member, position."""
+        radius = self._radius
+        if radius is None:
+            for score, member in pairs:
+                position = position_of(score)
+                distance = self.maybe_distance_m(position)
+                if distance is not None:
+                    yield distance, score, member, position
+            return
+        # As `distance_m` has it, with what is the same for all of them taken out.
+        most_m = radius * self.unit_m
+        longitude, latitude = self.centre
+        longitude_radians, latitude_radians = longitude * _RADIANS, latitude * _RADIANS
+        cosine = math.cos(latitude_radians)
+        most_latitude = most_m / EARTH_RADIUS_M * _MARGIN
+        sin, cos, asin, sqrt = math.sin, math.cos, math.asin, math.sqrt
+        for score, member in pairs:
+            position = position_of(score)
+            other_radians = position[1] * _RADIANS
+            if abs(other_radians - latitude_radians) > most_latitude:
+                continue
+            v = sin((position[0] * _RADIANS - longitude_radians) / 2)
+            if v == 0.0:
+                distance = EARTH_RADIUS_M * abs(other_radians - latitude_radians)
+            else:
+                u = sin((other_radians - latitude_radians) / 2)
+                root = sqrt(u * u + cosine * cos(other_radians) * v * v)
+                distance = 2.0 * EARTH_RADIUS_M * asin(root if root < 1.0 else 1.0)
+            if distance <= most_m:
+                yield distance, score, member, position
 
     def cells(self) -> Iterator[Cell]:
         """The cells that cover the area, in the order in which Redis searches them."""

@@ -32,3 +32,14 @@ def test_the_bench_tool_measures_redraft_and_writes_the_figures_as_json(tmp_path
     medians = [run["requests_per_s"] for run in found["medians"] if run["server"] == "redraft"]
     assert medians == [run["requests_per_s"] for run in runs], "the median of one round is that round"
     assert list(data.iterdir()) == [], "the servers' directories are gone"
+
+
+@pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+def test_the_bench_tool_compares_heavy_commands(tmp_path: Path) -> None:
+    written = tmp_path / "heavy.json"
+    command = [BENCH, "--heavy", "--members", "500", "--seconds", "0.01", "--only", "geo-count,sort-by,pfmerge"]
+    done = subprocess.run([*command, "--json", written], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(written.read_text())
+    assert list(found) == ["geo-count", "sort-by", "pfmerge"]
+    assert all(case["redraft"]["cpu_us"] > 0 and case["redis"]["others_ms"] > 0 for case in found.values())

@@ -80,6 +80,41 @@ def test_what_is_inside_an_area_is_in_one_of_its_cells(
             assert any(geohash.score_of(point) in cell.scores() for cell in cells)
 
 
+anywhere = st.tuples(st.floats(-180, 180), st.floats(-85, 85))
+
+
+@given(anywhere, st.floats(0, 20_000_000), st.booleans(), st.lists(anywhere, min_size=1, max_size=20))
+def test_what_is_inside_is_what_is_near_enough_and_no_cell_of_it_is_missed(
+    centre: tuple[float, float], size: float, round_: bool, positions: list[tuple[float, float]]
+) -> None:
+    area = Area(centre, 1.0, size) if round_ else Area(centre, 1.0, None, size, size / 2)
+    pairs = [(float(geohash.score_of(position)), b"%d" % number) for number, position in enumerate(positions)]
+    near = []
+    for score, member in pairs:
+        distance = area.maybe_distance_m(geohash.position_of(score))
+        if distance is not None:
+            near.append((distance, score, member, geohash.position_of(score)))
+            for step in range(1, geohash.FINEST_STEP + 1):
+                cell = geohash.cell_of(geohash.position_of(score), step)
+                assert not area.misses(cell)
+    assert list(area.inside(pairs)) == near
+
+
+@given(st.integers(1, geohash.FINEST_STEP - 1), anywhere)
+def test_the_parts_of_a_cell_share_out_its_scores_in_order(step: int, position: tuple[float, float]) -> None:
+    cell = geohash.cell_of(position, step)
+    scores = [part.scores() for part in cell.parts()]
+    assert [each.start for each in scores] == [cell.scores().start, *(each.stop for each in scores[:-1])]
+    assert scores[-1].stop == cell.scores().stop
+
+
+@given(st.tuples(st.floats(-179.9, 179.9), st.floats(-85, 85)))
+def test_the_position_of_a_score_is_the_middle_of_its_cell(position: tuple[float, float]) -> None:
+    cell = geohash.cell_of(position, geohash.FINEST_STEP)
+    west, south, east, north = cell.bounds()
+    assert geohash.position_of(geohash.score_of(position)) == ((west + east) / 2, (south + north) / 2)
+
+
 @pytest.mark.parametrize("score", [math.inf, -math.inf, 1e300, -1.0, 1.5, float(1 << 53)])
 def test_any_score_has_a_position(score: float) -> None:
     longitude, latitude = geohash.position_of(score)
