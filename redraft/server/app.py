@@ -1,8 +1,12 @@
 """The composition root: opens the directory, reads the shard back, makes the node and runs it until it is told to stop.
 
-Start-up, in order: the data directory is locked; listeners are bound (a taken port fails before anything is read); the
-image is read, with progress; the log after it is replayed through Raft like any committed entry; then the node serves.
-Connections that come meanwhile wait in the listeners' backlog.
+Start-up, in order: listeners are bound (a taken port fails before anything is read); the data directory is locked; the
+log is checked, and the image is read, with progress; the log after it is replayed through Raft like any committed
+entry; then the node serves. Connections that come meanwhile wait in the listeners' backlog.
+
+Until all that is known to be committed has been replayed, nothing is written but the lock: a start that refuses what it
+finds leaves every byte as it was. Two things that an earlier process had begun are finished before, each after what it
+needs was found whole: the installation of a snapshot, and a recovery.
 
 Shut-down: what was proposed is applied and answered, the memtable is flushed (unless SHUTDOWN NOSAVE), the stores are
 closed, the lock is let go.
@@ -85,9 +89,7 @@ class App:
             store = LogStore(directory.log_path)
             complete_install(directory.image_path(FIRST_SHARD_GROUP), store, FIRST_SHARD_GROUP)
             image = Image(directory.image_path(FIRST_SHARD_GROUP))
-            if complete_recovery(directory, store, image):
-                log.warning("the recovery that was begun is complete: this node is a cluster of its own")
-            persistence = Persistence(store, settings, measure_fsync_us(directory.log_path))
+            persistence = Persistence(store, settings)
             reactor = None
             try:
                 node = self._open_node(directory, members, address, store, image, persistence)
@@ -123,6 +125,8 @@ class App:
         storage = DiskShardStorage(image, store, FIRST_SHARD_GROUP)
         began = time.monotonic()
         keyspace, applied = storage.load(lambda keys: log.warning("loading: %d keys", keys))
+        if complete_recovery(directory, store, image):
+            log.warning("the recovery that was begun is complete: this node is a cluster of its own")
         node = Node(settings, SystemClock(), self._random, TABLE)
         self._process = node.process = SystemProcess(settings, image, store, persistence)
         config_of_raft = raft_config(settings, NodeId(identity.node_id))
@@ -148,16 +152,24 @@ class App:
         receivers = Receivers(node, storage)
         node.receive_snapshot, node.on_flushed = receivers, receivers.tidy
         self._storage = storage
+        loaded = shard.applied.index
+        # What is known to be committed is applied before anything is written.
+        persists = node.collect()
+        store.open_for_writing()
+        image.open_for_writing()
+        persistence.expect_us(measure_fsync_us(directory.log_path))
+        if persists:
+            persistence.write_now(persists)
+            node.persisted(persists)
         for each in (config.raft, raft):
             if each.is_alone:
                 each.campaign()
-        replayed = shard.applied.index
         _settle(node, persistence)
         node.serve()
         _settle(node, persistence)
         log.warning(
             "loaded %d keys in %.2f s, %d log entries replayed",
-            shard.keyspace.statistics()["keys"], time.monotonic() - began, shard.applied.index - replayed,
+            shard.keyspace.statistics()["keys"], time.monotonic() - began, shard.applied.index - loaded,
         )  # fmt: skip
         return node
 

@@ -37,11 +37,11 @@ MEAN_WEIGHT = 1 / 16
 class Persistence:
     """The way from Ready to disk for one node; all methods but the thread's own are called on the node's thread."""
 
-    def __init__(self, store: LogStore, settings: Settings, measured_fsync_us: float) -> None:
+    def __init__(self, store: LogStore, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self.mean_ns = measured_fsync_us * 1000
-        self.threaded = self.mean_ns > SLOW_NS
+        self.mean_ns = 0.0
+        self.threaded = False
         """Whether fsyncs run in the thread for now."""
         self.fsyncs = 0
         self.last_ns = 0
@@ -51,6 +51,11 @@ class Persistence:
         self._done = False
         self._error: RedraftError | None = None
         self._thread: threading.Thread | None = None
+
+    def expect_us(self, fsync_us: float) -> None:
+        """An fsync takes so long, as far as was measured."""
+        self.mean_ns = fsync_us * 1000
+        self.threaded = self.mean_ns > SLOW_NS
 
     def write(self, persists: list[Persist], wake: Callable[[], None], *, patient: bool = False) -> bool:
         """Write what must be persisted. True: it is durable now. False: `finished` tells when, after `wake` was

@@ -40,7 +40,7 @@ class DiskShardStorage:
         self._group = group
         self._prepared: _Prepared | None = None
         self._generations: set[int] = set()
-        """Those that the image's meta record names."""
+        """Those that the image has records of, or may have: a flush drops those that it does not name."""
 
     def writer(self) -> ImageWriter:
         """Begin to write a flush."""
@@ -100,9 +100,8 @@ class DiskShardStorage:
             sync_directory(self.incoming)
         image = Image(self.incoming)
         try:
-            keyspace, point = _read(image)
-            if point.applied.index != meta.index or point.applied.term != meta.term:
-                raise DamagedDataError(f"a snapshot of entry {point.applied.index} instead of {meta.index}")
+            point = _point_of_snapshot(image, meta)
+            keyspace = Keyspace.load(point.keyspace, image.items())
         except BaseException:
             image.close()
             raise
@@ -125,13 +124,15 @@ class DiskShardStorage:
             marker.write_bytes(msgspec.msgpack.encode(meta))
             sync_file(marker)
             sync_directory(path.parent)
-        complete_install(path, self._store, self._group)
+        complete_install(path, self._store, self._group, is_whole=True)
         self.image.reopen()
+        self.image.open_for_writing()
         self._generations = set(prepared.point.keyspace.generations)
         return prepared.keyspace, prepared.point.applied
 
     def load(self, progress: Callable[[int], None] | None = None) -> tuple[Keyspace, AppliedPoint]:
-        """Read the image: the keyspace and the point that it is of. Raises DamagedDataError."""
+        """Read the image: the keyspace and the point that it is of. Nothing is written; what there is to tidy up is
+        left to the next flush. Raises DamagedDataError."""
         meta = self.image.meta()
         log = self._store.group(self._group)
         if meta is None:
@@ -153,8 +154,7 @@ class DiskShardStorage:
             )
         garbage: list[int] = []
         keyspace = Keyspace.load(point.keyspace, self.image.items(), progress, on_garbage=garbage.append)
-        self.image.drop_generations(garbage)
-        self._generations = set(point.keyspace.generations)
+        self._generations = {*point.keyspace.generations, *garbage}
         return keyspace, point.applied
 
     def finish(self, writer: images.ImageWriter, point: FlushPoint) -> None:
@@ -199,25 +199,41 @@ class _Prepared(NamedTuple):
     point: FlushPoint
 
 
-def _read(image: Image) -> tuple[Keyspace, FlushPoint]:
+def _point_of_snapshot(image: Image, expected: SnapshotMeta) -> FlushPoint:
     meta = image.meta()
     if meta is None:
         raise DamagedDataError("a snapshot without anything in it")
-    point = _decode_point(meta.state)
-    return Keyspace.load(point.keyspace, image.items()), point
+    point = point_of(image.path, meta)
+    if point.applied.index != expected.index or point.applied.term != expected.term:
+        raise DamagedDataError(f"a snapshot of entry {point.applied.index} instead of {expected.index}")
+    return point
+
+
+def _check_snapshot(path: Path, expected: SnapshotMeta) -> None:
+    """Read all of a snapshot. Raises DamagedDataError."""
+    image = Image(path)
+    try:
+        _point_of_snapshot(image, expected)
+        for _ in image.items():
+            pass
+    finally:
+        image.close()
 
 
 def _marker(image: Path) -> Path:
     return image.parent / "INSTALL"
 
 
-def complete_install(image: Path, store: LogStore, group: GroupId) -> None:
-    """Do what is left of an installation, if one was begun; before the image is opened. Raises StorageError."""
+def complete_install(image: Path, store: LogStore, group: GroupId, *, is_whole: bool = False) -> None:
+    """Do what is left of an installation, if one was begun; before the image is opened. What is to be the image is read
+    first, unless it is known to be whole: the old one and the log go when it takes their place. Raises StorageError."""
     marker, incoming = _marker(image), image.parent / "incoming"
     if not marker.exists():
         return
     with translated(f"installing a snapshot in {image}"):
         meta = msgspec.msgpack.decode(marker.read_bytes(), type=SnapshotMeta)
+        if incoming.exists() and not is_whole:
+            _check_snapshot(incoming, meta)
         if store.group(group).start.index < meta.index:
             store.restore(group, meta)
             store.sync()

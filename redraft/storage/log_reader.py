@@ -15,8 +15,9 @@ import msgspec
 from redraft.errors import DamagedDataError, StorageError
 from redraft.ids import GroupId, Index
 from redraft.raft.messages import Entry, HardState, SnapshotMeta
-from redraft.storage.log_records import SYNCED, decode_entry, decode_hard, decode_start, entry_key, place_of
+from redraft.storage.log_records import decode_entry, decode_hard, decode_start, entry_key, place_of
 from redraft.storage.mirror import Mirror
+from redraft.storage.synced import read_promise
 
 LAST_NUMBER = (1 << 64) - 1
 MOST_FAILURES = 10_000
@@ -61,11 +62,12 @@ class LogReader(Mirror):
 
     def _promised(self) -> int:
         try:
-            head = (self.path / "SYNCED").read_bytes()[: SYNCED.size]
+            return read_promise(self.path).sequence
         except OSError as error:
             self.damage.append(f"its file SYNCED, which tells what must be there, cannot be read: {error.strerror}")
-            return 0
-        return int(SYNCED.unpack(head)[0]) if len(head) == SYNCED.size else 0
+        except DamagedDataError as error:
+            self.damage.append(str(error))
+        return 0
 
     def groups(self) -> list[GroupState]:
         """All groups in order. What cannot be read of them is added to `damage`."""

@@ -21,8 +21,6 @@ from redraft.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
 
 ENTRY_HEAD = struct.Struct(">QB")
 """Term and kind, before an entry's data."""
-SYNCED = struct.Struct("<Q")
-"""What the file of that name begins with: the highest sequence number known to be synced."""
 
 encode_hard = msgspec.msgpack.Encoder().encode
 decode_hard = msgspec.msgpack.Decoder(HardState).decode

@@ -8,9 +8,13 @@ changing).
 
 Damage. RocksDB recovers to the last point at which its log is whole. A torn tail is what was never synced, and is
 dropped. A hole in the middle would drop synced entries just as silently, so the sequence number of each sync is also
-kept in `SYNCED`, a mapped page that costs no system call: if less than that is recovered, acknowledged entries are
-missing, and the store refuses to open. (After a power cut the page may be old, never too new.) Indexes must be
-contiguous.
+kept beside the log (`synced`): if less than that is recovered, acknowledged entries are missing, and the store refuses
+to open. Indexes must be contiguous.
+
+Looking changes nothing. What RocksDB drops it deletes, as soon as it opens a log for writing; so a store is looked at
+first, in a mirror, checked as a whole, and read from there until somebody writes (`open_for_writing`). A start that
+ends before that, for whatever reason, leaves every byte as it was. It costs that the write-ahead log, at most three
+write buffers, is read twice.
 
 After a failed write or fsync nothing is accepted any more: what the kernel dropped cannot be written again.
 
@@ -19,11 +23,11 @@ Invariant: what a `GroupLog` says that it has is in the database.
 
 from __future__ import annotations
 
-import mmap
 import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -37,7 +41,6 @@ from redraft.storage.directory import make_directory
 from redraft.storage.group_log import GroupLog
 from redraft.storage.log_records import (
     ENTRY_HEAD,
-    SYNCED,
     decode_entry,
     decode_hard,
     decode_start,
@@ -45,7 +48,9 @@ from redraft.storage.log_records import (
     entry_key,
     place_of,
 )
+from redraft.storage.mirror import Mirror
 from redraft.storage.rocks import base_options, close_database, translated
+from redraft.storage.synced import FILES, Promise, SyncedMark, read_promise
 
 RECYCLED_LOG_FILES = 4
 WRITE_BUFFER_BYTES = 8 << 20
@@ -62,43 +67,84 @@ class GroupUpdate(NamedTuple):
 class LogStore:
     """All logs of one node. `sync` may run in another thread than the rest; everything else in one."""
 
+    _db: Rdict
+    """The mirror's until the store is written to; there is none while nothing has been written."""
+
     def __init__(self, path: Path) -> None:
-        """Open, or make, the store at `path`. Raises StorageError, DamagedDataError, DirectoryInUseError."""
+        """Look at the store at `path`, or at the place for one. Raises StorageError, DamagedDataError."""
         self._path = path
         self._failed: str | None = None
         self._groups: dict[GroupId, GroupLog] = {}
-        self._synced_sequence = 0
+        self._promise = Promise(0, (False,) * len(FILES))
+        self._found_sequence = 0
+        self._mirror: Mirror | None = None
+        self._synced: SyncedMark | None = None
+        """Once the store is open for writing."""
         doing = f"opening the log {path}"
         with translated(doing):
-            make_directory(path)
             had_log = (path / "CURRENT").exists()
-            if not had_log and any(path.glob("*.sst")):
+            if not had_log and (any(path.glob("*.sst")) or any(path.glob("*.log"))):
                 raise DamagedDataError(f"{doing}: it has data files but no CURRENT file")
-            if had_log and not (path / "SYNCED").exists():
-                raise DamagedDataError(f"{doing}: its file SYNCED is missing, which tells what must be there")
-            self._synced = _SyncedMark(path / "SYNCED")
+            if had_log:
+                self._promise = self._read_promise(doing)
+        if not had_log:
+            return
+        self._mirror = Mirror(path, "log", "opening")
+        self._db = self._mirror.db
+        try:
+            self._recover(doing)
+        except BaseException:
+            self._mirror.close()
+            raise
+
+    def _read_promise(self, doing: str) -> Promise:
+        try:
+            return read_promise(self._path)
+        except DamagedDataError as error:
+            raise DamagedDataError(f"{doing}: {error}") from error
+
+    def open_for_writing(self) -> None:
+        """Have what is written from now on kept. It is done by the first write too. Raises StorageError,
+        DamagedDataError, DirectoryInUseError."""
+        if self._synced is not None:
+            return
+        doing = f"opening the log {self._path}"
+        with translated(doing):
+            make_directory(self._path)
             options = base_options()
             options.set_write_buffer_size(WRITE_BUFFER_BYTES)
             options.set_max_write_buffer_number(3)
             options.set_recycle_log_file_num(RECYCLED_LOG_FILES)
             options.set_level_zero_file_num_compaction_trigger(8)
-            self._db = Rdict(str(path), options)
-        try:
-            self._recover(doing)
-        except BaseException:
-            self._db.close()
-            self._synced.close()
-            raise
+            synced = SyncedMark(self._path, self._promise)
+            database = Rdict(str(self._path), options)
+        sequence = database.latest_sequence_number()
+        if sequence < self._found_sequence:
+            database.close()
+            synced.close()
+            raise DamagedDataError(
+                f"{doing}: {self._found_sequence} writes were found, and {sequence} when it was opened for writing"
+            )
+        self._db, self._synced = database, synced
+        self._close_mirror()
+
+    def _close_mirror(self) -> None:
+        if self._mirror is not None:
+            self._mirror.close()
+            self._mirror = None
+
+    def _told(self, doing: str) -> AbstractContextManager[None]:
+        return translated(doing) if self._mirror is None else self._mirror.told(doing)
 
     def _recover(self, doing: str) -> None:
-        sequence = self._db.latest_sequence_number()
-        promised = self._synced.read()
+        self._found_sequence = sequence = self._db.latest_sequence_number()
+        promised = self._promise.sequence
         if sequence < promised:
             raise DamagedDataError(
                 f"{doing}: writes up to {promised} were synced, only those up to {sequence} can be read back:"
                 " a log file is damaged or cut short"
             )
-        with translated(doing):
+        with self._told(doing):
             starts = {g: decode_start(v) for g, v in self._scan(b"S")}
             hard_states = {g: decode_hard(v) for g, v in self._scan(b"H")}
             found = self._scan_entries(doing, starts)
@@ -161,7 +207,7 @@ class LogStore:
         """Entries from disk. Raises DamagedDataError for a hole."""
         found: list[Entry] = []
         size = 0
-        with translated("reading the log"):
+        with self._told("reading the log"):
             for key, value in self._items(entry_key(group, low)):
                 index = Index(int.from_bytes(key[9:], "big"))
                 if key[:9] != entry_key(group, 0)[:9] or index >= high:
@@ -232,6 +278,8 @@ class LogStore:
 
     def _write(self, batch: WriteBatch, doing: str) -> None:
         self._check_usable()
+        if self._synced is None:
+            self.open_for_writing()
         try:
             self._db.write(batch)
         except Exception as error:  # noqa: BLE001 - rocksdict raises nothing narrower; all of it is raised again
@@ -240,13 +288,15 @@ class LogStore:
     def sync(self) -> None:
         """Make all that was written durable. Raises StorageError; then nothing is accepted any more."""
         self._check_usable()
+        if self._synced is None:
+            self.open_for_writing()
+        assert self._synced is not None
         sequence = self._db.latest_sequence_number()
         try:
             self._db.flush_wal(True)
         except Exception as error:  # noqa: BLE001 - as above
             self._fail("syncing the log", error)
-        # Two threads may sync: the later one knows more.
-        self._synced.write(max(sequence, self._synced.read()))
+        self._synced.raise_to(sequence)
 
     def _fail(self, doing: str, error: Exception) -> NoReturn:
         """Accept nothing any more, and raise `error` in redraft's words."""
@@ -278,34 +328,15 @@ class LogStore:
 
     def close(self) -> None:
         """Close the files; what was not synced is synced first if nothing failed. Raises StorageError."""
+        if self._synced is None:
+            self._close_mirror()
+            return
         try:
             if self._failed is None:
                 self.sync()
         finally:
             close_database(self._db, f"closing the log {self._path}")
             self._synced.close()
-
-
-class _SyncedMark:
-    """The highest sequence number known to be synced, in a mapped file."""
-
-    def __init__(self, path: Path) -> None:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            # With a hole in the file, a full disk would be a SIGBUS at the first write.
-            os.posix_fallocate(descriptor, 0, mmap.PAGESIZE)
-            self._map = mmap.mmap(descriptor, mmap.PAGESIZE)
-        finally:
-            os.close(descriptor)
-
-    def read(self) -> int:
-        return int(SYNCED.unpack_from(self._map)[0])
-
-    def write(self, sequence: int) -> None:
-        SYNCED.pack_into(self._map, 0, sequence)
-
-    def close(self) -> None:
-        self._map.close()
 
 
 def measure_fsync_us(directory: Path, rounds: int = 32) -> float:

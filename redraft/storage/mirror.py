@@ -1,7 +1,9 @@
 """A RocksDB directory that is read without a trace.
 
-RocksDB, and rocksdict with it, write to a directory also when they open it for reading only. So they are shown a
-*mirror*, a temporary directory of symbolic links to the files; what they write is gone with it.
+RocksDB, and rocksdict with it, write to a directory also when they open it for reading only; opened for writing, they
+drop what they cannot read. So they are shown a *mirror*, a temporary directory of symbolic links to the files; what
+they write is gone with it. It is how a stopped node's directory is looked into, and how a start looks before it touches
+anything.
 """
 
 from __future__ import annotations
@@ -25,17 +27,17 @@ _CHANGED_BY_READING = "rocksdict-config.json"
 class Mirror:
     """A database opened for reading only; a context manager."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, what: str, doing: str = "reading") -> None:
         """Open the database at `path`, which is called `what` in errors. Raises StorageError, DamagedDataError."""
         self.path = path
-        self._doing = f"reading the {what} {path}"
+        self._doing = f"{doing} the {what} {path}"
         self._copy = ""
         self._stack = ExitStack()
         try:
             with self.told():
                 if not (path / "CURRENT").exists():
                     raise DamagedDataError(f"{self._doing}: it is not there")
-                self._copy = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="redraft-"))
+                self._copy = self._stack.enter_context(_temporary_directory(path))
                 for file in path.resolve().iterdir():
                     if file.name != _CHANGED_BY_READING:
                         os.symlink(file, Path(self._copy) / file.name)
@@ -48,10 +50,10 @@ class Mirror:
             raise
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def told(self, doing: str = "") -> Iterator[None]:
         """Raise what RocksDB raises in the block as a StorageError, with the real names of the files."""
         try:
-            with translated(self._doing):
+            with translated(doing or self._doing):
                 yield
         except StorageError as error:
             if self._copy and self._copy in str(error):
@@ -69,3 +71,11 @@ class Mirror:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _temporary_directory(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """A directory for a mirror: where temporary files are, or beside the database if no such place may be written."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="redraft-")
+    except OSError:
+        return tempfile.TemporaryDirectory(prefix="looking-", dir=path.parent)

@@ -204,8 +204,10 @@ def test_an_image_of_another_format_is_told(node: Path, redraft: Callable[..., A
 
 def test_an_empty_image_and_an_installation_under_way_are_told(path: Path, redraft: Callable[..., Any]) -> None:
     with DataDirectory(path) as directory:
-        Image(directory.image_path(FIRST_SHARD_GROUP)).close()
-        LogStore(directory.log_path).close()
+        store, image = LogStore(directory.log_path), Image(directory.image_path(FIRST_SHARD_GROUP))
+        for each in (store, image):
+            each.open_for_writing()
+            each.close()
     assert "nothing was flushed yet, everything is in the log" in redraft("image", "dump", path).out
     (path / "shard-1" / "INSTALL").write_bytes(b"")
     shutil.rmtree(path / "shard-1" / "image")

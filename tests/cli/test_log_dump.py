@@ -15,6 +15,7 @@ from redraft.ids import GroupId, Index, NodeId, Term
 from redraft.raft.membership import LEAVE_JOINT, ChangeKind, ConfChange, MemberChange, encode_change
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState, SnapshotMeta
 from redraft.shard import entry
+from redraft.storage import synced
 from redraft.storage.directory import FORMAT, DataDirectory, NodeIdentity
 from redraft.storage.log_store import GroupUpdate, LogStore
 
@@ -161,7 +162,8 @@ def test_a_log_that_cannot_be_opened_is_told_in_a_sentence(node: Path, redraft: 
 
 
 def test_damage_of_the_store_is_shown_before_its_entries(node: Path, redraft: Callable[..., Any]) -> None:
-    (node / "log" / "SYNCED").unlink()
+    for name in synced.FILES:
+        (node / "log" / name).unlink()
     ended = redraft("log", "dump", node, "--group", 2)
     assert ended.status == 1
     assert ended.lines[1].startswith("damaged: its file SYNCED")

@@ -26,6 +26,7 @@ from redraft.server.shard_storage import DiskShardStorage
 from redraft.settings import Settings
 from redraft.shard.shard import Shard
 from redraft.storage import image as images
+from redraft.storage import synced
 from redraft.storage.directory import DataDirectory
 from redraft.storage.image import NEW_FILE, Image
 from redraft.storage.log_store import GroupUpdate, LogStore
@@ -99,6 +100,9 @@ class ShardNode:
         self.shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, self.node.table, clock.monotonic_ns, rng)
         config = ConfigGroup(RaftNode(RaftConfig(id=NodeId(1)), self.store.group(CONFIG_GROUP), Index(0)))
         self.node.start(config, self.shard, self.storage)
+        assert not self.node.collect()
+        self.store.open_for_writing()
+        self.image.open_for_writing()
         config.raft.campaign()
         raft.campaign()
         self._persist()
@@ -173,17 +177,19 @@ class Disk:
     """What a power cut leaves of a node's directory (or of one that has no more than a log in `log`).
 
     Of a log file, each sector that was written since the last sync is there or is not, by chance, whatever its order; a
-    file made since then may be missing. `SYNCED` holds any value that it had. The file of an unfinished flush holds
-    anything. All else is taken to be there as it stands: RocksDB syncs its other files before it relies on them.
+    file made since then may be missing. `SYNCED` and its copy hold any value that they had. The file of an unfinished
+    flush holds anything. All else is taken to be there as it stands: RocksDB syncs its other files before it relies on
+    them.
     """
 
     def __init__(self, path: Path, log: LogStore, image: Image | None, rng: random.Random) -> None:
         self._path = path
+        log.open_for_writing()
         self._databases = [log._db] if image is None else [log._db, image._db]
         # Its own: what it draws depends on which files RocksDB has just now, and must not change what the test does.
         self._rng = random.Random(rng.getrandbits(64))
         self._log = path / "log"
-        self._marks = [b""]
+        self._marks: list[bytes] = []
         self._synced: dict[int, bytes] = {}
         self._sync_log = log.sync
         log.sync = self._sync  # type: ignore[method-assign]
@@ -232,7 +238,7 @@ class Disk:
             data, inode = path.read_bytes(), path.stat().st_ino
         except FileNotFoundError:
             return None  # RocksDB has removed it by now: nothing needs it
-        if path.name == "SYNCED":
+        if path.name in synced.FILES:
             return self._rng.choice(self._marks[-20:])
         if path.name == NEW_FILE:
             return self._rng.choice([None, b"", data[: self._rng.randint(0, len(data))], data])

@@ -1,10 +1,13 @@
-"""Damaged files: a node refuses to start and says why, or starts with everything; it never starts with less."""
+"""Damaged files: a node refuses to start and says why, or starts with everything; it never starts with less.
+
+Whenever something is refused here, every byte of the directory is as it was (the lock's file tells who had it last)."""
 
 from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from redraft.errors import DamagedDataError, RedraftError, StorageError
 from redraft.ids import FIRST_SHARD_GROUP, GroupId, Index, Term
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState
 from redraft.storage import image as images
-from redraft.storage import log_records, log_store
+from redraft.storage import log_records, log_store, synced
 from redraft.storage.image import Image, ImageMeta
 from redraft.storage.log_store import GroupUpdate, LogStore
 
@@ -40,6 +43,37 @@ def cut(path: Path, to: float) -> None:
     """Cut a file to a fraction of its length."""
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * to)])
+
+
+def everything(path: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file and directory below one but the lock: when it was changed, and its bytes."""
+    return {
+        str(each): (each.stat().st_mtime_ns, each.read_bytes() if each.is_file() else b"")
+        for each in sorted(path.rglob("*"))
+        if each != path / "LOCK"
+    }
+
+
+@contextmanager
+def untouched_if_refused(path: Path) -> Iterator[None]:
+    """Nothing below a directory may have changed when the block ends with an error."""
+    before = everything(path)
+    try:
+        yield
+    except RedraftError:
+        assert everything(path) == before
+        raise
+
+
+@pytest.fixture(name="open_node")
+def open_node_fixture(open_node: Callable[..., Any]) -> Callable[..., Any]:
+    """Open nodes; a start that is refused must leave all as it was."""
+
+    def opened(path: Path, **settings: object) -> Any:
+        with untouched_if_refused(path):
+            return open_node(path, **settings)
+
+    return opened
 
 
 def only(path: Path, pattern: str) -> Path:
@@ -85,7 +119,8 @@ def refusal(path: Path) -> str:
 
 def refused_once(path: Path) -> str:
     try:
-        LogStore(path)
+        with untouched_if_refused(path):
+            LogStore(path)
     except DamagedDataError as error:
         return str(error)
     raise AssertionError("a damaged log was opened")
@@ -124,6 +159,112 @@ def test_a_zeroed_stretch_of_a_log_file_is_refused(log: Path) -> None:
     data[4096:8192] = bytes(4096)
     path.write_bytes(data)
     assert "a log file is damaged or cut short" in refusal(log)
+
+
+def test_a_log_that_was_refused_is_whole_once_its_damage_is_put_right(log: Path) -> None:
+    path = newest_wal(log)
+    whole = path.read_bytes()
+    flip(path, 0.1)
+    refusal(log)
+    path.write_bytes(whole)
+    test_an_undamaged_log_is_read_whole(log)
+
+
+def test_log_files_without_a_current_file_are_not_taken_for_a_new_log(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "running")
+    store.write([GroupUpdate(ONE, None, [log_entry(1)])])
+    store.sync()
+    shutil.copytree(tmp_path / "running", tmp_path / "log")
+    store.close()
+    (tmp_path / "log" / "CURRENT").unlink()
+    assert "no CURRENT file" in refusal(tmp_path / "log")
+
+
+# What tells how much must be there.
+
+
+def start_of(log: Path) -> int:
+    """Open a log for writing; its last entry."""
+    store = LogStore(log)
+    store.open_for_writing()
+    last = store.group(ONE).last_index()
+    store.close()
+    return last
+
+
+@pytest.mark.parametrize("name", synced.FILES)
+@pytest.mark.parametrize("bit", [0, 7, 25, 63, 64, 95])
+def test_a_flipped_bit_of_what_must_be_there_refuses_nothing_and_hides_nothing(log: Path, name: str, bit: int) -> None:
+    flip_bit(log / name, bit)
+    copy = shutil.copytree(log, log.parent / "copy")
+    assert start_of(log) == 300
+    assert [synced.read_promise(log).whole] == [(True, True)], "the first who writes makes both whole again"
+    cut(newest_wal(copy), 0.3)
+    assert "writes up to 300 were synced, only those up to" in refusal(copy)
+
+
+def flip_bit(path: Path, bit: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("names", [synced.FILES[:1], synced.FILES[1:], synced.FILES])
+@pytest.mark.parametrize("data", [None, b"", bytes(4096), bytes(range(256)) * 16])
+def test_files_of_what_must_be_there_that_are_spoiled_never_hide_a_cut_tail(
+    log: Path, names: tuple[str, ...], data: bytes | None
+) -> None:
+    for name in names:
+        (log / name).unlink() if data is None else (log / name).write_bytes(data)
+    cut(newest_wal(log), 0.3)
+    said = refusal(log)
+    if names == synced.FILES:
+        assert "SYNCED, which tells what must be there, is damaged" in said or "SYNCED is missing" in said
+    else:
+        assert "writes up to 300 were synced, only those up to" in said
+
+
+def test_what_must_be_there_as_it_was_written_without_a_checksum_is_believed_and_made_anew(log: Path) -> None:
+    number = synced.NUMBER.pack(300)
+    (log / "SYNCED").write_bytes(number.ljust(4096, b"\0"))
+    (log / "SYNCED.2").unlink()
+    copy = shutil.copytree(log, log.parent / "copy")
+    assert start_of(log) == 300
+    assert synced.read_promise(log).whole == (True, True)
+    cut(newest_wal(copy), 0.3)
+    assert "writes up to 300 were synced, only those up to" in refusal(copy)
+
+
+def test_an_older_version_that_wrote_its_part_of_it_alone_does_no_harm(log: Path) -> None:
+    """It knows neither the checksum nor the copy, which tells of less then."""
+    path = log / "SYNCED"
+    path.write_bytes(synced.NUMBER.pack(400) + path.read_bytes()[synced.NUMBER.size :])
+    assert start_of(log) == 300
+
+
+def test_a_power_cut_while_the_files_are_made_leaves_a_log_that_opens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class PowerCut(BaseException):
+        pass
+
+    real = synced._make
+    for steps in range(2):
+        left = steps
+
+        def make(path: Path, sequence: int) -> None:
+            nonlocal left
+            if not left:
+                raise PowerCut
+            left -= 1
+            real(path, sequence)
+
+        monkeypatch.setattr(synced, "_make", make)
+        log = tmp_path / f"log{steps}"
+        with pytest.raises(PowerCut):
+            LogStore(log).open_for_writing()
+        monkeypatch.undo()
+        assert start_of(log) == 0
 
 
 @pytest.mark.parametrize("at", [0.0, 0.2, 0.5, 0.9, 0.99, 1.0])
@@ -208,6 +349,7 @@ def test_a_torn_end_that_was_never_synced_is_dropped(log: Path) -> None:
 )
 def test_a_state_record_that_cannot_be_read_is_refused(log: Path, key: bytes, record: bytes) -> None:
     store = LogStore(log)
+    store.open_for_writing()
     store._db.put(key, record)
     store.close()
     with pytest.raises(DamagedDataError, match="opening the log"):
@@ -217,6 +359,7 @@ def test_a_state_record_that_cannot_be_read_is_refused(log: Path, key: bytes, re
 @pytest.mark.parametrize("record", [b"", b"\x00" * 8, b"\x00" * 8 + b"\x63data"])
 def test_an_entry_that_cannot_be_read_is_damage(log: Path, record: bytes) -> None:
     store = LogStore(log)
+    store.open_for_writing()
     store._db.put(log_records.entry_key(ONE, 150), record)
     with pytest.raises(DamagedDataError, match="reading the log"):
         store.read(ONE, Index(140), Index(160), 1 << 30)
@@ -248,12 +391,13 @@ def image(whole_image: Path, tmp_path: Path) -> Path:
 
 def read_image(path: Path) -> int:
     """How many records an image has."""
-    image = Image(path)
-    try:
-        image.meta()
-        return sum(1 for _ in image.items())
-    finally:
-        image.close()
+    with untouched_if_refused(path):
+        image = Image(path)
+        try:
+            image.meta()
+            return sum(1 for _ in image.items())
+        finally:
+            image.close()
 
 
 def test_an_undamaged_image_is_read_whole(image: Path) -> None:
@@ -433,7 +577,8 @@ def test_an_entry_whose_commands_make_no_sense_is_refused(
 def test_a_log_that_lost_its_mark_of_what_was_synced_is_refused(
     stopped_node: Path, open_node: Callable[..., Any]
 ) -> None:
-    (stopped_node / "log" / "SYNCED").unlink()
+    for name in synced.FILES:
+        (stopped_node / "log" / name).unlink()
     with pytest.raises(DamagedDataError, match="SYNCED is missing"):
         open_node(stopped_node)
 

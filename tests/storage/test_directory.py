@@ -49,8 +49,10 @@ def test_every_directory_that_is_made_is_made_durable(
     with DataDirectory(path) as directory:
         assert {tmp_path, tmp_path / "some", tmp_path / "some" / "where", path} <= synced
         synced.clear()
-        LogStore(directory.log_path).close()
-        Image(directory.image_path(GroupId(1))).close()
+        store, image = LogStore(directory.log_path), Image(directory.image_path(GroupId(1)))
+        for each in (store, image):
+            each.open_for_writing()
+            each.close()
     assert {path, path / "shard-1"} <= synced
 
 

@@ -136,6 +136,9 @@ def test_a_flush_that_a_crash_left_unfinished_is_swept_away(open_image: Callable
     writer.put(b"a", b"2")
     (path / NEW_FILE).write_bytes(b"half a file")
     image = open_image()
+    assert list(image.items()) == [(b"a", b"1")]
+    assert (path / NEW_FILE).exists(), "who only looks tidies nothing up"
+    image.open_for_writing()
     assert not (path / NEW_FILE).exists()
     assert list(image.items()) == [(b"a", b"1")]
     flush(image, 2, {b"a": b"3"})
@@ -192,12 +195,14 @@ def test_a_checkpoint_is_an_image_of_its_own(image: Image, tmp_path: Path) -> No
 
 
 def test_the_size_is_that_of_the_files(image: Image) -> None:
+    image.open_for_writing()
     before = image.size_bytes()
     flush(image, 1, {b"a": random.Random(0).randbytes(100_000)})
     assert 100_000 < image.size_bytes() - before < 150_000
 
 
 def write_meta_record(image: Image, record: bytes) -> None:
+    image.open_for_writing()
     image._db.put(META_KEY, record)
 
 
@@ -215,8 +220,9 @@ def test_a_meta_record_that_cannot_be_read_is_damage(image: Image, record: bytes
 
 
 def test_an_image_that_is_open_is_not_opened_twice(image: Image, path: Path) -> None:
+    image.open_for_writing()
     with pytest.raises(StorageError, match="another process has it open"):
-        Image(path)
+        Image(path).open_for_writing()
 
 
 @pytest.mark.parametrize("seed", range(6))

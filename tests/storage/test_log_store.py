@@ -328,8 +328,9 @@ def test_after_a_failed_write_nothing_is_accepted(store: LogStore, monkeypatch: 
 
 
 def test_a_store_that_is_open_is_not_opened_twice(store: LogStore, tmp_path: Path) -> None:
+    store.open_for_writing()
     with pytest.raises(StorageError, match="another process has it open"):
-        LogStore(tmp_path / "log")
+        LogStore(tmp_path / "log").open_for_writing()
 
 
 def test_statistics_count_groups_and_entries(store: LogStore) -> None:

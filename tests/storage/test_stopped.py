@@ -14,7 +14,7 @@ import pytest
 from redraft.errors import DamagedDataError, DirectoryInUseError, UserError
 from redraft.ids import GroupId, Index, NodeId, Term
 from redraft.raft.messages import ConfState, Entry, EntryKind, HardState
-from redraft.storage import log_records, log_store
+from redraft.storage import log_records, log_store, synced
 from redraft.storage.directory import DataDirectory
 from redraft.storage.image import Image, ImageMeta
 from redraft.storage.log_reader import LAST_NUMBER, Hole, LogReader
@@ -188,19 +188,20 @@ def test_entries_that_are_missing_or_no_entries_are_told(node: Path) -> None:
 
 def spoiled(node: Path, spoil: Callable[[Any], None]) -> None:
     store = LogStore(node / "log")
+    store.open_for_writing()
     spoil(store)
     store.close()
 
 
 def test_a_log_that_lacks_what_was_synced_says_so(node: Path) -> None:
-    synced = node / "log" / "SYNCED"
-    data = bytearray(synced.read_bytes())
-    log_records.SYNCED.pack_into(data, 0, 100_000)
-    synced.write_bytes(data)
+    files = [node / "log" / name for name in synced.FILES]
+    for file in files:
+        file.write_bytes(synced.record(100_000))
     with LogReader(node / "log") as log:
         assert ["writes up to 100000 were synced, only those up to" in each for each in log.damage] == [True]
         assert len(log.groups()) == 2
-    synced.unlink()
+    for file in files:
+        file.unlink()
     with LogReader(node / "log") as log:
         assert ["its file SYNCED" in each for each in log.damage] == [True]
 
