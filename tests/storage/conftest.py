@@ -17,6 +17,7 @@ import pytest
 from redraft.cluster.config_group import ConfigGroup
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
+from redraft.node import turns
 from redraft.node.families.all import TABLE
 from redraft.node.flusher import Phase
 from redraft.node.node import Node
@@ -267,6 +268,12 @@ def wait_until_quiet(database: Any) -> None:
     deadline = time.monotonic() + QUIET_SECONDS
     while any(database.property_int_value(f"rocksdb.{name}") for name in BACKGROUND_WORK):
         assert time.monotonic() < deadline, "RocksDB's background work does not end"
+
+
+@pytest.fixture(autouse=True)
+def _turns_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `FakeClock` every command would take a client's whole turn."""
+    monkeypatch.setattr(turns, "TURN_NS", 1 << 60)
 
 
 @pytest.fixture(scope="session", name="wait_until_quiet")
