@@ -91,6 +91,11 @@ class Persist(NamedTuple):
     raft: RaftNode
     ready: Ready
 
+    def needs_fsync(self, appendfsync: str) -> bool:
+        """Whether an fsync must come before `persisted`. By `everysec` and `no` a power cut may lose what was
+        acknowledged, but never a term or a vote."""
+        return appendfsync == "always" or self.ready.changes_vote
+
 
 class Node:
     """One node. All methods are called from one thread."""

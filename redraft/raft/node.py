@@ -340,11 +340,12 @@ class RaftNode:
         snapshot, self._snapshot = self._snapshot, None
         messages, self._messages = self._messages, []
         entries = log.take_unstable()
-        must_sync = bool(entries) or self._must_persist() or snapshot is not None
+        changes_vote = self._must_persist()
+        must_sync = bool(entries) or changes_vote or snapshot is not None
         hard_state = HardState(self.term, self._vote, log.committed, self._promise_ms)
         return Ready(
             hard_state if hard_state != self._persisted else None,
-            entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, log.epoch,
+            entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, log.epoch, changes_vote,
         )  # fmt: skip
 
     def advance(self, ready: Ready) -> None:

@@ -49,3 +49,6 @@ class Ready(NamedTuple):
     """Followers that need a snapshot: the driver sends one, begun with `send_snapshot`."""
     log_epoch: int = 0
     """Which of the log's pasts `entries` belong to; for `advance`."""
+    changes_vote: bool = False
+    """Whether `hard_state` has another term or vote, or a longer promise, than what is durable. A member that forgets
+    what it has acknowledged loses writes; one that forgets its vote may vote twice, and a term has two leaders."""

@@ -135,8 +135,7 @@ class App:
         log_of_shard = _group_log(store, FIRST_SHARD_GROUP, identity.first_voters)
         raft = RaftNode(config_of_raft, log_of_shard, applied.index, applied.conf, self._random)
         node.cluster = Cluster(identity.cluster_id, settings.cluster_secret, settings.requirepass)
-        before, start = directory.last_start(), directory.count_start()
-        node.door.introduction = Introduction(start.life, start.count, before.life)
+        before = directory.last_start()
         node.members.first_known = {NodeId(number): each for number, each in identity.addresses.items()}
         node.members.configured = members
         node.members.address_here = address
@@ -157,6 +156,8 @@ class App:
         persists = node.collect()
         store.open_for_writing()
         image.open_for_writing()
+        start = directory.count_start()
+        node.door.introduction = Introduction(start.life, start.count, before.life)
         persistence.expect_us(measure_fsync_us(directory.log_path))
         if persists:
             persistence.write_now(persists)

@@ -7,7 +7,8 @@ choice follows a running mean of what fsyncs take, with hysteresis: over `SLOW_N
 `FAST_NS` back; a node that does not lead is more patient.
 
 `appendfsync everysec` and `no` acknowledge what only the operating system holds: a crash of the process loses
-nothing, a power cut loses up to a second, or whatever the system had not written.
+nothing, a power cut loses up to a second, or whatever the system had not written. A term and a vote are fsynced before
+anything is said of them all the same, or a member could vote twice.
 
 Invariants: at most one fsync at a time; after an error nothing is reported durable any more (an fsync that failed must
 not be tried again: the pages it was for may be gone).
@@ -62,7 +63,7 @@ class Persistence:
         called from the persister thread. `patient`: the node does not lead. Raises StorageError."""
         self._store.write([GroupUpdate(group, ready.hard_state, ready.entries) for group, _, ready in persists])
         self._unsynced = True
-        if self._settings.appendfsync != "always":
+        if not any(persist.needs_fsync(self._settings.appendfsync) for persist in persists):
             return True
         limit_ns = (FAST_NS if self.threaded else SLOW_NS) * (PATIENT_FACTOR if patient else 1)
         self.threaded = self.mean_ns > limit_ns

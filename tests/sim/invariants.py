@@ -107,6 +107,9 @@ class Invariants:
         self._most_applied = Index(0)
         self.leases_hold = True
         """Whether clocks drift by no more than is stated."""
+        self.acknowledged_is_durable = True
+        """Whether every node has `appendfsync always`. If not, a power cut loses what was acknowledged, and then only
+        what is said of votes, terms and leaders must hold, and that entries with one index and term are equal."""
 
     # A process begins and ends.
 
@@ -135,7 +138,7 @@ class Invariants:
         """After a crash: what was committed last is still durable on a majority."""
         for group in GROUPS:
             facts = self.groups[group]
-            if facts.committed:
+            if facts.committed and self.acknowledged_is_durable:
                 self._require_majority(group, facts.committed[-1])
 
     # Messages.
@@ -143,7 +146,7 @@ class Invariants:
     def message(self, machine: Machine, group: GroupId, message: AnyMessage) -> None:
         """One of Raft's messages leaves."""
         if isinstance(message, AppendReply):
-            if not message.rejected:
+            if not message.rejected and self.acknowledged_is_durable:
                 durable = machine.disk.durable[group]
                 require(
                     message.index <= max(durable.last_index(), durable.start.index),
@@ -173,7 +176,7 @@ class Invariants:
         """A node that leads reads from what it has applied, and has asked nobody."""
         applied = machine.node.shard.applied.index
         require(
-            applied >= self._most_applied or not self.leases_hold,
+            applied >= self._most_applied or not self.leases_hold or not self.acknowledged_is_durable,
             f"node {machine.id} reads what it has applied, {applied}; another has applied {self._most_applied}",
         )
 
@@ -247,7 +250,7 @@ class Invariants:
         facts = self.groups[group]
         known = facts.leaders.setdefault(raft.term, machine.id)
         require(known == machine.id, f"group {group}: nodes {known} and {machine.id} lead in term {raft.term}")
-        if facts.committed and raft.term == max(facts.leaders):
+        if facts.committed and self.acknowledged_is_durable and raft.term == max(facts.leaders):
             # (One whose election was decided late, when there is a leader of a later term, may lack what that one has.)
             last = facts.committed[-1]
             has = raft.last_index >= last.index and (
@@ -262,7 +265,7 @@ class Invariants:
             self._cluster.on_leader(machine)
 
     def _compare_leases(self, group: GroupId) -> None:
-        if not self.leases_hold:
+        if not self.leases_hold or not self.acknowledged_is_durable:
             return
         facts = self.groups[group]
         holders = []
@@ -314,6 +317,9 @@ class Invariants:
         for entry in entries:
             if entry.index > raft.commit_index:
                 break
+            if not self.acknowledged_is_durable:
+                facts.conf = raft.conf
+                continue
             if entry.index <= len(committed):
                 other = committed[entry.index - 1]
                 require(
@@ -349,6 +355,8 @@ class Invariants:
 
     def applied(self, machine: Machine, entry: Entry) -> None:
         """A node has executed an entry."""
+        if not self.acknowledged_is_durable:
+            return
         traces = trace_of(machine, entry)
         other, node = self.traces.setdefault(entry.index, (traces, machine.id))
         require(other == traces, f"node {machine.id} makes something else of entry {entry.index} than node {node}")
@@ -357,6 +365,8 @@ class Invariants:
         """Compare a node's state machine with others as of the same index; its digest."""
         index = machine.node.shard.applied.index
         digest = digest_of(machine)
+        if not self.acknowledged_is_durable:
+            return digest
         other, node = self.digests.setdefault(index, (digest, machine.id))
         require(other == digest, f"nodes {node} and {machine.id} have applied {index} and have other bytes")
         return digest

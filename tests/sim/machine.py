@@ -133,6 +133,7 @@ class Machine:
         self._synced = False
         self._in_tick = False
         self._awaits_fsync = False
+        self._sync_waits = False
         """Whether the tick goes on after the fsync under way."""
         self._next: Callable[[], None] | None = None
         """What the tick does next, when its time has come; until then it works, or is stopped."""
@@ -222,7 +223,7 @@ class Machine:
             self.inbox = deque()
             self.ends = {}
             self._tick_waits = self._raft_tick_waits = self._in_tick = self._synced = False
-            self._awaits_fsync = self._is_due = False
+            self._awaits_fsync = self._sync_waits = self._is_due = False
             self._next = None
             self._pending = []
             self._sending = set()
@@ -283,9 +284,9 @@ class Machine:
     def fail(self, error: RedraftError, *, told: bool = False) -> None:
         """The disk refuses, or the node was told not to go on: the process ends. It must not end for anything else,
         such as what a client has sent."""
-        if isinstance(error, DivergedError):
+        if isinstance(error, DivergedError) and self.cluster.invariants.acknowledged_is_durable:
             raise AssertionError(f"node {self.id} has a wrong past: {error}") from error
-        if not self.disk.fails and not told:
+        if not self.disk.fails and not told and not isinstance(error, DivergedError):
             raise AssertionError(f"node {self.id} stops, and nothing was done to it: {error}") from error
         self.cluster.tell(self, f"stops: {error}")
         failed = self.disk.fails
@@ -466,12 +467,31 @@ class Machine:
     def _write(self, persists: list[Persist]) -> None:
         self._send_frames()
         self.disk.write([(group, ready.hard_state, ready.entries) for group, _, ready in persists])
+        appendfsync = str(self.node.settings.appendfsync)
+        if not any(persist.needs_fsync(appendfsync) for persist in persists):
+            if appendfsync == "everysec" and not self._sync_waits:
+                self._sync_waits = True
+                self.events.after(self.random.randint(MS, 1000 * MS), self._sync_each_second, self.life)
+            self.node.persisted(persists)
+            if not self._takes_time(self._collect):
+                self._collect()
+            return
         self._pending = persists
         self.events.after(self.random.randint(*self.speeds.fsync_ns), self._fsynced, (self.life, self.disk.mark()))
         if self.inline:
             self._awaits_fsync = True
         else:
             self._end_tick()
+
+    def _sync_each_second(self, life: int) -> None:
+        """What `everysec` has left to the operating system."""
+        if life != self.life:
+            return
+        self._sync_waits = False
+        try:
+            self.disk.sync()
+        except StorageError as error:
+            self.fail(error)
 
     def _fsynced(self, what: tuple[int, int]) -> None:
         """The fsync under way ends."""

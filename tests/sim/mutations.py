@@ -45,7 +45,7 @@ class Mutation(NamedTuple):
 MUTATIONS = (
     Mutation("vote-not-synced", "a vote is told before it is durable", (
         ("raft/node.py",
-         "must_sync = bool(entries) or self._must_persist_vote() or snapshot is not None",
+         "must_sync = bool(entries) or changes_vote or snapshot is not None",
          "must_sync = bool(entries) or snapshot is not None"),
         ("raft/node.py", "if ready.hard_state is not None and ready.must_sync:", "if ready.hard_state is not None:"),
     )),

@@ -160,10 +160,10 @@ class ShardNode:
         raise AssertionError("the flush does not end")
 
     def _persist(self) -> None:
-        always = self.settings.appendfsync == "always"
+        appendfsync = str(self.settings.appendfsync)
         while persists := self.node.collect():
             self.store.write([GroupUpdate(p.group, p.ready.hard_state, p.ready.entries) for p in persists])
-            if always:
+            if any(persist.needs_fsync(appendfsync) for persist in persists):
                 self.at("log written")
                 self.store.sync()
                 self.at("log synced")
