@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.ids import NO_NODE
-from redraft.node.forwarding import goes_to_leader, may_wait
+from redraft.node.forwarding import may_wait
 from redraft.node.session import ReplyMode, Session
+from redraft.node.split import goes_to_leader
 
 if TYPE_CHECKING:
     from redraft.node.node import Node

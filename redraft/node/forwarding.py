@@ -3,7 +3,8 @@
 Theory. Any node takes any command (design section 9). A node that does not lead gathers what a client sends in a row,
 sends it to the leader as one request, and looks at nothing more of that client until the answer is there: so replies
 stay in order whatever the client mixes, and one client's pipeline costs one message each way. The session stays where
-the client is (its protocol, MULTI's queue, its name); the leader keeps a *guest* for it (see `guests`).
+the client is (its protocol, MULTI's queue, its name), and so do its commands that concern it or its node, also those
+of a transaction (see `split`); the leader keeps a *guest* for it (see `guests`).
 
 What is lost. A request is sent once. If the link or the leader is lost before the answer, a request with writes is
 answered with an error that says that the outcome is unknown, and is never sent again; one of reads only is. A leader
@@ -29,9 +30,11 @@ from redraft.errors import CommandError
 from redraft.ids import NO_NODE, NodeId, Term
 from redraft.node.blocking import TOKEN_BITS
 from redraft.node.context import NO_REPLY
-from redraft.node.peers import Answer, Interrupt, Request
+from redraft.node.passed import Passed
+from redraft.node.peers import Answer, FrameError, Interrupt, Request
 from redraft.node.permission import Permission
 from redraft.node.session import Blocked, ReplyMode, Session
+from redraft.node.split import Split
 from redraft.raft.ready import ReadState
 from redraft.resp.encoder import encode
 from redraft.resp.reply import NIL_ARRAY
@@ -45,54 +48,10 @@ HOLD_MS = 5000
 """How long a client waits for a leader."""
 LAST_WORD_MS = 500
 """How long a node that leads no more may take to say what has become of a write."""
-LEADERS_BUSINESS = frozenset(
-    {
-        "watch", "unwatch", "wait", "waitaof",
-        "redraft|members", "redraft|promote", "redraft|transfer",
-    }
-)  # fmt: skip
-"""Session commands that the leader executes."""
 WAITS = frozenset({"wait", "waitaof"})
 """Those among them that may wait, and take nothing meanwhile."""
+_NO_ARRAY = (encode(NIL_ARRAY, 2), encode(NIL_ARRAY, 3))
 NO_LEADER = "CLUSTERDOWN no leader was found in time: the command was not executed"
-
-
-class Passed:
-    """A request of one session here, and where it is."""
-
-    __slots__ = (
-        "begins_watch", "commands", "deadline_ns", "last_word_ns", "number", "packed", "refused_by", "round", "session",
-        "term", "to", "token", "transaction", "waits", "watches", "writes",
-    )  # fmt: skip
-
-    def __init__(self, session: Session, commands: list[list[bytes]]) -> None:
-        self.session = session
-        self.commands = commands
-        self.packed: bytes | None = None
-        """What `entry.pack` makes of the commands, where that is known already."""
-        self.writes = False
-        self.waits = False
-        """It is one command that may wait for something else than its turn."""
-        self.transaction = False
-        self.watches = False
-        """It is a transaction that relies on what the session's guest has watched."""
-        self.begins_watch = False
-        """It has the session watch something: at the node that it is sent to, or here if it is executed here."""
-        self.token = 0
-        """The name of the wait, where the log knows it."""
-        self.number = 0
-        self.term = Term(0)
-        """In which it was sent."""
-        self.to = NO_NODE
-        """Who has it; nobody yet: it is held back."""
-        self.refused_by = (NO_NODE, Term(0))
-        """Who did not lead in which term, and will not in that one."""
-        self.round = 0
-        """The read index, asked for here, that allows it to be executed."""
-        self.deadline_ns = 0
-        """Until when it may be held back."""
-        self.last_word_ns = 0
-        """Until when one that leads no more may answer; 0 while it leads."""
 
 
 class Forwarding:
@@ -117,27 +76,37 @@ class Forwarding:
         *,
         writes: bool,
         waits: bool = False,
-        transaction: bool = False,
         watches: bool = False,
         begins_watch: bool = False,
         packed: bytes | None = None,
     ) -> None:
-        """Have the leader execute commands; the session does nothing else until they are answered. See `Passed`."""
+        """Have the leader execute commands; the session does nothing else until they are answered. See `Passed`.
+        They leave with the tick: nothing is answered before whoever passes them on is done with the session."""
         passed = Passed(session, commands)
-        passed.writes, passed.waits, passed.transaction, passed.watches = writes, waits, transaction, watches
+        passed.writes, passed.waits, passed.watches = writes, waits, watches
         passed.begins_watch, passed.packed = begins_watch, packed
+        self._begin(passed)
+
+    def pass_on_transaction(self, session: Session, split: Split, *, watches: bool) -> None:
+        """As `pass_on`, what of a transaction is the leader's to execute."""
+        passed = Passed(session, split.commands)
+        passed.split, passed.watches = split, watches
+        passed.writes = any(command.kind is Kind.DATA_WRITE for command, _ in split.queued)
+        self._begin(passed)
+
+    def _begin(self, passed: Passed) -> None:
+        session = passed.session
         passed.deadline_ns = self._node.clock.monotonic_ns() + HOLD_MS * 1_000_000
-        if waits and writes:
+        if passed.waits and passed.writes:
             passed.token = self._node.random.getrandbits(TOKEN_BITS) | 1
             self._node.blocking.passed_on(passed.token)
         self._passed[session.id] = passed
         blocked = Blocked("leader", on_cancel=lambda: self._forget(session))
-        if waits:
+        if passed.waits:
             blocked.on_timeout = lambda: self._interrupt(passed, by_error=False)
             blocked.on_error = lambda: self._interrupt(passed, by_error=True)
         self._node.block(session, blocked)
         self._hold(passed)
-        self.step()
 
     def _hold(self, passed: Passed) -> None:
         passed.to = NO_NODE
@@ -179,7 +148,7 @@ class Forwarding:
         """Whether a transaction's keys were watched by one that leads no more: this node, or another."""
         if passed.watches:
             return self._known.get(passed.session.id) != leader
-        return passed.transaction and passed.session.watch_dirty
+        return passed.split is not None and passed.session.watch_dirty
 
     def _is_reached(self, leader: NodeId) -> bool:
         return leader not in (NO_NODE, self._node.id) and self._node.peers.linked(leader)
@@ -194,7 +163,7 @@ class Forwarding:
         ]
         if not moved:
             return False
-        if passed.transaction:
+        if passed.split is not None:
             self._finish(passed, encode(moved[0], session.protocol))
             return True
         self._end(passed)
@@ -252,7 +221,8 @@ class Forwarding:
         self._node.peers.send_request(
             leader,
             Request(
-                session.id, passed.number, session.database, session.protocol, packed, passed.transaction,
+                session.id, passed.number, session.database,
+                session.protocol if passed.split is None else passed.split.protocol, packed, passed.split is not None,
                 session.write_index, passed.token, term if passed.token or passed.watches else 0,
             ),
         )  # fmt: skip
@@ -267,8 +237,8 @@ class Forwarding:
         if session.watches_remotely:
             # What it watches at another node, this one does not see.
             session.watch_dirty = True
-        if passed.transaction:
-            session.multi = [(node.table.lookup(argv), argv) for argv in passed.commands]
+        if passed.split is not None:
+            session.multi = passed.split.queued
             node.router.answer_with(session, node.router.execute(session, permission))
             node.unblock(session, NO_REPLY)
         else:
@@ -328,12 +298,28 @@ class Forwarding:
                 self._hold(passed)
             return
         passed.session.write_index = max(passed.session.write_index, answer.write_index)
-        self._finish(passed, answer.data)
+        if passed.split is None:
+            self._finish(passed, answer.data)
+        else:
+            self._finish_transaction(passed, passed.split, answer.data)
+
+    def _finish_transaction(self, passed: Passed, split: Split, data: bytes) -> None:
+        """The leader has executed its share of a transaction, and this node does now; or it has refused it."""
+        session = passed.session
+        if not split.is_done(data):
+            self._finish(passed, encode(NIL_ARRAY, session.protocol) if data in _NO_ARRAY else data)
+            return
+        replies = self._node.router.own_replies(session, split.own)
+        try:
+            data = split.whole(data, [encode(reply, session.protocol) for reply in replies])
+        except ValueError as error:
+            raise FrameError(f"the answer to a transaction that is none: {error}") from error
+        self._finish(passed, data)
 
     def _finish(self, passed: Passed, data: bytes) -> None:
         session = passed.session
         self._end(passed)
-        if passed.transaction:
+        if passed.split is not None:
             self._node.watches.unwatch(session)
         if session.reply_mode is ReplyMode.ON:
             session.answer_encoded(data)
@@ -342,7 +328,7 @@ class Forwarding:
         self._node.unblock(session, NO_REPLY)
 
     def _fail(self, passed: Passed, text: str) -> None:
-        count = 1 if passed.transaction else len(passed.commands)
+        count = 1 if passed.split is not None else len(passed.commands)
         self._finish(passed, encode(CommandError(text), passed.session.protocol) * count)
 
     def lost(self, peer: NodeId) -> None:
@@ -389,11 +375,6 @@ class Forwarding:
             assert passed.session.blocked is not None
             assert passed.session.id not in self._held or passed.to == NO_NODE
             assert not passed.waits or len(passed.commands) == 1
-
-
-def goes_to_leader(command: Command) -> bool:
-    """Whether only the leader can execute it: data, the watching of it, and who the members are."""
-    return command.kind is not Kind.SESSION or command.name in LEADERS_BUSINESS
 
 
 def may_wait(command: Command, argv: list[bytes]) -> bool:

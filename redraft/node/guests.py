@@ -15,11 +15,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redraft.commands import errors
+from redraft.commands.table import Command
 from redraft.errors import CommandError
 from redraft.ids import NodeId
 from redraft.node.blocking import end_early
 from redraft.node.peers import Answer, FrameError, Interrupt, Request
-from redraft.node.session import Session
+from redraft.node.session import ReplyMode, Session
+from redraft.node.split import goes_to_leader
 from redraft.resp.parser import Limits, RequestParser
 
 if TYPE_CHECKING:
@@ -67,12 +69,13 @@ class Guests:
         guest.protocol = request.protocol
         guest.write_index = max(guest.write_index, request.write_index)
         guest.wait_token = request.token
+        guest.reply_mode = ReplyMode.ON
         self._asked[guest] = (sender, request)
         node.outgoing[guest] = None
         if request.transaction:
             try:
                 # The other node may have heard earlier of the level that allows them.
-                guest.multi = [(node.table.lookup_passed(argv), argv) for argv in commands]
+                guest.multi = [(_passed(node.table.lookup_passed(argv)), argv) for argv in commands]
             except CommandError as error:
                 node.router.answer(guest, errors.exec_aborted_by(error))
             else:
@@ -145,3 +148,11 @@ class Guests:
             assert guest.is_guest
             assert guest in self._asked or not guest.out
         assert all(guest in self._guests.values() for guest in self._asked)
+
+
+def _passed(command: Command) -> Command:
+    """A command of a transaction, if it may act here. An older version passes on those of its session too; that they do
+    nothing here does no harm, but those that concern a node would be meant for its own. Raises CommandError."""
+    if goes_to_leader(command) or "admin" not in command.flags:
+        return command
+    raise CommandError(f"ERR '{command.name}' concerns the node that was asked, which is to run a newer version first")

@@ -115,6 +115,8 @@ class Node:
         self.router = Router(self)
         self.turns = Turns(self)
         self.sessions: dict[int, Session] = {}
+        self._woken: dict[Session, None] = {}
+        """Sessions that are not blocked any more, and are to go on, in order."""
         self.outgoing: dict[Session, None] = {}
         """Sessions with something ready to be sent, or to be closed, in order (a dict, since a set has no order)."""
         self.timers = Timers()
@@ -250,6 +252,7 @@ class Node:
         if not session.is_guest:
             del self.sessions[session.id]
         self.outgoing.pop(session, None)
+        self._woken.pop(session, None)
         if not self.loading:
             self.watches.unwatch(session)
         self.forwarding.forget_guest(session)
@@ -336,6 +339,8 @@ class Node:
         """
         if self.loading and not hasattr(self, "shard"):
             return []
+        self._go_on()
+        self.forwarding.step()
         persists = []
         if self.config.raft.has_ready() and (ready := self._collect_config()) is not None:
             persists.append(Persist(self.config.group, self.config.raft, ready))
@@ -458,6 +463,9 @@ class Node:
 
     def take_frames(self) -> list[tuple[NodeId, bytes]]:
         """What this tick has to say to other nodes: a frame each."""
+        if not self.loading:
+            self._go_on()
+            self.forwarding.step()
         self.guests.collect_answers()
         self.reads.ask()
         return self.peers.take_frames()
@@ -566,7 +574,15 @@ class Node:
         if reply is not NO_REPLY:
             self.router.answer(session, reply)
         self.outgoing[session] = None
-        self.router.resume(session)
+        self._woken[session] = None
+
+    def _go_on(self) -> None:
+        """Have sessions go on that are not blocked any more: not when they are unblocked, since the router may be
+        looking at what they have sent just then."""
+        while self._woken:
+            woken, self._woken = self._woken, {}
+            for session in woken:
+                self.router.resume(session)
 
     def _time_out(self, session: Session, blocked: Blocked) -> None:
         if session.blocked is blocked and not session.closed:

@@ -22,10 +22,10 @@ from redraft.commands import errors
 from redraft.commands.table import Command, Kind
 from redraft.errors import CommandError
 from redraft.node.context import NO_REPLY, SessionContext
-from redraft.node.forwarding import goes_to_leader
 from redraft.node.permission import Permission
 from redraft.node.redaction import redacted
 from redraft.node.session import ReplyMode, Session
+from redraft.node.split import Queued, Split, goes_to_leader
 from redraft.node.turns import FIRST_READS
 from redraft.resp.encoder import encode, encode_all
 from redraft.resp.reply import NIL_ARRAY, QUEUED
@@ -56,9 +56,6 @@ from a queue finds it empty most of the time.)"""
 HTTP = (b"post", b"host:")
 """The first words of lines that only a client of HTTP sends."""
 HTTP_TOLD_MS = 60_000
-
-Queued = list[tuple[Command, list[bytes]]]
-"""What MULTI has queued."""
 
 READS_PER_LOOK = 64
 """How many replies are made between two looks at how much a client is owed."""
@@ -442,10 +439,16 @@ class Router:
         # What it watches here is looked at again when it is executed here.
         for command, argv in queued:
             self.show(session, command, argv)
-        commands = [argv for _, argv in queued]
-        writes = any(command.kind is Kind.DATA_WRITE for command, _ in queued)
-        node.forwarding.pass_on(session, commands, writes=writes, transaction=True, watches=watches)
+        split = Split(queued, session.database, node.databases(), session.protocol, node.settings)
+        node.forwarding.pass_on_transaction(session, split, watches=watches)
         return NO_REPLY
+
+    def own_replies(self, session: Session, own: Queued) -> list[Any]:
+        """Execute what a transaction has that concerns its session and this node; the replies."""
+        self._context.in_transaction = True
+        replies = [self.session_reply(session, command, argv, None) for command, argv in own]
+        self._context.in_transaction = False
+        return [None if reply is NO_REPLY else reply for reply in replies]
 
     def _execute_here(self, session: Session, queued: Queued, permission: Permission | None) -> Any:
         node = self._node

@@ -221,8 +221,9 @@ class Session:
         return self.parser.pending_bytes + sum(map(len, self.unread)) + backlog
 
     def is_owed(self) -> bool:
-        """Whether replies to what it has sent are still to come."""
-        return bool(self.segments or self.backlog or self.unread)
+        """Whether replies to what it has sent are still to come, and none of them waits for what may never come."""
+        passed_on = self.blocked is not None and not self.waits()
+        return bool(self.segments or self.backlog or self.unread or passed_on)
 
     def is_blocked(self) -> bool:
         """Whether nothing more of the session is executed for now."""

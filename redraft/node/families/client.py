@@ -11,7 +11,7 @@ from redraft.commands.table import command, container
 from redraft.errors import CommandError
 from redraft.node.blocking import end_early
 from redraft.node.context import NO_REPLY, SessionContext
-from redraft.node.families.connection import checked_name
+from redraft.node.greeting import checked_name
 from redraft.node.node import Node
 from redraft.node.session import ReplyMode, Session
 from redraft.resp.reply import OK, Map, SetReply, Verbatim

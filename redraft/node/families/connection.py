@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Any
 
 from redraft import __version__
@@ -10,6 +9,7 @@ from redraft.commands import errors, parse
 from redraft.commands.table import command
 from redraft.errors import CommandError
 from redraft.node.context import SessionContext
+from redraft.node.greeting import check_credentials, check_is_in, checked_name, greeting
 from redraft.node.session import ReplyMode
 from redraft.resp.reply import OK, PONG, Map, Status
 
@@ -45,7 +45,9 @@ def echo(context: SessionContext, argv: list[bytes]) -> Any:
     summary="Make a numbered database the connection's own",
 )  # fmt: skip
 def select(context: SessionContext, argv: list[bytes]) -> Any:
-    context.session.database = parse.database_number(argv[1], context.node.databases())
+    # That a guest's exists was looked at where its client is; if it does not here, its commands say so.
+    count = parse.INT_MAX if context.session.is_guest else context.node.databases()
+    context.session.database = parse.database_number(argv[1], count)
     return OK
 
 
@@ -76,11 +78,8 @@ def auth(context: SessionContext, argv: list[bytes]) -> Any:
 
 
 def _authenticate(context: SessionContext, user: bytes, password: bytes) -> None:
-    """Let the session in, or raise WRONGPASS. There is one user, `default`, until ACLs come."""
-    required = context.node.settings.requirepass
-    right = not required or hmac.compare_digest(password, required)
-    if user != b"default" or not right:
-        raise CommandError(errors.WRONG_PASS)
+    """Let the session in, or raise WRONGPASS."""
+    check_credentials(context.node.settings, user, password)
     session = context.session
     session.authenticated = True
     session.parser.authenticated = True
@@ -93,57 +92,25 @@ def _authenticate(context: SessionContext, user: bytes, password: bytes) -> None
 )  # fmt: skip
 def hello(context: SessionContext, argv: list[bytes]) -> Any:
     node, session = context.node, context.session
-    protocol = session.protocol
-    position = 2
-    if len(argv) > 1:
-        number = parse.integer(argv[1], "ERR Protocol version is not an integer or out of range")
-        if number not in (2, 3):
-            raise CommandError(errors.PROTO_VERSION)
-        protocol = number
-    name: bytes | None = None
-    credentials: tuple[bytes, bytes] | None = None
-    while position < len(argv):
-        option = argv[position].lower()
-        left = len(argv) - position - 1
-        if option == b"auth" and left >= 2:
-            credentials = argv[position + 1], argv[position + 2]
-            position += 3
-        elif option == b"setname" and left >= 1:
-            name = argv[position + 1]
-            position += 2
-        else:
-            text = argv[position].decode("latin-1")
-            raise CommandError(f"ERR Syntax error in HELLO option '{text}'")
-    if credentials is not None:
-        _authenticate(context, *credentials)
-    if not session.authenticated:
-        raise CommandError(
-            "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user>"
-            " <pass> option can be used to authenticate the client and select the RESP protocol version at the same"
-            " time"
-        )
-    if name is not None:
-        session.name = checked_name(name)
-    session.protocol = protocol
+    asked = greeting(argv, session.protocol)
+    if asked.credentials is not None:
+        _authenticate(context, *asked.credentials)
+    check_is_in(session)
+    if asked.name is not None:
+        session.name = checked_name(asked.name)
+    session.protocol = asked.protocol
     return Map(
         [
             (b"server", b"redis"),
             (b"version", REDIS_VERSION.encode()),
             (b"redraft", __version__.encode()),
-            (b"proto", protocol),
+            (b"proto", asked.protocol),
             (b"id", session.id),
             (b"mode", node.redirect.mode.encode()),
             (b"role", node.redirect.role.encode().replace(b"slave", b"replica")),
             (b"modules", []),
         ]
     )
-
-
-def checked_name(name: bytes) -> bytes:
-    """A client's name as CLIENT SETNAME takes it. Raises CommandError for spaces and control characters."""
-    if any(byte < 33 or byte > 126 for byte in name):
-        raise CommandError("ERR Client names cannot contain spaces, newlines or special characters.")
-    return name
 
 
 @command(
