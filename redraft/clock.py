@@ -1,7 +1,8 @@
 """Time, handed in: what lies below the server never reads a clock of its own.
 
-A `Clock` gives wall time, which is stamped into log entries and shown to people, and monotonic time, which
-measures. The simulator hands in a virtual clock; `server.app` hands in `SystemClock`.
+A `Clock` gives wall time, which is shown to people, and is one voice in what the time of the state follows
+(`node.clocks`); and monotonic time, by which everything is measured that lasts. The simulator hands in a virtual clock;
+`server.app` hands in `SystemClock`.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from redraft.keyspace import keyspace, waiters
 from redraft.keyspace.keyspace import KeyspaceMeta
 from redraft.keyspace.waiters import Waiter
 from redraft.node import peers
-from redraft.node.peers import Answer, Frame, Interrupt, ReadIndex, Request
+from redraft.node.peers import Answer, ClockWord, Frame, Interrupt, ReadIndex, Request
 from redraft.raft import membership, messages
 from redraft.raft.membership import ChangeKind, ConfChange, MemberChange
 from redraft.raft.messages import (
@@ -73,7 +73,7 @@ RECORDS: list[msgspec.Struct] = [
     InstallSnapshot(ONE, TWO, TERM, SnapshotMeta(AT, TERM), 1), TimeoutNow(ONE, TWO, TERM), ENTRY, HardState(),
     ConfState((ONE, TWO)), SnapshotMeta(AT, TERM), CHANGE, ConfChange((CHANGE,)),
     Frame(), Request(1, 2, 0, 3, b"*1\r\n$4\r\nPING\r\n"), Answer(1, 2, b"+OK\r\n"), Interrupt(1, 2, True),
-    ReadIndex(1, AT), Proposal(ONE, 1, Drop(ONE)),
+    ReadIndex(1, AT), ClockWord(1, 2), Proposal(ONE, 1, Drop(ONE)),
     Found({ONE: NODE}), Announce(ONE, "a:1", "i"), Admit("a:1", "i"), Retire(ONE), Left(FIRST_SHARD_GROUP, ONE),
     Drop(ONE), Survive(ONE), Rise(2), Table(1, {ONE: NODE}, {FIRST_SHARD_GROUP: SHARD}, ONE), NODE, SHARD,
     META, Waiter(1, 0, [b"key"], [b"BLPOP", b"key", b"0"], b"list", 0), Thresholds(), AppliedPoint(AT, TERM),

@@ -122,7 +122,7 @@ def _status(node: NodeClient, options: argparse.Namespace, tls: Tls | None) -> d
             {
                 "id": member["id"], "address": member["address"], "role": member["role"], "answers": int(bool(own)),
                 **indexes, "lag": member["lag"], "state": member["state"], "snapshot": member["snapshot"],
-                "version": own.get("version"),
+                "version": own.get("version"), "clock-offset-ms": own.get("clock-offset-ms"),
             }
         )  # fmt: skip
     kept = (

@@ -88,7 +88,7 @@ class Guests:
         guest = self._guests.get((sender, number))
         if guest is None:
             self._last_id -= 1
-            guest = Session(self._last_id, f"node-{sender}:{number}", "", RequestParser(Limits()), self._node.now_ms)
+            guest = Session(self._last_id, f"node-{sender}:{number}", "", RequestParser(Limits()), self._node.steady_ms)
             guest.is_guest = True
             self._guests[sender, number] = guest
         return guest

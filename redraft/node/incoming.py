@@ -40,6 +40,7 @@ class Incoming:
     def accept(self, session: Session, link: IncomingLink) -> None:
         """Another node has proved who it is: frames come from now on. An earlier link of it is of no use any more."""
         self.cut([link.peer])
+        self._node.clocks.forget(link.peer)
         session.link = self._links[link.peer] = link
         self._sessions[link.peer] = session
         log.info("node %d is here", link.peer)
@@ -88,6 +89,8 @@ class Incoming:
     def receive_frame(self, sender: NodeId, frame: Frame) -> None:
         """A frame has come over a link on which `sender` has proved who it is. Raises FrameError, DivergedError."""
         node = self._node
+        if frame.clocks is not None:
+            node.clocks.heard(sender, frame.clocks)
         for group, message in frame.raft:
             if message.sender != sender or message.to != node.id:
                 raise FrameError("a message that is not from here, or not for this node")

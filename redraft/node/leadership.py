@@ -18,6 +18,7 @@ from msgspec import structs
 from redraft.ids import NO_NODE, NodeId, Term
 from redraft.node.permission import Permission
 from redraft.node.timers import Timer
+from redraft.raft.progress import ProgressState
 from redraft.values.thresholds import Thresholds
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Leadership:
         if serves != node.serves:
             node.serves = serves
             if serves:
-                node.shard.present.set_clock(node.now_ms)
+                node.shard.present.set_clock(node.clocks.now_ms())
         node.forwarding.step()
 
     def permission(self) -> Permission | None:
@@ -93,6 +94,17 @@ class Leadership:
         raft.transfer_leader(to)
         self.follow()
 
+    def heirs(self, raft: RaftNode) -> list[tuple[int, NodeId]]:
+        """The members that a group, which is led here, can be handed over to: how much of its log each has, and who."""
+        leader = raft.leader
+        if leader is None:
+            return []
+        return [
+            (progress.match, node)
+            for node, progress in leader.followers.items()
+            if progress.state is ProgressState.REPLICATE and raft.conf.is_voter(node) and self._node.peers.linked(node)
+        ]
+
     def _changed(self, before: NodeId, term: Term) -> None:
         node = self._node
         leader_id = self._led[0]
@@ -111,6 +123,7 @@ class Leadership:
             node.forwarding.leads_no_more(before)
             node.reads.lost(before)
         if leader_id == node.id:
+            node.clocks.lead()
             node.blocking.clear()
             self._follow_databases()
             if self._thresholds() != node.shard.keyspace.thresholds:

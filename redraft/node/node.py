@@ -31,6 +31,7 @@ from redraft.ids import GroupId, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.away import Away
 from redraft.node.blocking import Blocking, Taker
+from redraft.node.clocks import Clocks
 from redraft.node.config_changes import ConfigChanges
 from redraft.node.context import NO_REPLY
 from redraft.node.door import Door
@@ -130,6 +131,12 @@ class Node:
         """The error for writes while the node takes none."""
         self.shutdown_requested: ShutdownRequest | None = None
         self.now_ms = clock.now_ms()
+        """The wall clock of this tick, for people: what was when. Nothing lasts by it."""
+        self.steady_ms = clock.monotonic_ns() // 1_000_000
+        """The monotonic clock of this tick."""
+        self.state_ms = self.now_ms
+        """The state's time in this tick, as far as this node knows it."""
+        self.clocks = Clocks(self)
         self.cluster = Cluster("", b"")
         self.peers = Peers()
         self.incoming = Incoming(self)
@@ -164,7 +171,7 @@ class Node:
         self.plain = False
         """Whether commands of plain sessions may take the short road."""
         self._next_session_id = 1
-        self._last_reap_ms = 0
+        self._last_reap_ms = self.steady_ms
         self._last_input_ns = 0
         self._reap = self.table.find(b"redraft|reap")
         self.run_id = f"{random.getrandbits(160):040x}"
@@ -173,6 +180,10 @@ class Node:
         """What the server knows about the process."""
         self.reload: Callable[[], Keyspace] | None = None
         """Reads the keyspace anew from the image (DEBUG RELOAD)."""
+
+    def state_us(self) -> int:
+        """The state's time now, in microseconds; this node's own while it loads."""
+        return self.clock.now_us() if self.loading else self.clocks.now_ns(self.clock.monotonic_ns()) // 1000
 
     # The groups.
 
@@ -219,7 +230,9 @@ class Node:
             query_buffer_limit=settings.client_query_buffer_limit,
             authenticated=not settings.requirepass,
         )
-        session = Session(self._next_session_id, address, local_address, RequestParser(limits), self.now_ms, unix=unix)
+        session = Session(
+            self._next_session_id, address, local_address, RequestParser(limits), self.steady_ms, unix=unix
+        )
         self._next_session_id += 1
         session.authenticated = not settings.requirepass
         session.refresh_plain()
@@ -279,7 +292,7 @@ class Node:
     def receive(self, session: Session, data: bytes) -> None:
         """Bytes have come from a client."""
         self.statistics.input_bytes += len(data)
-        session.last_active_ms = self.now_ms
+        session.last_active_ms = self.steady_ms
         if session.link is not None:
             self.incoming.receive(session, session.link, data)
             return
@@ -323,11 +336,15 @@ class Node:
     def begin_tick(self) -> None:
         """Look at the clock, and do what has come due."""
         self.now_ms = self.clock.now_ms()
-        self.timers.fire(self.clock.monotonic_ns())
+        now_ns = self.clock.monotonic_ns()
+        self.steady_ms = now_ns // 1_000_000
+        if not self.loading:
+            self.state_ms = self.clocks.now_ns(now_ns) // 1_000_000
+        self.timers.fire(now_ns)
         if not self.loading:
             if self.shard.raft.leader is not None:
-                self.shard.present.set_clock(self.now_ms)
-            if self.serves and self.active_expire and self.now_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
+                self.shard.present.set_clock(self.state_ms)
+            if self.serves and self.active_expire and self.steady_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
                 self._reap_due()
         self.turns.go_on()
 
@@ -390,7 +407,9 @@ class Node:
 
     def propose(self, *, everything: bool = False) -> None:
         """Propose what was gathered so far, if not too much is under way, or `everything`."""
-        self.deliver(self.shard.propose(self.now_ms, everything=everything))
+        shard = self.shard
+        if everything or shard.may_propose() or shard.congested:
+            self.deliver(shard.propose(self.clocks.now_ms(), everything=everything))
 
     def persisted(self, persists: list[Persist]) -> None:
         """What `collect` returned is durable."""
@@ -433,6 +452,7 @@ class Node:
         """A Raft clock interval has passed."""
         if not self.loading:
             now_ms = self.monotonic_ms()
+            self.clocks.tick()
             if not self.founding.under_way:
                 self.config.raft.tick(now_ms)
                 self.shard.raft.tick(now_ms)
@@ -468,7 +488,7 @@ class Node:
             self.forwarding.step()
         self.guests.collect_answers()
         self.reads.ask()
-        return self.peers.take_frames()
+        return self.peers.take_frames(self.clocks.word)
 
     def snapshot_brought(self, peer: NodeId, meta: SnapshotMeta) -> None:
         """A snapshot is with a node that wants it, whole and durable: have it installed."""
@@ -540,13 +560,13 @@ class Node:
         """Whether this node is to have keys removed whose time is over: a tick does it."""
         if self.loading or not (self.serves and self.active_expire):
             return False
-        now_ms = self.clock.now_ms()
+        now_ms = self.clocks.now_ms()
         return any(database.is_due(now_ms) for database in self.shard.keyspace.databases)
 
     def _reap_due(self) -> None:
         for number, database in enumerate(self.shard.keyspace.databases):
             if database.is_due(self.shard.present.clock_ms):
-                self._last_reap_ms = self.now_ms
+                self._last_reap_ms = self.steady_ms
                 self.reap(number)
 
     def reap(self, database: int) -> Batch:

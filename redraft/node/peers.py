@@ -9,9 +9,10 @@ not take is bounded there (`server.links`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
+from msgspec import structs
 
 from redraft.cluster.config_group import Proposal
 from redraft.errors import RedraftError
@@ -71,6 +72,18 @@ class ReadIndex(msgspec.Struct, frozen=True, array_like=True):
     """The receiver does not lead."""
 
 
+class ClockWord(msgspec.Struct, frozen=True, array_like=True):
+    """What the sender's clocks show as the frame leaves; see `node.clocks`."""
+
+    wall_ms: int
+    steady_ms: int
+    """The monotonic one, whose beginning means nothing."""
+    state_ms: int = 0
+    """What it takes the state's time to be; 0 where it does not know."""
+    is_wrong: bool = False
+    """Whether it takes its wall clock to be wrong."""
+
+
 class Frame(msgspec.Struct, frozen=True, array_like=True):
     """What one node says to another in a tick."""
 
@@ -83,6 +96,8 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     read_indexes: list[ReadIndex] = []
     proposals: list[Proposal] = []
     """Changes of the config table that the sender asks for."""
+    clocks: ClockWord | None = None
+    """A few times a second, with what else there is to say."""
 
     def __bool__(self) -> bool:
         return any(
@@ -121,6 +136,8 @@ class Peers:
     def __init__(self) -> None:
         self._queues: dict[NodeId, Frame] = {}
         self._speaks = False
+        self._untold: set[NodeId] = set()
+        """Nodes whose next frame tells of the clocks here."""
 
     def linked(self, peer: NodeId) -> bool:
         """Whether there is a link to a node."""
@@ -129,10 +146,16 @@ class Peers:
     def open(self, peer: NodeId) -> None:
         """There is a link to a node, and what was queued for an earlier one is gone."""
         self._queues[peer] = _empty()
+        self._untold.add(peer)
 
     def close(self, peer: NodeId) -> None:
         """The link has ended."""
         self._queues.pop(peer, None)
+        self._untold.discard(peer)
+
+    def tell_clocks(self) -> None:
+        """Have the next frame to each node tell of the clocks here."""
+        self._untold.update(self._queues)
 
     def send_raft(self, group: GroupId, messages: Iterable[AnyMessage]) -> None:
         """Send messages of a group, each to where it belongs; those without a link are lost."""
@@ -181,12 +204,18 @@ class Peers:
         """Say something to every node with the next tick, though there be nothing to say."""
         self._speaks = True
 
-    def take_frames(self) -> list[tuple[NodeId, bytes]]:
-        """The frames of this tick, encoded."""
+    def take_frames(self, word: Callable[[], ClockWord]) -> list[tuple[NodeId, bytes]]:
+        """The frames of this tick, encoded; `word` is what the clocks here show."""
         frames = []
+        untold = self._untold
         for peer, frame in self._queues.items():
-            if frame or self._speaks:
+            if not frame and not self._speaks:
+                continue
+            if peer in untold:
+                untold.discard(peer)
+                frames.append((peer, _encode(structs.replace(frame, clocks=word()))))
+            else:
                 frames.append((peer, _encode(frame)))
-                self._queues[peer] = _empty()
+            self._queues[peer] = _empty()
         self._speaks = False
         return frames

@@ -11,7 +11,7 @@ time comes with the index, and a read that asks for such a key is passed on to i
 
 Reads that nobody answers in time, or that wait for entries that do not come, are passed on to the leader like any other
 command, as are those that stand with a write in one pipeline. A read of which nothing is demanded (`stale`, READONLY)
-is executed at once, by this node's clock; it only waits for the session's own writes.
+is executed at once, by the time that this node takes it to be; it only waits for the session's own writes.
 
 Invariants: a session waits here with at most one run of reads, and is blocked meanwhile; a round is asked for only
 after the reads in it have come in.
@@ -133,9 +133,9 @@ class Reads:
         self._new_round([(session, commands)]).index = Index(session.write_index)
 
     def at_own_time(self, read: Callable[[], Any]) -> Any:
-        """Have something read what is here, by this node's clock; its result."""
+        """Have something read what is here, by the time that this node takes it to be; its result."""
         shard = self._node.shard
-        shard.present.hide_until(self._node.now_ms)
+        shard.present.hide_until(self._node.state_ms)
         result = read()
         shard.present.hide_as_the_state()
         return result
@@ -146,9 +146,9 @@ class Reads:
         resumed: list[tuple[Session, list[list[bytes]]]] = []
         shard = node.shard
         if time_ms is None:
-            shard.present.hide_until(node.now_ms)
+            shard.present.hide_until(node.state_ms)
         else:
-            shard.present.set_clock(node.now_ms if node.serves else time_ms)
+            shard.present.set_clock(node.state_ms if node.serves else time_ms)
         for session, commands in reads:
             if session.closed:
                 continue

@@ -407,7 +407,7 @@ class Router:
         if queued is None:
             return CommandError(errors.EXEC_WITHOUT_MULTI)
         failed = session.multi_failed
-        spoiled = node.watches.spoiled(session, node.now_ms)
+        spoiled = node.watches.spoiled(session, node.state_ms)
         session.multi = None
         session.multi_failed = False
         session.refresh_plain()

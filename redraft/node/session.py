@@ -130,7 +130,7 @@ class Session:
         address: str,
         local_address: str,
         parser: RequestParser,
-        now_ms: int,
+        steady_ms: int,
         *,
         unix: bool = False,
     ) -> None:
@@ -143,8 +143,9 @@ class Session:
         self.parser = parser
         self.transport: Any = None
         """The server's own record of the connection (its descriptor, its unsent bytes)."""
-        self.connected_ms = now_ms
-        self.last_active_ms = now_ms
+        self.connected_ms = steady_ms
+        """On the monotonic clock, as is the next."""
+        self.last_active_ms = steady_ms
         self.last_command: Command | None = None
         self.name = b""
         self.library_name = b""

@@ -45,12 +45,12 @@ class NodeStatistics:
             self.tick_max_us = microseconds
         self.tick_histogram[min(microseconds.bit_length(), TICK_BUCKETS - 1)] += 1
 
-    def sample(self, now_ms: int, operations: int) -> None:
+    def sample(self, steady_ms: int, operations: int) -> None:
         """Once a second: see how many commands there have been by now."""
-        passed_ms = now_ms - self._sampled_ms
+        passed_ms = steady_ms - self._sampled_ms
         if passed_ms > 0:
             self.operations_a_second = max(0, operations - self._sampled_operations) * 1000 // passed_ms
-        self._sampled_ms = now_ms
+        self._sampled_ms = steady_ms
         self._sampled_operations = operations
 
     def count_error(self, text: str) -> None:

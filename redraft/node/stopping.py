@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from redraft.ids import NO_NODE, NodeId
+from redraft.ids import NO_NODE
 from redraft.raft.errors import RaftError
 from redraft.raft.node import RaftNode
-from redraft.raft.progress import ProgressState
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -53,11 +52,7 @@ class Stopping:
             return False
         if leader.transferee != NO_NODE:
             return True
-        heirs: list[tuple[int, NodeId]] = [
-            (progress.match, node)
-            for node, progress in leader.followers.items()
-            if progress.state is ProgressState.REPLICATE and raft.conf.is_voter(node) and self._node.peers.linked(node)
-        ]
+        heirs = self._node.leadership.heirs(raft)
         if not heirs:
             return False
         try:

@@ -97,6 +97,8 @@ class RaftNode:
         self.leader_id = NO_NODE
         self.leader: Leader | None = None
         """What a leader does, while this member is one."""
+        self.hesitates = False
+        """Whether this member stands for election only when all others have had the time to."""
         self._log = Log(storage, hard_state.commit, applied)
         self._confs = Configurations(applied, conf if conf.members() else ConfState(voters=(config.id,)))
         self._read_confs()
@@ -174,8 +176,9 @@ class RaftNode:
         self._promise_ticks = max(0, self._promise_ticks - 1)
         self._forgotten_ticks = max(0, self._forgotten_ticks - 1)
         waits_for_disk = self.role is Role.CANDIDATE and self._must_persist_vote()
+        patience_ticks = self._timeout_ticks + (self._config.election_ticks if self.hesitates else 0)
         # A promise that was given under a longer election timeout than the present one may last longer than that.
-        if self._elapsed_ticks >= self._timeout_ticks and not waits_for_disk and not self._promise_ticks:
+        if self._elapsed_ticks >= patience_ticks and not waits_for_disk and not self._promise_ticks:
             self.campaign()
 
     def reconfigure(self, config: RaftConfig) -> None:

@@ -52,7 +52,7 @@ class SystemProcess:
 
     def sample(self, node: Node) -> None:
         """Once a second: look at memory, and refuse writes that need more while it is over `maxmemory`."""
-        node.statistics.sample(node.clock.now_ms(), node.observer.commands_processed())
+        node.statistics.sample(node.clock.monotonic_ns() // 1_000_000, node.observer.commands_processed())
         rss = self.rss_bytes()
         self.peak_rss_bytes = max(self.peak_rss_bytes, rss)
         limit = self._settings.maxmemory

@@ -526,7 +526,7 @@ class Reactor:
         timeout_ms = self._node.settings.timeout * 1000
         if not timeout_ms:
             return
-        before_ms = self._node.clock.now_ms() - timeout_ms
+        before_ms = self._node.clock.monotonic_ns() // 1_000_000 - timeout_ms
         for connection in list(self._connections.values()):
             session = connection.session
             if session.last_active_ms < before_ms and session.blocked is None and not session.monitor:

@@ -4,7 +4,8 @@ The state has a clock of its own, the last entry's time, which is the same on ev
 is there or gone by it alone, for writes and for reads. A read that finds a key which is due by the leader's clock but
 not by the state's (`finds_due`) must be put behind an entry, which moves the state's clock. Would it hide the key at
 once, the next leader, with a clock behind, could show it again. What only tells of time (TTL) goes by the leader's
-clock, which reads never see before the state's.
+clock, which reads never see before the state's. (The leader's clock here is what it would stamp into an entry now, see
+`state_clock`, and never its wall clock.)
 
 Invariant: the context of reads hides keys by the state's clock, but between `hide_until` and `hide_as_the_state`.
 """

@@ -5,9 +5,9 @@ says what must be persisted; `apply_committed` executes what is committed, in lo
 replies. On a replica where nobody waits (a follower, a restart) an entry is decoded and executed for its effect alone;
 the state is the same either way, since it depends on the entry only.
 
-Time: the leader stamps each entry with its clock, and an entry whose time is before an earlier one's (its leader's
-clock was behind, and it had not applied that one yet) takes that one's. So the state has a clock of its own,
-`applied.time_ms`, the same on every replica, that never goes back; `present` is what reads make of it.
+Time: the leader stamps each entry with its clock (`state_clock`), and an entry whose time is before an earlier one's
+(its leader's clock was behind, and it had not applied that one yet) takes that one's. So the state has a time of its
+own, `applied.time_ms`, the same on every replica, that never goes back; `present` is what reads make of it.
 
 Invariants (`check`): batches in flight have ascending indexes above the applied index; `applied_index` never goes back;
 a batch's replies are handed out once, or its owners are told that the outcome is not known.

@@ -115,7 +115,7 @@ MUTATIONS = (
          "            elif passed.writes:\n                self._hold(passed)"),
     )),
     Mutation("watch-does-nothing", "EXEC does not look at watched keys", (
-        ("node/router.py", "spoiled = node.watches.spoiled(session, node.now_ms)", "spoiled = False"),
+        ("node/router.py", "spoiled = node.watches.spoiled(session, node.state_ms)", "spoiled = False"),
     )),
     Mutation("applied-twice-after-restart", "the image is told to be of an entry earlier", (
         ("shard/shard.py", "point = FlushPoint(self.applied, self.keyspace.meta())",

@@ -42,12 +42,14 @@ class FakeClock:
     def __init__(self) -> None:
         self.ns = 0
         self.look_ns = 0
+        self.wall_ms = START_MS
+        """What the wall clock shows when the monotonic one shows 0: to change it is to set the wall clock."""
 
     def now_ms(self) -> int:
-        return START_MS + self.ns // 1_000_000
+        return self.wall_ms + self.ns // 1_000_000
 
     def now_us(self) -> int:
-        return START_MS * 1000 + self.ns // 1000
+        return self.wall_ms * 1000 + self.ns // 1000
 
     def monotonic_ns(self) -> int:
         self.ns += self.look_ns

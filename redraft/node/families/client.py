@@ -33,7 +33,7 @@ container(
 )  # fmt: skip
 
 
-def describe(session: Session, now_ms: int) -> str:
+def describe(session: Session, steady_ms: int) -> str:
     """A session as CLIENT LIST shows it."""
     flags = "".join(
         letter
@@ -58,8 +58,8 @@ def describe(session: Session, now_ms: int) -> str:
         "laddr": session.local_address,
         "fd": session.transport.fd if session.transport is not None else -1,
         "name": session.name.decode("latin-1"),
-        "age": (now_ms - session.connected_ms) // 1000,
-        "idle": (now_ms - session.last_active_ms) // 1000,
+        "age": (steady_ms - session.connected_ms) // 1000,
+        "idle": (steady_ms - session.last_active_ms) // 1000,
         "flags": flags or "N",
         "db": session.database,
         "sub": 0,
@@ -89,7 +89,7 @@ def describe(session: Session, now_ms: int) -> str:
 
 
 def _listing(sessions: list[Session], node: Node) -> Verbatim:
-    return Verbatim("txt", "".join(describe(session, node.now_ms) for session in sessions).encode("latin-1"))
+    return Verbatim("txt", "".join(describe(session, node.steady_ms) for session in sessions).encode("latin-1"))
 
 
 def _by_age(node: Node) -> list[Session]:

@@ -186,5 +186,6 @@ def status(context: SessionContext, argv: list[bytes]) -> Any:
             (b"serves", int(node.serves)),
             (b"version", __version__.encode()),
             (b"feature-level", node.config.table.level),
+            (b"clock-offset-ms", node.clocks.offset_ms),
         ]
     )

@@ -71,7 +71,7 @@ def _selected(context: SessionContext) -> Database:
 def object_(context: SessionContext, argv: list[bytes]) -> Any:
     node = context.node
     database = _selected(context)
-    value = database.get(argv[2], node.now_ms)
+    value = database.get(argv[2], node.state_ms)
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
     size = len(codec.encode(value, None)) - 1
@@ -117,7 +117,7 @@ def digest(context: SessionContext, argv: list[bytes]) -> Any:
     keyspace = context.node.shard.keyspace
     for number, database in enumerate(keyspace.databases):
         for key in database.keys_from(b""):
-            if database.exists(key, context.node.now_ms):
+            if database.exists(key, context.node.state_ms):
                 whole.update(b"%d %d " % (number, len(key)) + key + _record(database, key))
     return Status(whole.hexdigest().encode() if keyspace.statistics()["keys"] else b"0" * 40)
 
@@ -127,7 +127,7 @@ def digest_value(context: SessionContext, argv: list[bytes]) -> Any:
     database = _selected(context)
     return [
         Status(hashlib.sha1(_record(database, key), usedforsecurity=False).hexdigest().encode())
-        if database.exists(key, context.node.now_ms)
+        if database.exists(key, context.node.state_ms)
         else Status(b"0" * 40)
         for key in argv[2:]
     ]
@@ -142,7 +142,7 @@ def _record(database: Database, key: bytes) -> bytes:
 
 @_sub("DEBUG LISTPACK", 3, summary="Tell whether Redis would hold a key's value in a listpack")
 def listpack(context: SessionContext, argv: list[bytes]) -> Any:
-    value = _selected(context).get(argv[2], context.node.now_ms)
+    value = _selected(context).get(argv[2], context.node.state_ms)
     if value is None:
         raise CommandError(errors.NO_SUCH_KEY)
     if objects.encoding(value) != b"listpack":

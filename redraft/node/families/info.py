@@ -70,7 +70,7 @@ def _server(node: Node) -> Lines:
         "process_id": node.process.pid,
         "run_id": node.run_id,
         "tcp_port": node.process.tcp_port,
-        "server_time_usec": node.clock.now_us(),
+        "server_time_usec": node.state_us(),
         "uptime_in_seconds": uptime_s,
         "uptime_in_days": uptime_s // 86_400,
         "hz": settings.hz,
@@ -214,6 +214,9 @@ def _raft(node: Node) -> Lines:
         "raft_last_index": status.last_index,
         "raft_stable_index": status.stable_index,
         "cluster_feature_level": node.config.table.level,
+        "clock_offset_ms": node.clocks.offset_ms,
+        "clock_is_wrong": int(node.clocks.is_wrong),
+        "state_clock_offset_ms": node.clocks.state_offset_ms,
     }
 
 

@@ -22,11 +22,11 @@ _SAVE_IN_PROGRESS = "ERR Background save already in progress"
 
 
 @command(
-    "TIME", 1, "loading stale fast", group="server", since="2.6.0", summary="Tell the node's clock: seconds, µs",
+    "TIME", 1, "loading stale fast", group="server", since="2.6.0", summary="Tell the time of the state: seconds, µs",
     tips=("nondeterministic_output",),
 )  # fmt: skip
 def time(context: SessionContext, argv: list[bytes]) -> Any:
-    now_us = context.node.clock.now_us()
+    now_us = context.node.state_us()
     return [b"%d" % (now_us // 1_000_000), b"%d" % (now_us % 1_000_000)]
 
 

@@ -66,7 +66,7 @@ def watch(context: SessionContext, argv: list[bytes]) -> Any:
     node = context.node
     if not session.watch_dirty:
         for key in argv[1:]:
-            node.watches.watch(session, session.database, key, node.now_ms, node.shard.unapplied())
+            node.watches.watch(session, session.database, key, node.state_ms, node.shard.unapplied())
     return OK
 
 
