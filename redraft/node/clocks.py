@@ -157,13 +157,18 @@ class Clocks:
     def lead(self) -> None:
         """This node leads from now on."""
         now_ns = self._not_ahead_ns = self._node.clock.monotonic_ns()
+        self._follows_until_ns = 0
         if self.state.is_set:
             return
         time_ns = self.now_ns(now_ns)
         log.info("the state's time goes on at %d ms: nobody is known to have kept it", time_ns // MS)
-        self.state.set(time_ns, now_ns)
         span = self._span(now_ns)
-        if span is None or not span.is_narrow():
+        self._leap(time_ns, now_ns, agreed=span is not None and span.is_narrow())
+
+    def _leap(self, time_ns: int, now_ns: int, *, agreed: bool) -> None:
+        self.state.set(time_ns, now_ns)
+        self._not_ahead_ns = now_ns
+        if not agreed and not self._follows_until_ns:
             self._follows_until_ns = now_ns + DISAGREE_NS
 
     def _guess_ns(self, now_ns: int) -> int:
@@ -248,8 +253,7 @@ class Clocks:
                 self._not_ahead_ns = now_ns
             if is_ahead and (now_ns < self._follows_until_ns or now_ns - self._not_ahead_ns >= ALONE_NS):
                 log.warning("the state's time follows the wall clocks, %d ms forward", behind_ns // MS)
-                self.state.set(span.low_ns, now_ns)
-                self._not_ahead_ns = now_ns
+                self._leap(span.low_ns, now_ns, agreed=span.is_narrow())
             self.state.draw(*span, now_ns)
             if span.is_narrow():
                 self._follows_until_ns = 0

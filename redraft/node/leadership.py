@@ -72,8 +72,10 @@ class Leadership:
         node = self._node
         if not node.serves:
             return None
-        if node.clock.monotonic_ns() >= self.lease_until_ns:
+        now_ns = node.clock.monotonic_ns()
+        if now_ns >= self.lease_until_ns:
             self.follow()
+        node.shard.present.set_clock(node.clocks.now_ns(now_ns) // 1_000_000)
         return Permission.LEADER if node.serves else None
 
     def hold_commit(self) -> None:

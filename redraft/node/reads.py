@@ -231,6 +231,7 @@ class Reads:
     def _answer(self, sender: NodeId, number: int, index: Index) -> None:
         # It can read when it has heard of the commit.
         self._node.shard.raft.tell_commit()
+        self._node.shard.present.set_clock(self._node.clocks.now_ms())
         self._node.peers.send_read_index(sender, ReadIndex(number, index, self._node.shard.present.clock_ms))
 
     def leadership_lost(self) -> None:

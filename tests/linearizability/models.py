@@ -136,8 +136,8 @@ class Transfers(KeyModel):
 
 
 class Expiring(KeyModel):
-    """SET PX, GET and DEL of a key with a time to live: it may be gone at any time, and does not come back. So a GET
-    that finds nothing is no mere read: from then on the key is gone."""
+    """SET PX, GET and DEL of a key with a time to live (how long it is may stand behind the value): it may be gone at
+    any time, and does not come back. So a GET that finds nothing is no mere read: from then on the key is gone."""
 
     def changes(self, operation: Operation) -> bool:
         return operation.action[0] != "xget" or operation.result is None
@@ -148,7 +148,7 @@ class Expiring(KeyModel):
     def step(self, state: Hashable, operation: Operation) -> tuple[bool, Hashable]:
         result = operation.result
         match operation.action:
-            case ("setpx", value):
+            case ("setpx", value, *_):
                 return result is UNKNOWN or result is True, value
             case ("xget",):
                 return result is None or result == state, state if result is not None else None

@@ -8,8 +8,9 @@
 * processes: killed (with what they have written kept), without power (with what was not synced lost), several at once,
   stopped in order, paused, slow to wake; ticks that take long, or are stopped, anywhere between two of their steps;
   started again after any time;
-* clocks: rates that differ as much as is stated (in a mode of its own: more, and clocks that stand still), wall clocks
-  that jump in both directions;
+* clocks: rates that differ as much as is stated (in a mode of its own: more, and clocks that stand still); wall clocks
+  that are wrong and jump by seconds to an hour in both directions, of a few or of all machines; nodes of a version
+  whose leaders go by them;
 * the cluster: hand-overs, nodes that join, are removed and are replaced, elections out of turn; nodes that come back as
   a newer version, which knows a command that the others do not;
 * what chance alone would seldom put together: each new leader is cut off as it begins to lead, before its first word
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from sim.cluster import Cluster
 
 MOST_NODES = 5
+REAL_PPM = 300
+"""By how much a machine's monotonic clock is fast or slow where time is looked at."""
 LAG_STEP_NS = 100 * MS
 LULL_NS = 5 * SECOND
 """From time to time everything is taken back for so long, or many runs would spend their time without a quorum."""
@@ -70,10 +73,7 @@ class Chaos(SettingsChaos):
         if not beyond_drift:
             kinds.remove("freeze")
         self.kinds = [kind for kind in kinds if random.random() < 0.6] or kinds
-        self.walls_differ = random.random() < 0.4
-        """Whether the machines' wall clocks tell different times."""
-        if not self.walls_differ and "wall_jump" in self.kinds:
-            self.kinds.remove("wall_jump")
+        self._draw_clocks()
         self.mean_ns = random.choice((SECOND // 2, 2 * SECOND, 6 * SECOND))
         self._storm_ns = random.choice((20, 60, 180)) * SECOND
         """From one lull to the next."""
@@ -101,13 +101,45 @@ class Chaos(SettingsChaos):
         if random.random() < 0.3:
             self._duplicate()
 
+    def _draw_clocks(self) -> None:
+        """What the clocks of this run are like."""
+        random, machines = self._random, self._cluster.machines
+        mode = random.choice(("right", "right", "wall time", "wall time", "few wrong", "few wrong", "wrong"))
+        if self._beyond and mode in ("few wrong", "wrong"):
+            mode = "wall time"
+        self.walls_differ = mode != "right"
+        """Whether the machines' wall clocks tell different times."""
+        self.checks_time = mode in ("few wrong", "wrong")
+        """Whether monotonic clocks are as good as real ones, and keys must live for as long as they are to."""
+        self.all_clocks_may_be_wrong = mode == "wrong"
+        numbers = sorted(machines)
+        most = len(numbers) if mode in ("wall time", "wrong") else (len(numbers) - 1) // 2 if self.checks_time else 0
+        self.wrong_clocks = frozenset(random.sample(numbers, most))
+        """The machines, of the first ones, whose wall clocks may be wrong."""
+        for machine in machines.values():
+            machine.stamps_wall_time = mode == "wall time" and random.random() < 0.8
+        gone = {"expire"} if mode != "wall time" else set()
+        if not self.wrong_clocks:
+            gone.add("wall_jump")
+        if mode == "few wrong":
+            # They are to stay few of those who vote.
+            gone.add("change_members")
+        self.kinds = [kind for kind in self.kinds if kind not in gone]
+
+    def leads_by_a_right_clock(self) -> bool:
+        """Whether the leader's wall clock is as good as a majority's."""
+        leader = self._cluster.leader()
+        return leader is not None and (self.all_clocks_may_be_wrong or abs(leader.clock.wall_offset_ms) <= 1000)
+
     def set_clock(self, machine: Machine) -> None:
         """A rate within the bound: two nodes' clocks drift apart by no more than it within an election's time."""
         election_ms, drift_ms = self.least_drift_ms()
         bound = drift_ms * 1_000_000 // (election_ms + drift_ms)
         most = 400_000 if self._beyond else bound * 45 // 100
+        if self.checks_time:
+            most = min(most, REAL_PPM)
         machine.clock.set_rate(self._random.choice((0, self._random.randint(-most, most), most, -most)))
-        if self.walls_differ:
+        if machine.number in self.wrong_clocks:
             machine.clock.wall_offset_ms = self._random.choice((0, self._random.randint(-5000, 5000)))
 
     def start(self) -> None:
@@ -187,6 +219,7 @@ class Chaos(SettingsChaos):
                 return
             if upgrade:
                 machine.level = NEWER
+                machine.stamps_wall_time = machine.stamps_wall_time and self._random.random() < 0.7
             if reconfigure:
                 self.settings_of_a_start(machine)
             machine.start()
@@ -290,9 +323,11 @@ class Chaos(SettingsChaos):
         )
 
     def _do_wall_jump(self) -> bool:
-        machine = self._some()
-        if machine is None:
+        up = [machine for machine in self._up() if machine.number in self.wrong_clocks]
+        if not up:
             return False
+        leader = self._cluster.leader()
+        machine = leader if leader in up and self._random.random() < 0.5 else self._random.choice(up)
         machine.clock.wall_offset_ms += self._random.choice((-3_600_000, -2000, -300, 300, 2000, 3_600_000))
         if abs(machine.clock.wall_offset_ms) > 5_000_000:
             machine.clock.wall_offset_ms = 0

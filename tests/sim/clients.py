@@ -29,7 +29,8 @@ from linearizability.history import NEVER_NS, UNKNOWN, Operation
 
 from redraft.shard.entry import pack
 from sim.asking import Asking
-from sim.events import SECOND
+from sim.clocks import START_MS
+from sim.events import MS, SECOND
 from sim.wires import CLIENTS, Connection
 from support.processes import NOTHING, ReplyError
 
@@ -86,6 +87,8 @@ class Clients:
         self._deleted = 0
         self._strangers = 0
         self.clients = [Client(self, number + 1) for number in range(count)]
+        self.names_deadlines = False
+        """Whether clients, whose clocks are right, say when a key is to expire, and not only how long it is to live."""
         self.others: list[Waits] = []
         """Clients of other kinds, which are waited for at the end too."""
 
@@ -409,8 +412,13 @@ class Client:
     def _expiring(self, key: str) -> Step:
         match self._random.randrange(6):
             case 0 | 1:
-                value = self._value()
-                return ("setpx", value), [("SET", key, value, "PX", self._random.choice((20, 300, 1500, 4000)))]
+                value, left_ms = self._value(), self._random.choice((20, 300, 1500, 4000))
+                if self._clients.names_deadlines and self._random.random() < 0.3:
+                    now_ns = self._cluster.events.now_ns
+                    deadline_ms = START_MS + now_ns // MS + left_ms
+                    action = ("setpx", value, left_ms, now_ns + left_ms * MS)
+                    return action, [("SET", key, value, "PXAT", deadline_ms)]
+                return ("setpx", value, left_ms), [("SET", key, value, "PX", left_ms)]
             case 2:
                 return ("xdel",), [("DEL", key)]
         return ("xget",), [("GET", key)]

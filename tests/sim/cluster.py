@@ -18,6 +18,7 @@ from sim.joining import PASSING, JoinDial
 from sim.machine import Machine
 from sim.state import summary
 from sim.trace import Trace
+from sim.watched import Leap
 from sim.wires import Network
 
 SETTINGS: dict[str, Any] = {
@@ -64,6 +65,7 @@ class Cluster:
         """Hears of each machine whose node begins to lead the shard; its first messages are on their way."""
         self.on_vote: Callable[[Machine, NodeId], None] | None = None
         """Hears of each vote in the shard's group, from whom and for whom, as it leaves."""
+        self.leaps: list[Leap] = []
         self.machines: dict[int, Machine] = {}
         voters = tuple(NodeId(number) for number in range(1, size + 1))
         addresses = {node: address_of(node) for node in voters}

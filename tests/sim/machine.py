@@ -42,7 +42,7 @@ from sim.disk import Disk, SimShardStorage
 from sim.events import MS, Events
 from sim.links import LinkKeeper
 from sim.snapshots import SnapshotReceiver
-from sim.watched import WatchedForwarding, WatchedPeers, WatchedReads, WatchedShard
+from sim.watched import WallClocks, WatchedClocks, WatchedForwarding, WatchedPeers, WatchedReads, WatchedShard
 from sim.wires import Connection, Network
 from support.newer import commands_of
 
@@ -112,6 +112,8 @@ class Machine:
         """Whether it was ever told that reads by way of it need not be new."""
         self.level = NEWEST
         """The newest feature level that its version knows."""
+        self.stamps_wall_time = False
+        """Whether its version is one whose leaders go by their own wall clocks."""
         self.wake_ns = WAKE_NS
         self.node: Node
         self.up = False
@@ -198,6 +200,7 @@ class Machine:
             random = Random(self.random.getrandbits(64))
             node = self.node = Node(settings, self.clock, random, commands_of(self.level))
             node.peers = WatchedPeers(self)
+            node.clocks = WallClocks(node) if self.stamps_wall_time else WatchedClocks(self, node)
             forwarding = node.forwarding = WatchedForwarding(node)
             reads = node.reads = WatchedReads(node)
             config_of_raft = self._raft_config(settings)

@@ -153,6 +153,27 @@ MUTATIONS = (
     Mutation("time-goes-back", "an entry's time may be before that of an earlier one", (
         ("shard/shard.py", "if header.time_ms < time_ms:", "if False:"),
     )),
+    Mutation("stamps-its-own-wall-clock", "a leader stamps its own wall clock into entries", (
+        ("node/node.py", "shard.propose(self.clocks.now_ms(), everything=everything)",
+         "shard.propose(self.clock.now_ms(), everything=everything)"),
+    )),
+    Mutation("leads-by-its-own-wall-clock", "a new leader leaps to its own wall clock", (
+        ("node/clocks.py", "        if self.state.is_set:\n            return\n        time_ns = self.now_ns(now_ns)\n",
+         "        time_ns = max(self.now_ns(now_ns), self._node.clock.now_ms() * MS)\n"),
+        ("node/clocks.py", "agreed=span is not None and span.is_narrow())",
+         "agreed=span is not None and span.is_narrow()) if not self.state.is_set else self.state.set(time_ns, now_ns)"),
+    )),
+    Mutation("leaps-to-one-clock", "a cluster that was down as a whole leaps to what its first leader's clock says", (
+        ("node/clocks.py", "return self._node.clock.now_ms() * MS if span is None else span.low_ns",
+         "return self._node.clock.now_ms() * MS"),
+    )),
+    Mutation("leaps-with-a-majority", "the state's time is not drawn to what a majority's clocks say, but leaps", (
+        ("shard/state_clock.py", "self._offset_ns += min(low_ns - time_ns, most_ns)",
+         "self._offset_ns += low_ns - time_ns"),
+    )),
+    Mutation("leads-with-a-wrong-clock", "a node whose wall clock is wrong goes on leading", (
+        ("node/clocks.py", "if self.is_wrong and node.shard.raft.leader is not None and", "if False and"),
+    )),
     Mutation("expire-by-local-clock", "keys expire by the clock of whoever applies", (
         ("shard/executor.py", "self.write_context.begin(header.time_ms, header.seed)",
          "self.write_context.begin(1_700_000_000_000 + self._monotonic_ns() // 1_000_000, header.seed)"),

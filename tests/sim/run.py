@@ -14,6 +14,7 @@ from sim.chaos import Chaos
 from sim.clients import Clients
 from sim.cluster import Cluster
 from sim.events import MS, SECOND
+from sim.expiry import Expiry
 from sim.streams import Stream
 from sim.trace import Trace
 
@@ -84,6 +85,8 @@ class Run:
         self.streams = [Stream(self.clients, number + 1) for number in range(random.choice((0, 1, 1, 2)))]
         self.clients.others += self.streams
         self.chaos = Chaos(self.cluster, self.clients, self.cluster.random("chaos"), beyond_drift=beyond_drift)
+        self.clients.names_deadlines = self.chaos.checks_time and not self.chaos.all_clocks_may_be_wrong
+        self.expiry = Expiry(self.cluster)
 
     def go(self, virtual_ns: int) -> None:
         """Run for so long, and then until all is quiet. Raises AssertionError for a violation."""
@@ -104,8 +107,14 @@ class Run:
         clients.stop()
         cluster.run_until(clients.idle, SETTLE_NS, "a client is never answered")
         cluster.settle(SETTLE_NS)
+        if chaos.checks_time and chaos.wrong_clocks:
+            cluster.run_until(chaos.leads_by_a_right_clock, SETTLE_NS, "a node whose wall clock is wrong leads")
         cluster.run_until(cluster.invariants.nobody_waits, SETTLE_NS, "a wait outlives its client")
         violations = clients.violations(reads_count=not self.beyond_drift)
+        if not violations and chaos.checks_time:
+            faults = self.expiry.violations(clients.history)
+            if faults:
+                raise AssertionError("a key did not live as long as it was to\n" + "\n".join(faults))
         if violations:
             raise AssertionError("a history cannot be explained\n" + "\n".join(each.show() for each in violations))
 

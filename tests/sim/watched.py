@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redraft.commands.table import Command, CommandTable, Reply
-from redraft.ids import FIRST_SHARD_GROUP, GroupId
+from redraft.ids import FIRST_SHARD_GROUP, GroupId, NodeId
 from redraft.keyspace.keyspace import Keyspace
+from redraft.node.clocks import MS, Clocks
 from redraft.node.forwarding import Forwarding
 from redraft.node.node import Node
-from redraft.node.peers import Peers
+from redraft.node.peers import ClockWord, Peers
 from redraft.node.reads import Reads
 from redraft.raft.messages import AnyMessage
 from redraft.raft.node import RaftNode
@@ -66,6 +67,45 @@ class WatchedReads(Reads):
         self.by_index = True
         super().step()
         self.by_index = False
+
+
+class Leap(NamedTuple):
+    """The state's time was set."""
+
+    at_ns: int
+    agreed: bool
+    """Whether the wall clocks that were known agreed."""
+
+
+class WatchedClocks(Clocks):
+    """The clocks; leaps of the state's time are told."""
+
+    def __init__(self, machine: Machine, node: Node) -> None:
+        super().__init__(node)
+        self._cluster = machine.cluster
+
+    def _leap(self, time_ns: int, now_ns: int, *, agreed: bool) -> None:
+        super()._leap(time_ns, now_ns, agreed=agreed)
+        self._cluster.leaps.append(Leap(self._cluster.events.now_ns, agreed))
+
+
+class WallClocks(Clocks):
+    """Those of an older version, whose leaders go by their own wall clocks, and which tells of none."""
+
+    def now_ns(self, now_ns: int) -> int:
+        return max(self._node.shard.applied.time_ms, self._node.clock.now_ms()) * MS
+
+    def lead(self) -> None:
+        pass
+
+    def heard(self, sender: NodeId, word: ClockWord) -> None:
+        pass
+
+    def tick(self) -> None:
+        pass
+
+    def word(self) -> ClockWord:
+        return None  # type: ignore[return-value]
 
 
 class WatchedShard(Shard):
