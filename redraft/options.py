@@ -228,6 +228,10 @@ _LIVE = (
          "Milliseconds without a leader's word after which a follower stands for election (each adds a random part). "
          "It should be ten heartbeats or more, and the same on all nodes: the shortest of a majority bounds the time "
          "for which a leader may answer reads alone."),
+    _row(RAFT, "node-stall-timeout", Int(1000, 3_600_000), "30000",
+         "Milliseconds for which a node may be held up, by one long command or a slow disk, before others take it for "
+         "dead. Its pulse, a process of its own, tells them meanwhile that it lives. A node that is gone is missed "
+         "after the election timeout all the same."),
     _row(RAFT, "max-clock-drift", Int(0, 60_000), "100",
          "Milliseconds by which two nodes' clocks may drift apart within one election timeout. Lease reads rely on "
          "it, on the largest where nodes differ; where the machines cannot promise it, set it to the election timeout, "

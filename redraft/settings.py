@@ -79,6 +79,7 @@ class Settings:
     logfile: str
     loglevel: str
     max_clock_drift: int
+    node_stall_timeout: int
     max_uncommitted_bytes: int
     maxclients: int
     maxmemory: int

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from redraft.errors import CommandError
 from redraft.ids import NodeId
 from redraft.node.context import NO_REPLY
-from redraft.node.links import OUTCAST, REFUSED, Hello, IncomingLink, Introduction, decode_introduction
+from redraft.node.links import OUTCAST, REFUSED, Hello, IncomingLink, Introduction, PulseLink, decode_introduction
 from redraft.node.session import Blocked, Session
 from redraft.resp.reply import OK
 
@@ -75,6 +75,11 @@ class Door:
                 raise CommandError(f"{REFUSED}{here}")
             session.link = node.receive_snapshot(session, peer)
             return OK
+        if purpose == b"PULSE":
+            if here := self.another_is_here(peer, life):
+                raise CommandError(f"{REFUSED}{here}")
+            node.incoming.accept_pulse(session, PulseLink(node, peer))
+            return OK
         if purpose != b"FRAMES":
             raise CommandError(f"{REFUSED}it wants to send something unknown")
         waiting = _Waiting(session, IncomingLink(node, peer, life), address)
@@ -123,7 +128,7 @@ class Door:
         for peer in self._node.incoming.linked_from():
             link = self._node.incoming.link_of(peer)
             if link is not None:
-                link.silent_ticks += 1
+                link.silent_ticks = 0 if self._node.liveness.excuses(peer) else link.silent_ticks + 1
         for waiting in self._waiting:
             self._waiting[waiting] += 1
         self.step()

@@ -13,7 +13,8 @@ that may wait is a request of its own, under a name that this node draws: what b
 `blocking`).
 
 A node that waits for a leader, for its own lease or for its successor holds requests back, for `HOLD_MS` at most: then
-CLUSTERDOWN.
+CLUSTERDOWN. But while it leads itself it waits as long as it leads, and for a leader whose pulse excuses it
+(`liveness`) as long as that does.
 
 Invariants: a session has at most one request, and is blocked while it has one.
 """
@@ -115,9 +116,11 @@ class Forwarding:
 
     def tick(self) -> None:
         """A Raft tick: what was held back for too long is given up, and so is what is not answered after all."""
-        now_ns = self._node.clock.monotonic_ns()
-        for passed in [each for each in self._held.values() if each.deadline_ns <= now_ns]:
-            self._fail(passed, NO_LEADER)
+        node = self._node
+        now_ns = node.clock.monotonic_ns()
+        if node.shard.raft.leader is None and not node.liveness.excuses(node.shard.raft.leader_id):
+            for passed in [each for each in self._held.values() if each.deadline_ns <= now_ns]:
+                self._fail(passed, NO_LEADER)
         for passed in [each for each in self._passed.values() if 0 < each.last_word_ns <= now_ns]:
             self._fail(passed, UNKNOWN_OUTCOME)
 

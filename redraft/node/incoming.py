@@ -19,7 +19,7 @@ from redraft.raft.errors import DivergedError
 from redraft.raft.messages import AnyMessage, InstallSnapshot, SnapshotMeta
 
 if TYPE_CHECKING:
-    from redraft.node.links import IncomingLink, Link
+    from redraft.node.links import IncomingLink, Link, PulseLink
     from redraft.node.node import Node
     from redraft.node.session import Session
     from redraft.raft.node import RaftNode
@@ -36,6 +36,8 @@ class Incoming:
         """That of the newest link of each node."""
         self._links: dict[NodeId, IncomingLink] = {}
         """That link."""
+        self._pulses: dict[NodeId, Session] = {}
+        """That of its pulse."""
 
     def accept(self, session: Session, link: IncomingLink) -> None:
         """Another node has proved who it is: frames come from now on. An earlier link of it is of no use any more."""
@@ -44,6 +46,19 @@ class Incoming:
         session.link = self._links[link.peer] = link
         self._sessions[link.peer] = session
         log.info("node %d is here", link.peer)
+
+    def accept_pulse(self, session: Session, link: PulseLink) -> None:
+        """Another node's pulse comes from now on, and from no earlier connection."""
+        earlier = self._pulses.get(link.peer)
+        if earlier is not None:
+            earlier.killed = True
+            self._node.outgoing[earlier] = None
+        session.link = link
+        self._pulses[link.peer] = session
+
+    def linked_sessions(self) -> list[Session]:
+        """Those of the links, and of the pulses."""
+        return [*self._sessions.values(), *self._pulses.values()]
 
     def linked_from(self) -> list[NodeId]:
         """The nodes that have a link to here."""
@@ -61,6 +76,12 @@ class Incoming:
                 session.link.close()
                 session.killed = True
                 self._node.outgoing[session] = None
+
+    def pulse_lost(self, link: PulseLink) -> None:
+        """A node's pulse has stopped: its silence counts from now on."""
+        session = self._pulses.get(link.peer)
+        if session is not None and session.link is link:
+            del self._pulses[link.peer]
 
     def lost(self, link: IncomingLink) -> None:
         """No more comes over a link."""
@@ -91,6 +112,8 @@ class Incoming:
         node = self._node
         if frame.clocks is not None:
             node.clocks.heard(sender, frame.clocks)
+        if frame.raft:
+            node.liveness.spoke(sender)
         for group, message in frame.raft:
             if message.sender != sender or message.to != node.id:
                 raise FrameError("a message that is not from here, or not for this node")

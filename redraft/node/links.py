@@ -25,7 +25,7 @@ they can pass over, or ask the feature level for (`levels`), does not change it.
 
 The address is where the one that dials is to be reached: who was admitted a moment ago may know nobody else of the
 cluster as it is now, and could not answer its leader. With SNAPSHOT for FRAMES the bytes of a snapshot follow (see
-`server.snapshots`), which shall not hold up heartbeats.
+`server.snapshots`), which shall not hold up heartbeats; with PULSE the node's pulse (see `pulse`).
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ import msgspec
 from redraft.errors import CommandError, RedraftError
 from redraft.ids import NodeId
 from redraft.node.peers import FrameError, decode_frame
+from redraft.node.pulse import MOST_PULSE_BYTES, PulseError, decode_pulse
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
@@ -198,6 +199,38 @@ class Link(Protocol):
         """The connection has ended."""
 
 
+class Frames:
+    """Makes frames of bytes."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Bytes have come; the frames that are whole now. Raises FrameError."""
+        buffer = self._buffer
+        buffer += data
+        frames = []
+        start = 0
+        while len(buffer) - start >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(buffer, start)
+            if size > self._most_bytes:
+                raise FrameError(f"a frame of {size} bytes")
+            end = start + _LENGTH.size + size
+            if len(buffer) < end:
+                break
+            frames.append(bytes(memoryview(buffer)[start + _LENGTH.size : end]))
+            start = end
+        if start:
+            del buffer[:start]
+        return frames
+
+    @property
+    def has_part(self) -> bool:
+        """Whether there are bytes of a frame that is not whole."""
+        return bool(self._buffer)
+
+
 class IncomingLink:
     """What another node says, once it has proved who it is."""
 
@@ -208,27 +241,38 @@ class IncomingLink:
         """Of the other node's process; empty for an older version."""
         self.silent_ticks = 0
         """Raft ticks since something came; the door counts them."""
-        self._buffer = bytearray()
+        self._frames = Frames(MOST_FRAME_BYTES)
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
         self.silent_ticks = 0
-        buffer = self._buffer
-        buffer += data
-        start = 0
-        while len(buffer) - start >= _LENGTH.size:
-            (size,) = _LENGTH.unpack_from(buffer, start)
-            if size > MOST_FRAME_BYTES:
-                raise FrameError(f"a frame of {size} bytes")
-            end = start + _LENGTH.size + size
-            if len(buffer) < end:
-                break
-            frame = decode_frame(bytes(memoryview(buffer)[start + _LENGTH.size : end]))
-            start = end
-            self._node.incoming.receive_frame(self.peer, frame)
-        if start:
-            del buffer[:start]
+        for frame in self._frames.feed(data):
+            self._node.incoming.receive_frame(self.peer, decode_frame(frame))
+        if self._frames.has_part:
+            self._node.liveness.moved(self.peer)
 
     def close(self) -> None:
         """The connection has ended, and with it the sessions that the other node has here."""
         self._node.incoming.lost(self)
+
+
+class PulseLink:
+    """Another node's pulse, once that has proved whose it is."""
+
+    def __init__(self, node: Node, peer: NodeId) -> None:
+        self._node = node
+        self.peer = peer
+        self._frames = Frames(MOST_PULSE_BYTES)
+
+    def receive(self, data: bytes) -> None:
+        """Bytes have come. Raises FrameError."""
+        for frame in self._frames.feed(data):
+            try:
+                pulse = decode_pulse(frame)
+            except PulseError as error:
+                raise FrameError(str(error)) from error
+            self._node.liveness.heard(self.peer, pulse)
+
+    def close(self) -> None:
+        """The connection has ended."""
+        self._node.incoming.pulse_lost(self)

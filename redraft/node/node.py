@@ -43,6 +43,7 @@ from redraft.node.incoming import Incoming
 from redraft.node.jobs import Jobs
 from redraft.node.leadership import Leadership
 from redraft.node.links import Cluster, Link
+from redraft.node.liveness import Liveness
 from redraft.node.members import Members
 from redraft.node.membership import Membership
 from redraft.node.observer import Observer
@@ -142,6 +143,7 @@ class Node:
         self.incoming = Incoming(self)
         self.door = Door(self)
         self.founding = Founding()
+        self.liveness = Liveness(self)
         self.receive_snapshot: Callable[[Session, NodeId], Link] | None = None
         """Takes what another node sends as a snapshot; the server's."""
         self.on_flushed: Callable[[], None] = lambda: None
@@ -173,6 +175,7 @@ class Node:
         self._next_session_id = 1
         self._last_reap_ms = self.steady_ms
         self._last_input_ns = 0
+        self._persists_since_ns = 0
         self._reap = self.table.find(b"redraft|reap")
         self.run_id = f"{random.getrandbits(160):040x}"
         """Drawn anew at each start; INFO shows it as Redis does."""
@@ -365,6 +368,8 @@ class Node:
             persists.append(Persist(self.shard.group, self.shard.raft, ready))
         elif not persists and (not self.shard.raft.is_alone or not self.serves):
             self.leadership.follow()
+        if persists:
+            self._persists_since_ns = self.clock.monotonic_ns()
         return persists
 
     def _collect_config(self) -> Ready | None:
@@ -416,6 +421,14 @@ class Node:
         for group, raft, ready in persists:
             self.peers.send_raft(group, ready.messages)
             raft.advance(ready)
+
+    def speak(self) -> None:
+        """While what `collect` returned is still being made durable: say what does not wait for it. A node whose disk
+        hangs says no more, and is held for dead."""
+        if self.clock.monotonic_ns() - self._persists_since_ns >= self.settings.node_stall_timeout * 1_000_000:
+            return
+        for group, raft in ((self.config.group, self.config.raft), (self.shard.group, self.shard.raft)):
+            self.peers.send_raft(group, raft.take_urgent())
 
     def end_tick(self, *, idle: bool = False) -> None:
         """Do the tick's share of background work. `idle`: there was no input."""

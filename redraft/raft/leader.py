@@ -274,6 +274,11 @@ class Leader:
                 progress.active = False
         return True
 
+    def hear_pulse(self, member: NodeId) -> None:
+        """A follower lives: it counts as heard of, and has answered nothing."""
+        if member in self.followers:
+            self.followers[member].active = True
+
     def _is_active(self, member: NodeId) -> int:
         return 1 if member == self._config.id or self.followers[member].active else 0
 

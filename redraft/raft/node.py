@@ -191,6 +191,16 @@ class RaftNode:
         if self.leader is not None:
             self.leader.reconfigure(config)
 
+    def hear_pulse(self, member: NodeId, term: Term, leader: NodeId) -> None:
+        """A member lives and is excused for saying nothing; in `term` it believes in `leader`, maybe itself."""
+        if term != self.term:
+            return
+        if self.leader is not None:
+            if leader == self._config.id:
+                self.leader.hear_pulse(member)
+        elif leader == member:
+            self._hear_leader(leader, given_up=0)
+
     def campaign(self) -> None:
         """Stand for election (paper, section 5.2), if this member may be elected."""
         self._campaign(pre=self._config.pre_vote and not self.is_alone)
@@ -350,6 +360,19 @@ class RaftNode:
             hard_state if hard_state != self._persisted else None,
             entries, committed, must_sync, urgent, messages, reads, snapshot, wanting, log.epoch, changes_vote,
         )  # fmt: skip
+
+    def take_urgent(self) -> list[AnyMessage]:
+        """What may leave while a Ready that was taken is still being made durable, however long that takes: a leader's
+        messages, and a follower's word that it hears its leader, which promises no more than the term that is durable
+        here already."""
+        urgent: list[AnyMessage] = []
+        if self.leader is not None:
+            urgent, self.leader.out = self.leader.out, urgent
+        elif not self._must_persist_vote():
+            urgent = [each for each in self._messages if isinstance(each, HeartbeatReply)]
+            if urgent:
+                self._messages = [each for each in self._messages if not isinstance(each, HeartbeatReply)]
+        return urgent
 
     def advance(self, ready: Ready) -> None:
         """A Ready is done: what it asked to be durable is. In the order in which they were taken."""

@@ -228,9 +228,12 @@ class App:
                 await changed.wait()
                 # A tick is as long as it is now, from now on.
                 continue
+            if not (node.config.raft.is_alone and node.shard.raft.is_alone):
+                reactor.raft_tick()
+                continue
             node.raft_tick()
             has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
-            if has_ready or not node.shard.raft.is_alone or node.wants_reaping() or node.wants_tick():
+            if has_ready or node.wants_reaping() or node.wants_tick():
                 reactor.wake()
 
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:

@@ -60,6 +60,8 @@ SCHEDULE_NS = 5_000_000
 """The longest that ticks go on without a turn for trio's other tasks."""
 SEND_PIECES = 64
 """Pieces of unsent replies that are handed to the system at once."""
+LINK_READS = 16
+"""Reads of each link, of `RECEIVE_LARGE_BYTES`, before Raft's clock ticks."""
 ACCEPTS_A_TICK = 256
 MOST_BACKLOG = 1000
 """A client with more commands waiting than this is not read until some are done."""
@@ -120,10 +122,17 @@ class Reactor:
         """Starts a background job of the node."""
         self.on_wanting_snapshot: Callable[[NodeId], None] = lambda peer: None
         """Begins to send a snapshot to a node."""
+        self._raft_ticks = False
+        """Whether Raft's clock has ticked, and the node was not told yet."""
 
     def wake(self) -> None:
         """Have a tick run soon; from any thread."""
         os.eventfd_write(self._wake_fd, 1)
+
+    def raft_tick(self) -> None:
+        """Raft's clock ticks: tell the node so, as soon as it has read what others have sent by now."""
+        self._raft_ticks = True
+        self.wake()
 
     async def run(self) -> None:
         """Run ticks until `stopping`. Raises StorageError when the disk refuses."""
@@ -172,6 +181,10 @@ class Reactor:
         node.begin_tick()
         self._handshakes.seen = 0
         self._serve(events)
+        if self._raft_ticks:
+            self._raft_ticks = False
+            self._read_links()
+            node.raft_tick()
         # What came in meanwhile may share the entry and the fsync of what came in first.
         while node.has_writes() and not self._persisting:
             expects = node.shard.expects_more()
@@ -184,6 +197,7 @@ class Reactor:
         self._persist()
         node.end_tick(idle=not events)
         self._send_frames()
+        node.liveness.progressed()
         self._send_all()
         self._apply_back_pressure()
         while (job := node.jobs.take()) is not None:
@@ -309,6 +323,7 @@ class Reactor:
         node = self._node
         if self._persisting:
             if not self._persistence.finished():
+                node.speak()
                 return
             self._persisting = False
             node.persisted(self._persistence.take())
@@ -326,6 +341,24 @@ class Reactor:
                 self._follows = True
 
     # Other nodes.
+
+    def _read_links(self) -> None:
+        """Read what other nodes have sent: whoever was held up must not take them for silent."""
+        for session in self._node.incoming.linked_sessions():
+            connection = session.transport
+            for _ in range(LINK_READS):
+                if connection is None or session.closed or not self._read_link(connection):
+                    break
+
+    def _read_link(self, connection: Connection) -> bool:
+        """Read a link once; whether there may be more. Its end is left to the event that tells of it."""
+        try:
+            data = connection.recv(RECEIVE_LARGE_BYTES)
+        except OSError:
+            return False
+        if data:
+            self._node.receive(connection.session, data)
+        return bool(data)
 
     def peer_context(self) -> ssl.SSLContext | None:
         """What other nodes are dialled with; None without TLS."""

@@ -5,7 +5,9 @@ campaign A                            A stands for election
 propose A WORD ...                    propose on A
 settle                                until nobody has anything to do
 tick N [of A ...]                     N times: time passes for all, or for some; then settle
+pulse A of B [N]                      A hears N pulses of B, which says what B believes, a tick of A before each
 sync A, take A [entries-first]        one step of one member's driver
+urgent A                              what A may say while a Ready is being made durable
 round                                 every member takes and syncs what it has; then what is on the way arrives
 hold-commit A, tell-commit A          A tells of commits with entries only, or at once again
 deliver, lose                         what is on the way arrives, or not
@@ -110,8 +112,17 @@ class Interpreter:
     def do_tick(self, count: str, *words: str) -> None:
         self.cluster.tick(int(count), [int(word) for word in words[1:]] or None)
 
+    def do_pulse(self, word: str, _of: str, other: str, count: str = "1") -> None:
+        status = self.member(other).raft.status()
+        for _ in range(int(count)):
+            self.cluster.tick(1, [int(word)])
+            self.member(word).raft.hear_pulse(status.id, status.term, status.leader)
+
     def do_take(self, word: str, *options: str) -> None:
         self.cluster.take(self.member(word), entries_first="entries-first" in options)
+
+    def do_urgent(self, word: str) -> None:
+        self.cluster.network += self.member(word).raft.take_urgent()
 
     def do_hold_commit(self, word: str) -> None:
         self.member(word).raft.hold_commit()

@@ -6,8 +6,8 @@
 * disks: fsyncs that last from nothing to seconds; one that fails, and stops the node; a torn tail: of what was not
   synced any number of batches from the front is left;
 * processes: killed (with what they have written kept), without power (with what was not synced lost), several at once,
-  stopped in order, paused, slow to wake; ticks that take long, or are stopped, anywhere between two of their steps;
-  started again after any time;
+  stopped in order, paused, held up (which their pulse tells), slow to wake; ticks that take long, or are stopped,
+  anywhere between two of their steps; started again after any time;
 * clocks: rates that differ as much as is stated (in a mode of its own: more, and clocks that stand still); wall clocks
   that are wrong and jump by seconds to an hour in both directions, of a few or of all machines; nodes of a version
   whose leaders go by them;
@@ -85,6 +85,7 @@ class Chaos(SettingsChaos):
     def _set_up(self) -> None:
         """What holds for the whole run."""
         random, cluster = self._random, self._cluster
+        cluster.settings["node_stall_timeout"] = random.choice((1000, 5000, 30_000))
         self.draw_settings()
         for machine in cluster.machines.values():
             self.settings_of_a_start(machine)
@@ -270,6 +271,18 @@ class Chaos(SettingsChaos):
         self._tell(f"pause m{machine.number}")
         machine.pause()
         self._for(self._random.choice((200 * MS, 3 * SECOND, 10 * SECOND)), machine.resume)
+        return True
+
+    def _do_hold_up(self) -> bool:
+        """Its main thread is busy, which its pulse tells the others; maybe all of them at once."""
+        machine = self._some()
+        if machine is None:
+            return False
+        machines = self._up() if self._random.random() < 0.2 else [machine]
+        self._tell(f"hold up {[each.number for each in machines]}")
+        for each in machines:
+            each.hold_up()
+            self._for(self._random.choice((SECOND, 4 * SECOND, 15 * SECOND)), each.resume)
         return True
 
     def _do_slow(self) -> bool:

@@ -42,7 +42,8 @@ class LinkKeeper:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.links: dict[NodeId, Link] = {}
-        self._addresses: dict[NodeId, str] = {}
+        self.addresses: dict[NodeId, str] = {}
+        """Where the others are."""
         self._pauses: dict[NodeId, int] = {}
         self._seen: tuple[Any, ...] = (None,)
 
@@ -55,22 +56,22 @@ class LinkKeeper:
             return
         self._seen = (heard, *seen)
         wanted = node.members.others()
-        for peer in [peer for peer, address in self._addresses.items() if wanted.get(peer) != address]:
-            del self._addresses[peer]
+        for peer in [peer for peer, address in self.addresses.items() if wanted.get(peer) != address]:
+            del self.addresses[peer]
             link = self.links.pop(peer, None)
             if link is not None:
                 link.close()
                 if link.opened:
                     node.link_lost(peer)
         for peer, address in wanted.items():
-            if peer not in self._addresses:
-                self._addresses[peer] = address
+            if peer not in self.addresses:
+                self.addresses[peer] = address
                 self._pauses[peer] = FIRST_PAUSE_NS
                 self._dial(peer)
 
     def _dial(self, peer: NodeId) -> None:
-        if peer in self._addresses and peer not in self.links:
-            self.links[peer] = Link(self, peer, host_of(self._addresses[peer]))
+        if peer in self.addresses and peer not in self.links:
+            self.links[peer] = Link(self, peer, host_of(self.addresses[peer]))
 
     def opened(self, link: Link) -> None:
         """A node was dialled and has answered."""

@@ -41,6 +41,7 @@ from sim.dials import SECRET
 from sim.disk import Disk, SimShardStorage
 from sim.events import MS, Events
 from sim.links import LinkKeeper
+from sim.pulses import PulseKeeper
 from sim.snapshots import SnapshotReceiver
 from sim.watched import WallClocks, WatchedClocks, WatchedForwarding, WatchedPeers, WatchedReads, WatchedShard
 from sim.wires import Connection, Network
@@ -62,6 +63,8 @@ class Speeds(NamedTuple):
     fsync_ns: tuple[int, int] = (100_000, 2 * MS)
     job_ns: tuple[int, int] = (MS, 20 * MS)
     start_ns: tuple[int, int] = (20 * MS, 400 * MS)
+    byte_ns: int = 0
+    """And each byte of an entry, beside the fsync itself."""
 
 
 class ServerEnd:
@@ -119,6 +122,8 @@ class Machine:
         self.up = False
         self.starting = False
         self.paused = False
+        self.held_up = False
+        """Whether it is paused, but for its pulse."""
         self.life = 0
         """Counts its processes, and how often it was down; what an earlier one has begun is nothing to a later one."""
         self.inbox: deque[tuple[Any, bytes | None]] = deque()
@@ -127,10 +132,11 @@ class Machine:
         """It was told that it is of the cluster no more: nobody starts it again."""
         self.inline = False
         self.keeper: LinkKeeper
+        self.pulse: PulseKeeper
         self.storage: SimShardStorage
         self.ends: dict[Session, ServerEnd] = {}
         self._tick_waits = False
-        self._raft_tick_waits = False
+        self._raft_ticks = False
         self._pending: list[Persist] = []
         self._synced = False
         self._in_tick = False
@@ -225,7 +231,7 @@ class Machine:
             self.up = True
             self.inbox = deque()
             self.ends = {}
-            self._tick_waits = self._raft_tick_waits = self._in_tick = self._synced = False
+            self._tick_waits = self._raft_ticks = self._in_tick = self._synced = False
             self._awaits_fsync = self._sync_waits = self._is_due = False
             self._next = None
             self._pending = []
@@ -236,6 +242,7 @@ class Machine:
             self._background_waits = False
             self.inline = self.random.random() < 0.5
             self.keeper = LinkKeeper(self)
+            self.pulse = PulseKeeper(self)
             self.cluster.opened(self)
             for each in (config.raft, raft):
                 if each.is_alone:
@@ -274,7 +281,7 @@ class Machine:
 
     def _down(self, why: str, *, power: bool = False) -> None:
         self.life += 1
-        was_up, self.up, self.starting, self.paused = self.up, False, False, False
+        was_up, self.up, self.starting, self.paused, self.held_up = self.up, False, False, False, False
         self.why_down = why
         self.inbox.clear()
         if was_up:
@@ -325,14 +332,18 @@ class Machine:
         self.disk.killed()
 
     def pause(self) -> None:
-        """SIGSTOP."""
+        """The machine does nothing, its pulse least of all."""
         self.paused = True
 
+    def hold_up(self) -> None:
+        """The main thread is busy with something long; the pulse goes on."""
+        self.paused = self.held_up = True
+
     def resume(self) -> None:
-        """SIGCONT: what has come meanwhile is there at once, in any order with Raft's clock."""
+        """It goes on: what has come meanwhile is there at once, and is read before Raft's clock ticks."""
         if not self.paused:
             return
-        self.paused = False
+        self.paused = self.held_up = False
         if not self.up:
             return
         if self._in_tick:
@@ -341,15 +352,8 @@ class Machine:
             elif self._is_due:
                 self.events.after(WAKE_NS, self._proceed, self.life)
             return
-        if self.random.random() < 0.5:
-            self._late_raft_tick()
         self.events.after(WAKE_NS, self._tick, self.life)
         self._tick_waits = True
-        self.events.after(2 * WAKE_NS, self._after_pause, self.life)
-
-    def _after_pause(self, life: int) -> None:
-        if life == self.life and not self._in_tick:
-            self._late_raft_tick()
 
     # Connections.
 
@@ -400,10 +404,8 @@ class Machine:
         except (StorageError, DivergedError) as error:
             self.fail(error)
         self.cluster.changed(self)
-        if self.up and not self._in_tick:
-            self._late_raft_tick()
-            if self.inbox or (self._pending and self._synced):
-                self.wake()
+        if self.up and not self._in_tick and (self.inbox or self._raft_ticks or (self._pending and self._synced)):
+            self.wake()
 
     def _takes_time(self, step: Callable[[], None]) -> bool:
         """Whether the last step took time, or the process was stopped after it: then `step` comes later."""
@@ -438,7 +440,8 @@ class Machine:
         earlier ones, and a tick that has something to persist looks again)."""
         while self.inbox:
             if not self._reading:
-                if not self.node.has_writes() and self.random.random() < 0.5:
+                # Before Raft's clock ticks, all that others have sent is read.
+                if not self._raft_ticks and not self.node.has_writes() and self.random.random() < 0.5:
                     break
                 self._reading = len(self.inbox)
             self._reading -= 1
@@ -448,11 +451,16 @@ class Machine:
                 return
             if self._takes_time(self._read):
                 return
+        if self._raft_ticks:
+            self._raft_tick()
+            if not self.up or self._takes_time(self._persist):
+                return
         self._persist()
 
     def _persist(self) -> None:
         if self._pending:
             if not self._synced:
+                self.node.speak()
                 self._end_tick()
                 return
             persists, self._pending, self._synced = self._pending, [], False
@@ -480,7 +488,9 @@ class Machine:
                 self._collect()
             return
         self._pending = persists
-        self.events.after(self.random.randint(*self.speeds.fsync_ns), self._fsynced, (self.life, self.disk.mark()))
+        takes_ns = self.random.randint(*self.speeds.fsync_ns)
+        takes_ns += self.speeds.byte_ns * sum(len(each.data) for _, _, ready in persists for each in ready.entries)
+        self.events.after(takes_ns, self._fsynced, (self.life, self.disk.mark()))
         if self.inline:
             self._awaits_fsync = True
         else:
@@ -525,6 +535,7 @@ class Machine:
         node = self.node
         node.end_tick(idle=not self._had_input)
         self._send_frames()
+        node.liveness.progressed()
         self._send_replies()
         while (job := node.jobs.take()) is not None:
             self._jobs[id(job)] = (job, False)
@@ -635,22 +646,19 @@ class Machine:
         return self.clock.true_ns(self._next_raft_ns)
 
     def _ask_raft_tick(self) -> None:
-        self.events.at(self.clock.true_ns(self._next_raft_ns), self._raft_tick, self.life)
+        self.events.at(self.clock.true_ns(self._next_raft_ns), self._raft_tick_is_due, self.life)
 
-    def _raft_tick(self, life: int) -> None:
+    def _raft_tick_is_due(self, life: int) -> None:
+        """Raft's clock ticks; the node hears of it when it has read what others have sent."""
+        if life == self.life:
+            self._raft_ticks = True
+            self.wake()
+
+    def _raft_tick(self) -> None:
         """Raft's clock. After a pause it goes on from there: what was missed is not made up for."""
-        if life != self.life:
-            return
-        if self.paused or self._in_tick:
-            self._raft_tick_waits = True
-            return
-        self.cluster.before(self)
+        self._raft_ticks = False
         node = self.node
-        try:
-            node.raft_tick()
-        except StorageError as error:
-            self.fail(error)
-            return
+        node.raft_tick()
         self._next_raft_ns = self.clock.monotonic_ns() + node.settings.heartbeat_interval * MS
         self._ask_raft_tick()
         self.keeper.look()
@@ -658,16 +666,6 @@ class Machine:
             self.outcast = True
             self.cluster.tell(self, "was removed from the cluster: it stops")
             self._stop_now()
-            return
-        has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
-        if has_ready or not node.shard.raft.is_alone or node.wants_reaping():
-            self.wake()
-        self.cluster.changed(self)
-
-    def _late_raft_tick(self) -> None:
-        if self._raft_tick_waits and self.running:
-            self._raft_tick_waits = False
-            self._raft_tick(self.life)
 
     def rafts(self) -> tuple[tuple[GroupId, RaftNode], ...]:
         """The members of its groups."""

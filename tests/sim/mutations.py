@@ -87,6 +87,13 @@ MUTATIONS = (
     Mutation("lease-of-answers-before-giving-up", "a hand-over that is given up gives the lease back at once", (
         ("raft/leader.py", "self._rounds.revoke_leases()", "pass"),
     )),
+    Mutation("acknowledged-while-syncing", "what waits for an fsync is said while that is under way", (
+        ("raft/node.py",
+         "            urgent = [each for each in self._messages if isinstance(each, HeartbeatReply)]\n"
+         "            if urgent:\n"
+         "                self._messages = [each for each in self._messages if not isinstance(each, HeartbeatReply)]\n",
+         "            urgent, self._messages = self._messages, urgent\n"),
+    )),
     Mutation("read-without-quorum", "a node that leads, or believes so, serves reads without a lease", (
         ("node/leadership.py", "serves = node.clock.monotonic_ns() < self.lease_until_ns", "pass"),
     )),

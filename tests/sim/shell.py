@@ -2,7 +2,8 @@
 
     cluster N [pre-vote=on|off] [option=value …]   a new cluster, started; options are redraft's
     step [N] | run MS | until CONDITION [MS]       events, time, time until something holds (10 s at most)
-    pause M | resume M | stop M | start M          start all: those that are down
+    pause M | hold-up M | resume M                 a machine does nothing; or only its pulse goes on
+    stop M | start M                               start all: those that are down
     kill M (or crash M) | power M                  what it wrote stays, or only what it had synced; also of all at once
     cut A [B] | one-way A B | heal [A B]           cut a machine off all others, or two from each other; end all cuts
     deaf M | mute M                                nothing reaches it; nothing that it sends arrives
@@ -130,6 +131,10 @@ class Shell:
 
     def _pause_action(self, words: list[str]) -> str:
         self._machine(words[0]).pause()
+        return ""
+
+    def _hold_up_action(self, words: list[str]) -> str:
+        self._machine(words[0]).hold_up()
         return ""
 
     def _resume_action(self, words: list[str]) -> str:

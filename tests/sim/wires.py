@@ -16,6 +16,8 @@ from sim.events import MS, SECOND, Events
 Host = int
 """A machine's number; 0 stands for all clients."""
 CLIENTS: Host = 0
+PIECE_BYTES = 1024
+"""What arrives at once where bytes take time."""
 
 
 class End(Protocol):
@@ -46,6 +48,8 @@ class Network:
         self.events = events
         self.random = random
         self.delays = Delays()
+        self.byte_ns = 0
+        """How long each byte takes on each connection; what is large comes in pieces then."""
         self.blocked: dict[tuple[Host, Host], int] = {}
         """How many faults block the way from one host to another."""
         self.slow: dict[tuple[Host, Host], int] = {}
@@ -109,12 +113,17 @@ class Wire:
         if self._held or (network.blocked and (self.sender, self.to) in network.blocked):
             self._held.append(data)
             return
+        if network.byte_ns and data is not None:
+            for start in range(0, len(data), PIECE_BYTES):
+                self._launch(data[start : start + PIECE_BYTES])
+            return
         self._launch(data)
 
     def _launch(self, data: bytes | None) -> None:
         network = self._network
         at_ns = network.events.now_ns + network.delay_ns(self.sender, self.to)
-        self._last_ns = at_ns = max(at_ns, self._last_ns)
+        takes_ns = network.byte_ns * len(data or b"")
+        self._last_ns = at_ns = max(at_ns, self._last_ns + takes_ns)
         self._under_way.append(data)
         network.events.at(at_ns, self._arrive)
 
