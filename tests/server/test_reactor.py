@@ -302,3 +302,40 @@ async def test_a_link_is_lost_when_the_node_stops(house: House) -> None:
     assert link.lost.is_set()
     house.reactor.drop_link(NodeId(2))
     theirs.close()
+
+
+def test_raft_hears_that_time_has_passed_after_all_that_others_have_sent(house: House) -> None:
+    """Many events are ready, and the link is not among those that this tick was told of."""
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    node = house.world.node
+    connection = house.reactor._open(here, ("a", "b"), unix=False)
+    heard: list[bytes] = []
+
+    class Listening:
+        peer = NodeId(2)
+
+        def receive(self, data: bytes) -> None:
+            heard.append(data)
+
+        def close(self) -> None:
+            pass
+
+    node.incoming.accept(connection.session, Listening())  # type: ignore[arg-type]
+    there.sendall(b"x" * 100_000)
+    node.raft_tick = lambda: heard.append(b"tick")  # type: ignore[method-assign]
+    house.reactor.raft_tick()
+    house.reactor.tick([])
+    assert heard[-1] == b"tick"
+    assert len(b"".join(heard[:-1])) == 100_000
+    there.close()
+    here.close()
+
+
+def test_what_does_not_wait_for_an_fsync_is_said_while_one_is_under_way(house: House) -> None:
+    said: list[str] = []
+    node = house.world.node
+    node.speak = lambda: said.append("spoken")  # type: ignore[method-assign]
+    house.reactor._persisting = True
+    house.reactor.tick([])
+    assert said == ["spoken"]

@@ -166,7 +166,7 @@ def test_a_leader_of_which_only_the_pulse_arrives_is_not_followed_for_long() -> 
 
 
 def test_a_value_that_is_on_its_way_for_seconds_costs_nobody_the_lead() -> None:
-    """It is on the links for four seconds, on each disk for three, and its followers' acknowledgements are behind it."""
+    """It is on each link for four seconds and on each disk for three, and heartbeats wait behind it."""
     group = Group(max_uncommitted_bytes=1 << 20)
     network = group.cluster.network
     for machine in group.cluster.machines.values():
