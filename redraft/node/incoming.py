@@ -56,6 +56,10 @@ class Incoming:
         session.link = link
         self._pulses[link.peer] = session
 
+    def pulses_from(self) -> list[NodeId]:
+        """The nodes whose pulse has a connection to here."""
+        return list(self._pulses)
+
     def linked_sessions(self) -> list[Session]:
         """Those of the links, and of the pulses."""
         return [*self._sessions.values(), *self._pulses.values()]

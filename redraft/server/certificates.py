@@ -88,7 +88,7 @@ def _read(settings: Settings) -> Contexts | None:
         return None
     if not settings.port and not settings.tls_cluster and (settings.initial_cluster or settings.join):
         raise UserError("redraft: with port 0 other nodes can come by TLS only: set tls-cluster to yes, on all nodes")
-    return Contexts(_server(settings), _peer(settings) if settings.tls_cluster else None)
+    return Contexts(_server(settings), peer_context(settings) if settings.tls_cluster else None)
 
 
 def _server(settings: Settings) -> ssl.SSLContext:
@@ -111,7 +111,8 @@ def _server(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def _peer(settings: Settings) -> ssl.SSLContext:
+def peer_context(settings: Settings) -> ssl.SSLContext:
+    """What other nodes are dialled with. Raises UserError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     _choose_protocols(context, settings)

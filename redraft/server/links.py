@@ -22,7 +22,7 @@ import trio
 from redraft.addresses import split_address
 from redraft.errors import UserError
 from redraft.ids import NodeId
-from redraft.node.calling import Call, OutcastError
+from redraft.node.calling import Call, NodeCaller, OutcastError
 from redraft.node.links import NONCE_BYTES, GreetingError, framed
 from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
 from redraft.server.connection import ByteSocket
@@ -172,7 +172,7 @@ async def dial(node: Node, peer: NodeId, address: str, purpose: bytes, context: 
     """Connect and greet. Raises OSError, GreetingError, OutcastError."""
     stream = await connect(address, context)
     try:
-        call = Call(node, peer, purpose, os.urandom(NONCE_BYTES))
+        call = Call(NodeCaller(node), peer, purpose, os.urandom(NONCE_BYTES))
         reply = await ask_or_error(stream, *call.greeting())
         if isinstance(reply, ErrorReply):
             reply = await ask(stream, *call.refused(str(reply)))

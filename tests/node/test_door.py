@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from redraft.ids import NodeId
-from redraft.node.calling import Call, OutcastError
+from redraft.node.calling import Call, NodeCaller, OutcastError
 from redraft.node.families.all import TABLE
 from redraft.node.links import NONCE_BYTES, OUTCAST, REFUSED, Cluster, GreetingError, Introduction
 from support.fleet import Fleet
@@ -70,7 +70,7 @@ def test_the_second_copy_of_a_directory_is_told_to_stop_and_the_first_keeps_its_
 
 
 def test_an_outcast_stops_only_when_the_other_has_proved_who_it_is(fleet: Fleet) -> None:
-    call = Call(node(2, "second").node, NodeId(1), b"FRAMES", b"n" * NONCE_BYTES)
+    call = Call(NodeCaller(node(2, "second").node), NodeId(1), b"FRAMES", b"n" * NONCE_BYTES)
     with pytest.raises(GreetingError):
         call.refused(f"{OUTCAST}says who it likes")
     call.answered(ask(fleet[1].connect(), call.greeting()))
@@ -202,7 +202,7 @@ def test_an_older_version_is_greeted_and_let_in_until_all_know_better(fleet: Fle
 def test_who_is_not_understood_greets_as_an_older_version_does() -> None:
     fleet, caller = Fleet(), node(2, "first")
     caller.node.config.tables[:] = caller.node.config.tables[:1]
-    call = Call(caller.node, NodeId(1), b"FRAMES", b"n" * NONCE_BYTES)
+    call = Call(NodeCaller(caller.node), NodeId(1), b"FRAMES", b"n" * NONCE_BYTES)
     assert len(call.greeting()) == 8
     words = call.refused("ERR wrong number of arguments for 'redraft|peer' command")
     assert len(words) == 7
@@ -259,7 +259,7 @@ def test_without_a_secret_the_password_is_the_secret(
 def test_who_proves_nothing_is_not_let_in(fleet: Fleet) -> None:
     """It need not look at the proof that it is answered with."""
     client = fleet[1].connect()
-    words = Call(node(2, "x").node, NodeId(1), b"FRAMES", b"n" * NONCE_BYTES)
+    words = Call(NodeCaller(node(2, "x").node), NodeId(1), b"FRAMES", b"n" * NONCE_BYTES)
     made_up = words.answered(ask(client, words.greeting()))
     made_up[3] = b"0" * 64
     assert "does not know the cluster's secret" in str(ask(client, made_up))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from redraft.errors import StorageError
 from redraft.ids import NodeId
-from redraft.node.calling import Call, OutcastError
+from redraft.node.calling import Call, NodeCaller, OutcastError
 from redraft.node.links import NONCE_BYTES, GreetingError
 from redraft.resp.client import NOTHING, ErrorReply, ReplyReader
 from redraft.shard.entry import pack
@@ -139,7 +139,7 @@ class PeerDial(Dial):
         self.peer = peer
         self.proven = False
         self.opened = False
-        self._call = Call(machine.node, peer, self.purpose, machine.random.randbytes(NONCE_BYTES))
+        self._call = Call(NodeCaller(machine.node), peer, self.purpose, machine.random.randbytes(NONCE_BYTES))
         super().__init__(machine, to)
 
     def greet(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hiredis
 
 from redraft.ids import NodeId
-from redraft.node.calling import Call
+from redraft.node.calling import Call, NodeCaller
 from redraft.node.links import NONCE_BYTES, framed
 from redraft.node.peers import Frame, encode_frame
 from support.processes import ReplyError
@@ -15,7 +15,7 @@ from support.world import Client, World
 def greet(caller: World, answerer: World, purpose: bytes = b"FRAMES") -> Client:
     """Greet, up to the proof; its answer, if it has come, is among the replies. Raises GreetingError, OutcastError."""
     client = answerer.connect("10.0.0.99:40000")
-    call = Call(caller.node, NodeId(answerer.node.id), purpose, b"n" * NONCE_BYTES)
+    call = Call(NodeCaller(caller.node), NodeId(answerer.node.id), purpose, b"n" * NONCE_BYTES)
     reply = ask(client, call.greeting())
     if isinstance(reply, ReplyError):
         reply = ask(client, call.refused(str(reply)))

@@ -213,6 +213,7 @@ def _raft(node: Node) -> Lines:
         "raft_applied_index": status.applied_index,
         "raft_last_index": status.last_index,
         "raft_stable_index": status.stable_index,
+        "raft_pulses": len(node.incoming.pulses_from()),
         "cluster_feature_level": node.config.table.level,
         "clock_offset_ms": node.clocks.offset_ms,
         "clock_is_wrong": int(node.clocks.is_wrong),
