@@ -33,25 +33,29 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from redraft.errors import CommandError, RedraftError
 from redraft.ids import NodeId
 from redraft.node.peers import FrameError, decode_frame
-from redraft.node.pulse import MOST_PULSE_BYTES, PulseError, decode_pulse
+from redraft.node.pulse import MOST_PULSE_BYTES, Pulse, PulseError, decode_pulse
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
 
 VERSION = b"7"
 NONCE_BYTES = 16
-MOST_FRAME_BYTES = 1 << 31
+MOST_FRAME_BYTES = 3 << 30
+"""One entry, and one request or answer, may each be as large as a client's largest command; all else is small."""
 STRETCHES = 100_000
 """Of PBKDF2: some tens of milliseconds for each guess."""
 _LENGTH = struct.Struct("<I")
+
+T = TypeVar("T")
 
 REFUSED = "ERR this node does not take that peer: "
 OUTCAST = "OUTCAST this node does not take that peer any more: "
@@ -182,9 +186,14 @@ def join_proof(secret: bytes, address: str, incarnation: str) -> bytes:
     return hmac.new(secret, f"join {address} {incarnation}".encode(), hashlib.sha256).hexdigest().encode()
 
 
+def frame_head(size: int) -> bytes:
+    """What stands before a frame of so many bytes."""
+    return _LENGTH.pack(size)
+
+
 def framed(frame: bytes) -> bytes:
     """A frame as it is sent."""
-    return _LENGTH.pack(len(frame)) + frame
+    return frame_head(len(frame)) + frame
 
 
 class Link(Protocol):
@@ -199,18 +208,20 @@ class Link(Protocol):
         """The connection has ended."""
 
 
-class Frames:
+class Frames(Generic[T]):
     """Makes frames of bytes."""
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, decode: Callable[[memoryview], T]) -> None:
+        """`decode` keeps nothing of what it is handed. It raises FrameError."""
         self._most_bytes = most_bytes
+        self._decode = decode
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes) -> list[T]:
         """Bytes have come; the frames that are whole now. Raises FrameError."""
         buffer = self._buffer
         buffer += data
-        frames = []
+        frames: list[T] = []
         start = 0
         while len(buffer) - start >= _LENGTH.size:
             (size,) = _LENGTH.unpack_from(buffer, start)
@@ -219,7 +230,8 @@ class Frames:
             end = start + _LENGTH.size + size
             if len(buffer) < end:
                 break
-            frames.append(bytes(memoryview(buffer)[start + _LENGTH.size : end]))
+            with memoryview(buffer) as whole, whole[start + _LENGTH.size : end] as frame:
+                frames.append(self._decode(frame))
             start = end
         if start:
             del buffer[:start]
@@ -241,13 +253,13 @@ class IncomingLink:
         """Of the other node's process; empty for an older version."""
         self.silent_ticks = 0
         """Raft ticks since something came; the door counts them."""
-        self._frames = Frames(MOST_FRAME_BYTES)
+        self._frames = Frames(MOST_FRAME_BYTES, decode_frame)
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
         self.silent_ticks = 0
         for frame in self._frames.feed(data):
-            self._node.incoming.receive_frame(self.peer, decode_frame(frame))
+            self._node.incoming.receive_frame(self.peer, frame)
         if self._frames.has_part:
             self._node.liveness.moved(self.peer)
 
@@ -256,21 +268,24 @@ class IncomingLink:
         self._node.incoming.lost(self)
 
 
+def _pulse(data: memoryview) -> Pulse:
+    try:
+        return decode_pulse(data)
+    except PulseError as error:
+        raise FrameError(str(error)) from error
+
+
 class PulseLink:
     """Another node's pulse, once that has proved whose it is."""
 
     def __init__(self, node: Node, peer: NodeId) -> None:
         self._node = node
         self.peer = peer
-        self._frames = Frames(MOST_PULSE_BYTES)
+        self._frames = Frames(MOST_PULSE_BYTES, _pulse)
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
-        for frame in self._frames.feed(data):
-            try:
-                pulse = decode_pulse(frame)
-            except PulseError as error:
-                raise FrameError(str(error)) from error
+        for pulse in self._frames.feed(data):
             self._node.liveness.heard(self.peer, pulse)
 
     def close(self) -> None:

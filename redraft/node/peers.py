@@ -105,6 +105,10 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
         )
 
 
+FULL_BYTES = 64 << 20
+"""A frame takes no more of what is passed on, and of answers, than this, unless a single one is larger."""
+
+
 class FrameError(RedraftError):
     """A peer sent what is no frame."""
 
@@ -135,6 +139,10 @@ class Peers:
 
     def __init__(self) -> None:
         self._queues: dict[NodeId, Frame] = {}
+        self._sizes: dict[NodeId, int] = {}
+        """Of what was passed on in those frames, and its answers."""
+        self._full: list[tuple[NodeId, Frame]] = []
+        """Frames that hold enough of those; they leave before the others."""
         self._speaks = False
         self._untold: set[NodeId] = set()
         """Nodes whose next frame tells of the clocks here."""
@@ -147,11 +155,17 @@ class Peers:
         """There is a link to a node, and what was queued for an earlier one is gone."""
         self._queues[peer] = _empty()
         self._untold.add(peer)
+        self._forget_full(peer)
 
     def close(self, peer: NodeId) -> None:
         """The link has ended."""
         self._queues.pop(peer, None)
         self._untold.discard(peer)
+        self._forget_full(peer)
+
+    def _forget_full(self, peer: NodeId) -> None:
+        self._sizes.pop(peer, None)
+        self._full = [each for each in self._full if each[0] != peer]
 
     def tell_clocks(self) -> None:
         """Have the next frame to each node tell of the clocks here."""
@@ -164,15 +178,27 @@ class Peers:
             if queue is not None:
                 queue.raft.append((group, message))
 
+    def _queue(self, peer: NodeId, size: int) -> Frame | None:
+        """The frame that so many bytes are to be put into."""
+        queue = self._queues.get(peer)
+        if queue is not None:
+            held = self._sizes.get(peer, 0)
+            if held + size > FULL_BYTES and held:
+                self._full.append((peer, queue))
+                queue = self._queues[peer] = _empty()
+                held = 0
+            self._sizes[peer] = held + size
+        return queue
+
     def send_request(self, peer: NodeId, request: Request) -> None:
         """Pass commands on; without a link they are lost, and `forwarding` is told of that."""
-        queue = self._queues.get(peer)
+        queue = self._queue(peer, len(request.commands))
         if queue is not None:
             queue.requests.append(request)
 
     def send_answer(self, peer: NodeId, answer: Answer) -> None:
         """Send replies back; they are lost without a link, and then the other end knows it."""
-        queue = self._queues.get(peer)
+        queue = self._queue(peer, len(answer.data))
         if queue is not None:
             queue.answers.append(answer)
 
@@ -206,7 +232,9 @@ class Peers:
 
     def take_frames(self, word: Callable[[], ClockWord]) -> list[tuple[NodeId, bytes]]:
         """The frames of this tick, encoded; `word` is what the clocks here show."""
-        frames = []
+        frames = [(peer, _encode(frame)) for peer, frame in self._full]
+        self._full.clear()
+        self._sizes.clear()
         untold = self._untold
         for peer, frame in self._queues.items():
             if not frame and not self._speaks:

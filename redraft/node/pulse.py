@@ -74,7 +74,7 @@ def encode_pulse(pulse: Pulse) -> bytes:
     return _encode(pulse)
 
 
-def decode_pulse(data: bytes) -> Pulse:
+def decode_pulse(data: bytes | memoryview) -> Pulse:
     """Raises PulseError."""
     try:
         return _decode(data)

@@ -14,6 +14,7 @@ import os
 import random
 import select
 import ssl
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from redraft.addresses import split_address
 from redraft.errors import UserError
 from redraft.ids import NodeId
 from redraft.node.calling import Call, NodeCaller, OutcastError
-from redraft.node.links import NONCE_BYTES, GreetingError, framed
+from redraft.node.links import NONCE_BYTES, GreetingError, frame_head, framed
 from redraft.resp.client import NOTHING, BadReplyError, ErrorReply, ReplyReader
 from redraft.server.connection import ByteSocket
 from redraft.server.stream import Stream, connect
@@ -41,7 +42,11 @@ GREETING_SECONDS = 5.0
 LOOK_SECONDS = 0.1
 """Between two looks at who the members are."""
 MOST_UNSENT_BYTES = 256 << 20
-"""A link that holds more, beside one frame, is cut: its node does not read."""
+STUCK_SECONDS = 60.0
+"""A link that holds more than `MOST_UNSENT_BYTES`, of which nothing has left for so long, is cut: its node does not
+read. One value may be more than that, and a node may be held up for a while."""
+COPIED_BYTES = 64 << 10
+"""A frame of no more than this is put behind its length in one piece; a larger one is not copied."""
 
 
 class OutgoingLink:
@@ -54,6 +59,8 @@ class OutgoingLink:
         self.lost = trio.Event()
         self._unsent: deque[memoryview] = deque()
         self._unsent_bytes = 0
+        self._moved_at = time.monotonic()
+        """When bytes left last, or there were none."""
         self.watched = 0
         """The events that the reactor waits for now."""
 
@@ -64,11 +71,17 @@ class OutgoingLink:
 
     def send(self, frame: bytes) -> None:
         """Send a frame, as far as the socket takes it. Raises OSError."""
-        if self._unsent_bytes > MOST_UNSENT_BYTES:
+        idle = not self._unsent
+        if idle:
+            self._moved_at = time.monotonic()
+        elif self._unsent_bytes > MOST_UNSENT_BYTES and time.monotonic() - self._moved_at > STUCK_SECONDS:
             raise OSError("it does not read what is sent")
-        self._unsent.append(memoryview(framed(frame)))
-        self._unsent_bytes += len(self._unsent[-1])
-        if len(self._unsent) == 1:
+        if len(frame) <= COPIED_BYTES:
+            self._unsent.append(memoryview(framed(frame)))
+        else:
+            self._unsent += (memoryview(frame_head(len(frame))), memoryview(frame))
+        self._unsent_bytes += len(frame_head(0)) + len(frame)
+        if idle:
             self.flush()
 
     def flush(self) -> None:
@@ -80,6 +93,7 @@ class OutgoingLink:
             except BlockingIOError:
                 return
             self._unsent_bytes -= sent
+            self._moved_at = time.monotonic()
             if sent < len(first):
                 self._unsent[0] = first[sent:]
                 return

@@ -241,8 +241,11 @@ class Shard:
             except (UncommittedFullError, TransferInProgressError):
                 self._closed.appendleft(batch)
                 break
-            except (NotLeaderError, EntryTooBigError) as error:
+            except NotLeaderError as error:
                 outcomes.append(_refused(batch, CommandError(f"CLUSTERDOWN the write was refused: {error}")))
+                continue
+            except EntryTooBigError as error:
+                outcomes.append(_refused(batch, CommandError(f"ERR the write is too large to be replicated: {error}")))
                 continue
             batch.fragments.clear()
             self.logged_bytes_since_flush += len(data)

@@ -11,10 +11,11 @@ import pytest
 import trio
 
 from redraft.ids import NodeId
+from redraft.node.links import Frames
 from redraft.node.node import Persist, ShutdownRequest
 from redraft.node.session import Session
 from redraft.server.connection import Connection
-from redraft.server.links import OutgoingLink
+from redraft.server.links import COPIED_BYTES, STUCK_SECONDS, OutgoingLink
 from redraft.server.listeners import bind_listeners
 from redraft.server.reactor import MOST_BACKLOG, Reactor
 from redraft.settings import Settings
@@ -339,3 +340,43 @@ def test_what_does_not_wait_for_an_fsync_is_said_while_one_is_under_way(house: H
     house.reactor._persisting = True
     house.reactor.tick([])
     assert said == ["spoken"]
+
+
+def test_a_link_is_cut_when_it_holds_much_and_nothing_leaves_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    now = [100.0]
+    monkeypatch.setattr("redraft.server.links.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("redraft.server.links.MOST_UNSENT_BYTES", 1 << 20)
+    link = OutgoingLink(NodeId(2), ours)
+    link.send(b"v" * (4 << 20))
+    now[0] += STUCK_SECONDS - 1
+    link.send(b"heartbeat")
+    theirs.recv(1 << 20)
+    link.flush()
+    now[0] += STUCK_SECONDS - 1
+    link.send(b"heartbeat")
+    now[0] += 2
+    with pytest.raises(OSError, match="it does not read what is sent"):
+        link.send(b"heartbeat")
+    ours.close()
+    theirs.close()
+
+
+async def test_frames_arrive_as_they_were_sent_whatever_their_size() -> None:
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    link = OutgoingLink(NodeId(2), ours)
+    sizes = [0, 1, COPIED_BYTES, COPIED_BYTES + 1, 3 << 20, 5]
+    for size in sizes:
+        link.send(b"x" * size)
+    frames = Frames(1 << 30, bytes)
+    arrived: list[bytes] = []
+    while link.events & select.EPOLLOUT:
+        arrived += frames.feed(theirs.recv(1 << 20))
+        link.flush()
+    while len(arrived) < len(sizes):
+        arrived += frames.feed(theirs.recv(1 << 20))
+    assert [len(frame) for frame in arrived] == sizes
+    ours.close()
+    theirs.close()
