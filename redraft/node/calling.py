@@ -61,6 +61,9 @@ class Caller(Protocol):
     def refusal(self, peer: NodeId, incarnation: str, life: str) -> str:
         """Why the one that has answered is not the one that is called; empty if it is."""
 
+    def accepted(self, peer: NodeId) -> None:
+        """That one has let this one in. Raises StorageError."""
+
 
 class NodeCaller:
     """A node that calls."""
@@ -95,6 +98,9 @@ class NodeCaller:
     def refusal(self, peer: NodeId, incarnation: str, life: str) -> str:
         return self._node.members.refusal(peer, incarnation) or self._node.door.another_is_here(peer, life)
 
+    def accepted(self, peer: NodeId) -> None:
+        self._node.founding.let_in(peer)
+
 
 class Call:
     """One greeting."""
@@ -126,7 +132,7 @@ class Call:
 
     def accepted(self) -> None:
         """OK was answered to the second command. Raises StorageError."""
-        self._node.founding.let_in(self._peer)
+        self._caller.accepted(self._peer)
 
     def answered(self, reply: object) -> list[bytes]:
         """The greeting was answered: the second command. Raises GreetingError."""

@@ -37,6 +37,9 @@ class Orders(msgspec.Struct, frozen=True):
         """Whoever knows the secret may hear that this node lives."""
         return ""
 
+    def accepted(self, peer: NodeId) -> None:
+        """Nothing follows from it."""
+
     def but_for_peers(self) -> Orders:
         """What the pulses to all of them have in common."""
         return structs.replace(self, peers={})
