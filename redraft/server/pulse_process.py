@@ -151,7 +151,11 @@ def main(argv: list[str]) -> None:
     """The whole of the process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # What the node finds, this finds too; but nothing takes the place of Python's own.
+    # This very redraft, and no other that is installed; it finds what the node finds, after Python's own.
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+    import redraft  # noqa: F401 - from now on its modules are found beside it
+
+    sys.path[:1] = []
     sys.path += [path for path in argv[2].split(os.pathsep) if path not in sys.path]
     from redraft.node.pulse import WORDS, Board
 
