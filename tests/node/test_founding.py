@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from redraft.ids import NodeId
-from redraft.node.calling import Call, OutcastError
+from redraft.node.calling import Call, NodeCaller, OutcastError
 from redraft.node.links import NONCE_BYTES, Introduction
 from redraft.raft.status import Role
 from support.fleet import Fleet
@@ -41,7 +41,7 @@ class Founders:
 
     def greet(self, caller: int, answerer: int) -> None:
         """One node dials another. Raises OutcastError."""
-        call = Call(self.fleet[caller].node, NodeId(answerer), b"FRAMES", b"n" * NONCE_BYTES)
+        call = Call(NodeCaller(self.fleet[caller].node), NodeId(answerer), b"FRAMES", b"n" * NONCE_BYTES)
         client = self.fleet[answerer].connect()
         reply = ask(client, call.answered(ask(client, call.greeting())))
         if isinstance(reply, ReplyError):
