@@ -363,12 +363,12 @@ class RaftNode:
 
     def take_urgent(self) -> list[AnyMessage]:
         """What may leave while a Ready that was taken is still being made durable, however long that takes: a leader's
-        messages, and a follower's word that it hears its leader, which promises no more than the term that is durable
+        messages, and a follower's word that it hears its leader, which promises no more than what is durable
         here already."""
         urgent: list[AnyMessage] = []
         if self.leader is not None:
             urgent, self.leader.out = self.leader.out, urgent
-        elif not self._must_persist_vote():
+        elif not self._must_persist():
             urgent = [each for each in self._messages if isinstance(each, HeartbeatReply)]
             if urgent:
                 self._messages = [each for each in self._messages if not isinstance(each, HeartbeatReply)]
