@@ -178,6 +178,54 @@ def test_more_than_the_memory_keeps_is_read_from_disk(
     assert store.group(ONE).term(Index(1)) == 1
 
 
+def test_a_term_is_told_without_reading_what_was_written_or_was_read_before(
+    monkeypatch: pytest.MonkeyPatch, open_store: Callable[[], LogStore]
+) -> None:
+    """Each heartbeat asks for one, and an entry may be large."""
+    monkeypatch.setattr(group_log, "TAIL_BYTES", 1)
+    store = open_store()
+    write(store, entries(1, 5, term=1))
+    write(store, entries(6, 9, term=3))
+    write(store, entries(8, 12, term=4))
+    terms = [1, 1, 1, 1, 1, 3, 3, 4, 4, 4, 4, 4]
+    reads: list[Index] = []
+
+    def counted(group: GroupId, low: Index, high: Index, most: int) -> list[Entry]:
+        reads.append(low)
+        return store.read(group, low, high, most)
+
+    monkeypatch.setattr(store.group(ONE), "_read", counted)
+    assert [store.group(ONE).term(Index(index)) for index in range(1, 13)] == terms
+    assert reads == []
+    store = open_store()
+    monkeypatch.setattr(store.group(ONE), "_read", counted)
+    for _ in range(3):
+        assert [store.group(ONE).term(Index(index)) for index in range(1, 13)] == terms
+    assert reads == list(range(1, 13))
+    write(store, entries(4, 6, term=5))
+    assert [store.group(ONE).term(Index(index)) for index in range(1, 7)] == [1, 1, 1, 5, 5, 5]
+    store.compact(ONE, Index(2), CONF)
+    with pytest.raises(CompactedError):
+        store.group(ONE).term(Index(1))
+    store.restore(ONE, SnapshotMeta(Index(20), Term(7), CONF))
+    with pytest.raises(CompactedError):
+        store.group(ONE).term(Index(5))
+    assert store.group(ONE).term(Index(20)) == 7
+
+
+def test_no_entry_is_read_beyond_the_last_that_was_asked_for(monkeypatch: pytest.MonkeyPatch, store: LogStore) -> None:
+    write(store, entries(1, 3))
+    looked: list[int] = []
+    items = store._items
+    monkeypatch.setattr(
+        store,
+        "_items",
+        lambda start: (looked.append(int.from_bytes(key[9:], "big")) or (key, value) for key, value in items(start)),
+    )
+    assert [each.index for each in store.read(ONE, Index(1), Index(3), ALL)] == [1, 2]
+    assert looked == [1, 2]
+
+
 # Where entries may go.
 
 
