@@ -9,7 +9,7 @@ import pytest
 
 from redraft.ids import NodeId
 from redraft.node.links import IncomingLink, framed
-from redraft.node.peers import Answer, Frame, FrameError, Peers, Request, decode_frame
+from redraft.node.peers import Answer, ClockWord, Frame, FrameError, Peers, Request, decode_frame
 from support.fleet import Fleet
 
 
@@ -119,10 +119,10 @@ def test_a_frame_is_not_filled_with_more_than_it_should_hold_unless_one_thing_is
     for number, size in enumerate((40, 60, 1, 500, 1, 99)):
         peers.send_answer(NodeId(2), Answer(number, 1, b"x" * size))
     peers.send_request(NodeId(2), Request(9, 1, 0, 2, b"x"))
-    frames = [decode_frame(data) for _, data in peers.take_frames()]
+    frames = [decode_frame(data) for _, data in peers.take_frames(lambda: ClockWord(0, 0))]
     assert [[answer.session for answer in frame.answers] for frame in frames] == [[0, 1], [2], [3], [4, 5], []]
     assert [request.session for request in frames[-1].requests] == [9]
     peers.send_answer(NodeId(2), Answer(1, 1, b"x" * 99))
     peers.send_answer(NodeId(2), Answer(2, 1, b"x" * 99))
     peers.close(NodeId(2))
-    assert peers.take_frames() == []
+    assert peers.take_frames(lambda: ClockWord(0, 0)) == []
