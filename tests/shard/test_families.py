@@ -11,18 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oracle import (
-    bit_commands,
-    geo_commands,
-    hash_commands,
-    hyperloglog_commands,
-    list_commands,
-    set_commands,
-    sort_commands,
-    sorted_set_commands,
-    stream_commands,
-)
-from oracle.commands import words
+from oracle.families import FAMILIES, WAITS
 from redraft.commands.all import TABLE
 from redraft.commands.dump_contents import content_of
 from redraft.commands.table import Kind
@@ -32,27 +21,6 @@ from redraft.keyspace.keyspace import Keyspace
 from redraft.rdb import payload
 from redraft.shard.shard import FlushPoint, Outcome
 from support.member import Member, state
-
-FAMILIES = {
-    "bits": bit_commands.command,
-    "geo": geo_commands.command,
-    "hashes": hash_commands.command,
-    "hyperloglogs": hyperloglog_commands.command,
-    "lists": list_commands.command,
-    "sets": set_commands.command,
-    "sort": sort_commands.command,
-    "sorted sets": sorted_set_commands.command,
-    "streams": stream_commands.command,
-}
-WAITS = st.one_of(
-    words("BLPOP", list_commands.key, list_commands.key, st.just(b"0")),
-    words("BLMOVE", list_commands.key, list_commands.key, st.just(b"LEFT"), st.just(b"RIGHT"), st.just(b"0")),
-    words("BZPOPMIN", st.sampled_from([b"z1", b"z2"]), st.just(b"0")),
-    stream_commands.joined(
-        words("XREADGROUP"), stream_commands.of_group, words("BLOCK", st.just(b"0")), stream_commands.new_of_one
-    ),
-)
-
 
 IN_ITS_PLACE = (b"EXISTS", b"none")
 """Stands for a command that gets no further than the router: to filter it out would cost whole examples."""

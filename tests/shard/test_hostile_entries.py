@@ -7,7 +7,11 @@ of different settings and histories stay the same. REDRAFT_REPLICA_ROUNDS says h
 
 from __future__ import annotations
 
+import hashlib
 import os
+import subprocess
+import sys
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -57,3 +61,27 @@ def test_no_command_in_the_log_stops_a_replica_or_sets_two_apart(seed: int) -> N
                 replicas.read(drawn(random, random.choice(EVERY)), random.choice(DATABASES))
             except CommandError:
                 continue
+
+
+def run(seed: int, entries: int) -> str:
+    """What replicas are at the end of so many random entries."""
+    random = Random(seed)
+    replicas = Replicas(seed, size=2)
+    for number in range(entries):
+        first = [Item([(0, line.encode().split())]) for line in FIXTURES] if number % 20 == 0 else []
+        replicas.apply([*first, *(item(random, 1 + 3 * number + more) for more in range(3))])
+    return hashlib.sha256(repr(replicas.replicas[0].everything()).encode()).hexdigest()
+
+
+def test_processes_whose_sets_have_other_orders_end_with_the_same_bytes() -> None:
+    """Python gives bytes other hashes in each process, so nothing replicated may go through a set in its order."""
+    program = f"import sys; sys.path[:0] = {sys.path!r}; from test_hostile_entries import run; print(run(5, 120))"
+    path = str(Path(__file__).parent)
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": path},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert found[0] == found[1] != ""

@@ -24,6 +24,7 @@ from redraft.resp.encoder import encode
 from redraft.shard import entry
 from redraft.shard.batch import Batch, Transaction, TransactionStep
 from redraft.shard.executor import Executor
+from redraft.values.thresholds import DEFAULT, IN_FORCE
 from support.member import NOW_MS, state
 
 BY_CHANCE = frozenset(
@@ -89,6 +90,7 @@ class Replica:
 
     def _start(self) -> None:
         self.flush = None
+        IN_FORCE.adopt(DEFAULT)  # as in a process that has just begun
         self.index, self.time_ms = (0, 0) if self.point is None else self.point[:2]
         keyspace = (
             Keyspace() if self.point is None else Keyspace.load(self.point.meta, sorted(self.image.items()))
