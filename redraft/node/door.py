@@ -60,6 +60,17 @@ class Door:
         self._waiting: dict[_Waiting, int] = {}
         """For how many ticks each has waited."""
         self._ticks_to_speak = 0
+        self._told_of_foreign = False
+
+    def foreign(self, session: Session, cluster_id: bytes) -> None:
+        """A node of another cluster takes this one for a member of its own: that is said once."""
+        if not self._told_of_foreign:
+            self._told_of_foreign = True
+            log.warning(
+                "the node at %s, of cluster %s, takes this one for one of its own, and this is of cluster %s: if the "
+                "directory was emptied, have the node join again (--join)",
+                session.address, ascii(cluster_id[:64].decode("latin-1")), self._node.cluster.id,
+            )  # fmt: skip
 
     def proved(self, session: Session, hello: Hello, incarnation: str, purpose: bytes, address: str) -> Any:
         """A node has proved who it is: let it in, or not; the reply. Raises CommandError."""

@@ -206,8 +206,12 @@ class Membership:
             self._place()
 
     def _cut_links(self) -> None:
-        """Listen no more to who is gone since the last look: so they have time to hear of it in the log."""
-        gone = [peer for peer in self._node.incoming.linked_from() if self._node.members.is_gone(peer)]
+        """Listen no more to who is gone since the last look: so they have time to hear of it in the log. Nor to who was
+        let in while nobody could tell whether it is a member, and is none."""
+        members = self._node.members
+        gone = [
+            peer for peer in self._node.incoming.linked_from() if members.is_gone(peer) or members.is_stranger(peer)
+        ]
         self._node.incoming.cut([peer for peer in gone if peer in self._gone])
         self._gone = gone
 

@@ -249,7 +249,10 @@ class Node:
     def _follow_password(self) -> None:
         """New connections must authenticate from now on, or need not; those that are in stay in, as in Redis. So do
         links, where the password is their secret too; one that breaks is made again when both nodes have the same."""
-        self.cluster = self.cluster._replace(password=self.settings.requirepass)
+        password = self.settings.requirepass
+        self.cluster = self.cluster._replace(password=password)
+        if not self.cluster.secret and not self.shard.raft.is_alone:
+            log.warning("without cluster-secret the password is the secret of the links: set it on all nodes now")
         if not self.settings.requirepass:
             for session in self.sessions.values():
                 session.authenticated = session.parser.authenticated = True

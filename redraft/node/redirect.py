@@ -60,9 +60,12 @@ class Redirect:
         return CommandError(f"MOVED {slot} {host}:{port}")
 
     def may_read_here(self, session: Session, command: Command, argv: list[bytes]) -> bool:
-        """Whether a command is a read of which only is demanded that it shows what this node has."""
+        """Whether a command is a read of which only is demanded that it shows what this node has; one that founds the
+        cluster with others may have lost what it had."""
         stale = session.reads_stale or self._node.settings.read_consistency == "stale"
-        return stale and command.kind is Kind.DATA_READ and not command.blocks(argv)
+        return (
+            stale and not self._node.founding.under_way and command.kind is Kind.DATA_READ and not command.blocks(argv)
+        )
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -180,6 +180,26 @@ def test_who_hears_no_leader_listens_to_those_that_it_does_not_know() -> None:
     assert answer_of(greet(node(4, "x"), fleet[1])) == "b'OK'"
 
 
+def test_who_was_let_in_while_nobody_knew_and_is_no_member_is_cut() -> None:
+    fleet = Fleet()
+    stranger = greet(node(4, "x"), fleet[1])
+    assert answer_of(stranger) == "b'OK'"
+    fleet.elect()
+    fleet.pass_time(1500)
+    assert stranger.closed
+
+
+def test_who_takes_this_node_for_one_of_another_cluster_is_told_of_once(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        words = peer_words(b"2")
+        words[3] = b"another\n"
+        assert "it is of another cluster" in str(ask(fleet[1].connect(), words))
+    [line] = [line for line in caplog.messages if "takes this one for one of its own" in line]
+    assert "\n" not in line
+
+
 def test_an_id_below_one_is_none(fleet: Fleet) -> None:
     assert "greeting cannot be read" in str(ask(fleet[1].connect(), peer_words(b"0")))
 

@@ -109,6 +109,19 @@ def test_two_founders_that_were_emptied_elect_nobody_and_the_third_tells_them() 
             founders.greet(number, 1)
 
 
+def test_an_emptied_founder_shows_nobody_that_it_has_nothing() -> None:
+    """Not even where old data would do."""
+    founders = Founders()
+    reader = founders.fleet[1].connect()
+    assert reader("READONLY") == b"OK"
+    reader.ask("GET k")
+    founders.fleet.settle()
+    assert reader.replies() == []
+    founders.meet(1, 2, 3)
+    founders.fleet.elect(2)
+    assert reader.replies() == [None]
+
+
 def test_one_founder_that_was_emptied_takes_no_part_before_all_have_let_it_in() -> None:
     """Not even for a leader that it hears, and that does not know it: one of the list does."""
     founders = Founders()

@@ -25,6 +25,8 @@ def peer(context: SessionContext, argv: list[bytes]) -> Any:
     if node.settings.tls_cluster and not context.session.encrypted:
         raise CommandError(f"{REFUSED}it takes none but by TLS (tls-cluster)")
     nonce = node.random.randbytes(NONCE_BYTES)
+    if argv[3].decode("latin-1") != node.cluster.id:
+        node.door.foreign(context.session, argv[3])
     takes_older = node.config.table.level < INTRODUCTIONS
     own = Answerer(node.cluster, node.id, node.members.incarnation, node.door.introduction, takes_older)
     context.session.hello, reply = answer_hello(own, argv[2:], nonce)
