@@ -6,10 +6,16 @@ with one vote that is given twice and one log that is acknowledged twice. Each p
 starts; of two lives of one node the one that has the place here keeps it while it is heard, and the other is told to
 stop.
 
-Whether it is heard is not to be seen from its connection, which may outlast its machine: so nodes that have nothing
-to say say so twice a second, and who comes while another life has a link waits until that one has been heard for long
-enough after it, or has been silent for long enough. Both are counted in this node's own ticks: after a pause, what was
-sent meanwhile has not been read yet. A node that was started again has broken its connections, and does not wait.
+Who is heard cannot be told from its connection, which may outlast its machine, nor from what arrives, which may have
+been on its way for long. So nodes send each other *beats*, twice a second, and echo them at once: an echo proves that
+its sender was there after the beat had left. Who comes while another life has a link waits until that one has echoed a
+beat of long enough after that: then both are there at once, and it is refused. Or until it has echoed nothing for long
+enough: then it is not there. The latter is counted in this node's own ticks: after a pause, what was sent meanwhile has
+not been read yet. A node that was started again has broken its connections, and does not wait.
+
+Nodes also tell each other which lives they hear, so that two copies which are heard by different nodes (the network is
+cut between some, or it was when the second started) are found out as soon as those hear each other. Then the life that
+more nodes hear stays, and of two that as many hear one of them, the same for all.
 
 What is left out: a copy that sees nobody who sees the first one. It cannot be told from a node that was started again,
 and a node alone cannot know of its copies at all.
@@ -20,6 +26,7 @@ Invariant: who waits here is a session that is blocked, and has no link yet.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redraft.errors import CommandError
@@ -31,15 +38,21 @@ from redraft.resp.reply import OK
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
+    from redraft.node.peers import Frame
 
 log = logging.getLogger("redraft.peers")
 
 HEARD_MS = 1000
-"""Who is heard so long after another life has come is there to stay. (One that was told to stop elsewhere is not.)"""
+"""Who is there so long after another life has come is there to stay. (One that was told to stop elsewhere is not.)"""
 SILENCE_MS = 2000
-"""Who says nothing for so long is not there."""
-KEEP_ALIVE_MS = 500
-"""Between two frames without anything to say."""
+"""Who has echoed nothing for so long is not there."""
+FRESH_MS = 1500
+"""A node says that it hears a life while it knows it to have been there so long ago at most."""
+ELSEWHERE_MS = FRESH_MS + HEARD_MS
+"""What was said so long after somebody has come is of who was there at the same time."""
+BEAT_MS = 500
+"""Between two beats."""
+BEATS_KEPT = 32
 
 
 class _Waiting(NamedTuple):
@@ -50,6 +63,14 @@ class _Waiting(NamedTuple):
     address: str
 
 
+class _Said(NamedTuple):
+    """What a node has said of whom it hears."""
+
+    lives: dict[NodeId, str]
+    at: int
+    """A tick before it was said."""
+
+
 class Door:
     """Lets other nodes in."""
 
@@ -57,9 +78,16 @@ class Door:
         self._node = node
         self.introduction = Introduction()
         """What this node tells of itself."""
-        self._waiting: dict[_Waiting, int] = {}
-        """For how many ticks each has waited."""
-        self._ticks_to_speak = 0
+        self.now = 0
+        """The present tick; a Raft tick each."""
+        self._waiting: dict[_Waiting, None] = {}
+        self._said: dict[NodeId, _Said] = {}
+        """By the nodes that have a link to here."""
+        self._first_beat = node.random.getrandbits(40) + 1
+        """That of tick 0; an echo of an earlier process's beat is told by it."""
+        self._beats_ns: dict[int, int] = {}
+        """When beats have left, by their ticks."""
+        self._beat_due = 0
         self._told_of_foreign = False
 
     def foreign(self, session: Session, cluster_id: bytes) -> None:
@@ -93,9 +121,9 @@ class Door:
             return OK
         if purpose != b"FRAMES":
             raise CommandError(f"{REFUSED}it wants to send something unknown")
-        waiting = _Waiting(session, IncomingLink(node, peer, life), address)
-        if self._rival(peer, life) is not None:
-            self._waiting[waiting] = 0
+        waiting = _Waiting(session, IncomingLink(node, peer, life, hello.at, hello.at_ns), address)
+        if self._rival(peer, life) is not None or self._elsewhere(peer, life):
+            self._waiting[waiting] = None
             node.block(session, Blocked("peer", on_cancel=lambda: self._forget(waiting)))
             return NO_REPLY
         self._let_in(waiting)
@@ -103,19 +131,48 @@ class Door:
 
     def another_is_here(self, peer: NodeId, life: str) -> str:
         """Says so while another life of a node has the place; empty else."""
-        rival = self._rival(peer, life)
-        if rival is None or rival.silent_ticks >= self._ticks(SILENCE_MS):
-            return ""
-        return f"node {peer} runs twice: another process that is node {peer} has a link to here"
+        if self._rival(peer, life) is not None:
+            return f"node {peer} runs twice: another process that is node {peer} has a link to here"
+        if others := self._elsewhere(peer, life):
+            return f"node {peer} runs twice: another process that is node {peer} has a link to node {min(others)}"
+        return ""
 
     def _rival(self, peer: NodeId, life: str) -> IncomingLink | None:
-        """The link of another life of a node, if it has one."""
+        """The link of another life of a node that is there, if it has one."""
         link = self._node.incoming.link_of(peer)
-        return link if link is not None and link.life and life and link.life != life else None
+        if link is None or not link.life or not life or link.life == life:
+            return None
+        return link if self._is_there(link) else None
+
+    def _is_there(self, link: IncomingLink) -> bool:
+        """Whether the other end of a link may be there: it has had no time to show it, or has."""
+        return self.now - max(link.alive_at, link.silent_from) < self._ticks(SILENCE_MS)
+
+    def _elsewhere(self, peer: NodeId, life: str) -> dict[NodeId, _Said]:
+        """What the nodes have said that hear another life of a node, and are heard themselves."""
+        found: dict[NodeId, _Said] = {}
+        for each, said in self._said.items():
+            link = self._node.incoming.link_of(each)
+            if life and said.lives.get(peer, life) != life and link is not None and self._is_there(link):
+                found[each] = said
+        return found
+
+    def _stands(self, peer: NodeId, life: str) -> tuple[int, list[int]]:
+        """How much speaks for a life: how many nodes hear it; or else its name."""
+        link = self._node.incoming.link_of(peer)
+        here = link is not None and link.life == life
+        count = here + sum(said.lives.get(peer) == life for said in self._said.values())
+        return count, [-code for code in life.encode()]
+
+    def _is_outdone(self, peer: NodeId, life: str, others: Iterable[str]) -> bool:
+        """Whether another of these lives of a node is to stay, and not this one."""
+        return any(self._stands(peer, other) > self._stands(peer, life) for other in others)
 
     def _let_in(self, waiting: _Waiting) -> None:
         self._node.members.heard[waiting.link.peer] = waiting.address
+        waiting.link.silent_from = self.now
         self._node.incoming.accept(waiting.session, waiting.link)
+        self._beat()
 
     def _forget(self, waiting: _Waiting) -> None:
         self._waiting.pop(waiting, None)
@@ -128,37 +185,100 @@ class Door:
         """Raft ticks that take as long, or longer; at least two, since what comes within one may be from before it."""
         return max(2, -(-milliseconds // self._node.settings.heartbeat_interval))
 
+    def _beat(self) -> None:
+        """Say to all others that this node is there, and whom it hears."""
+        node, now_ns = self._node, self._node.clock.monotonic_ns()
+        lives: dict[NodeId, str] = {}
+        for peer in node.incoming.linked_from():
+            link = node.incoming.link_of(peer)
+            if link is None:
+                continue
+            if link.life and now_ns - link.alive_ns < FRESH_MS * 1_000_000:
+                lives[peer] = link.life
+            if link.beat:
+                node.peers.echo(peer, link.beat)
+        self._beats_ns.setdefault(self.now, now_ns)
+        if len(self._beats_ns) > BEATS_KEPT:
+            del self._beats_ns[min(self._beats_ns)]
+        self._beat_due = self.now + max(1, BEAT_MS // node.settings.heartbeat_interval)
+        node.peers.keep_alive(lives, self._first_beat + self.now)
+
     # As things happen.
 
     def tick(self) -> None:
         """A Raft tick."""
-        self._ticks_to_speak -= 1
-        if self._ticks_to_speak <= 0:
-            self._ticks_to_speak = max(1, KEEP_ALIVE_MS // self._node.settings.heartbeat_interval)
-            self._node.peers.keep_alive()
-        for peer in self._node.incoming.linked_from():
-            link = self._node.incoming.link_of(peer)
-            if link is not None:
-                link.silent_ticks = 0 if self._node.liveness.excuses(peer) else link.silent_ticks + 1
-        for waiting in self._waiting:
-            self._waiting[waiting] += 1
+        self.now += 1
+        if self.now >= self._beat_due:
+            self._beat()
+        incoming = self._node.incoming
+        for peer in incoming.linked_from():
+            link = incoming.link_of(peer)
+            if link is None:
+                continue
+            if self._node.liveness.excuses(peer):
+                link.silent_from = self.now
+            lives = [said.lives[peer] for said in self._proven(peer, link.life, link.since)]
+            if self._is_outdone(peer, link.life, lives):
+                log.warning("node %d runs twice: the link of one of its processes is cut", peer)
+                incoming.cut([peer])
         self.step()
 
+    def heard(self, sender: NodeId, frame: Frame) -> None:
+        """A frame has come."""
+        link = self._node.incoming.link_of(sender)
+        if link is None:
+            return
+        if frame.beat:
+            link.beat = frame.beat
+            self._node.peers.echo(sender, frame.beat)
+        at = frame.echo - self._first_beat
+        if link.alive_at < at <= self.now:
+            link.alive_at, link.alive_ns = at, self._beats_ns.get(at, link.alive_ns)
+        if frame.lives is not None:
+            # Of itself it cannot know.
+            lives = {peer: life for peer, life in frame.lives.items() if peer != sender}
+            self._said[sender] = _Said(lives, link.alive_at)
+        if self._waiting:
+            self.step()
+
+    def lost(self, peer: NodeId) -> None:
+        """The link of a node has ended; what it said of others counts no more, and it is not heard here."""
+        self._said.pop(peer, None)
+        self._beat()
+        self.step()
+
+    def _proven(self, peer: NodeId, life: str, since: int) -> list[_Said]:
+        """What was said by those that hear another life of a node, which was there at the same time: after a tick in
+        which this one was."""
+        return [said for said in self._elsewhere(peer, life).values() if said.at - since >= self._ticks(ELSEWHERE_MS)]
+
     def step(self) -> None:
-        """A link has ended, or time has passed: let in or refuse those who wait."""
-        for waiting, ticks in list(self._waiting.items()):
-            peer = waiting.link.peer
-            rival = self._rival(peer, waiting.link.life)
-            if rival is None or rival.silent_ticks >= self._ticks(SILENCE_MS):
+        """Something was heard, or time has passed: let in or refuse those who wait."""
+        for waiting in list(self._waiting):
+            if waiting not in self._waiting:
+                continue  # what was done for another has let it in
+            peer, link = waiting.link.peer, waiting.link
+            rival = self._rival(peer, link.life)
+            if rival is None and not self._elsewhere(peer, link.life):
+                self._open(waiting)
+                continue
+            lives = [said.lives[peer] for said in self._proven(peer, link.life, link.since)]
+            if rival is not None and rival.alive_at - link.since >= self._ticks(HEARD_MS):
+                lives.append(rival.life)
+            if self._is_outdone(peer, link.life, lives):
                 self._forget(waiting)
-                self._let_in(waiting)
-                self._node.unblock(waiting.session, OK)
-            elif ticks - rival.silent_ticks >= self._ticks(HEARD_MS):
-                self._forget(waiting)
-                where = self._node.members.address(peer)
-                error = self._outcast(
-                    waiting.session,
-                    f"node {peer} runs already, at {where}: of two copies of a directory only one may run. Delete the "
-                    "one that was started later, and have it join as a node of its own",
-                )
-                self._node.unblock(waiting.session, error)
+                self._node.unblock(waiting.session, self._twice(waiting.session, peer))
+            elif lives:
+                self._open(waiting)
+
+    def _open(self, waiting: _Waiting) -> None:
+        self._forget(waiting)
+        self._let_in(waiting)
+        self._node.unblock(waiting.session, OK)
+
+    def _twice(self, session: Session, peer: NodeId) -> CommandError:
+        return self._outcast(
+            session,
+            f"node {peer} runs already, at {self._node.members.address(peer)}: of two copies of a directory only one "
+            "may run. Delete the one that was started later, and have it join as a node of its own",
+        )

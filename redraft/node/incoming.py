@@ -94,7 +94,7 @@ class Incoming:
             del self._sessions[link.peer]
             del self._links[link.peer]
             self.hears_no_more(link.peer)
-            self._node.door.step()
+            self._node.door.lost(link.peer)
 
     def hears_no_more(self, peer: NodeId) -> None:
         """What a node has sent, answers among it, may not arrive."""
@@ -123,6 +123,7 @@ class Incoming:
                 raise FrameError("a message that is not from here, or not for this node")
             if not node.founding.under_way:
                 self._step_group(group, message)
+        node.door.heard(sender, frame)
         for proposal in frame.proposals:
             node.changes.received(proposal)
         node.leadership.follow()

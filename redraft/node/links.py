@@ -125,6 +125,9 @@ class Hello(NamedTuple):
     """Its own and the other's."""
     introduction: bytes | None = None
     """As it was told; None for an older version, which knows none."""
+    at: int = 0
+    at_ns: int = 0
+    """When it was answered, in ticks (see `door`) and by the monotonic clock: who proves it later, was there after."""
 
 
 def proof(cluster: Cluster, role: bytes, incarnation: str, hello: Hello, told: bytes | None) -> bytes:
@@ -246,18 +249,26 @@ class Frames(Generic[T]):
 class IncomingLink:
     """What another node says, once it has proved who it is."""
 
-    def __init__(self, node: Node, peer: NodeId, life: str = "") -> None:
+    def __init__(self, node: Node, peer: NodeId, life: str = "", at: int = 0, at_ns: int = 0) -> None:
+        """`at`, `at_ns`: when the other node is known to have been there."""
         self._node = node
         self.peer = peer
         self.life = life
         """Of the other node's process; empty for an older version."""
-        self.silent_ticks = 0
-        """Raft ticks since something came; the door counts them."""
+        self.since = self.silent_from = node.door.now
+        """The tick (see `door`) in which it began; and that from which on silence counts, since it was let in then or a
+        pulse excused it."""
+        self.alive_at, self.alive_ns = at, at_ns
+        """When the other node is known to have been there, as far as it has proved that."""
+        self.beat = 0
+        """The last that came."""
+        self._closed = False
         self._frames = Frames(MOST_FRAME_BYTES, decode_frame)
 
     def receive(self, data: bytes) -> None:
         """Bytes have come. Raises FrameError."""
-        self.silent_ticks = 0
+        if self._closed:
+            return  # another link has taken its place
         for frame in self._frames.feed(data):
             self._node.incoming.receive_frame(self.peer, frame)
         if self._frames.has_part:
@@ -265,6 +276,7 @@ class IncomingLink:
 
     def close(self) -> None:
         """The connection has ended, and with it the sessions that the other node has here."""
+        self._closed = True
         self._node.incoming.lost(self)
 
 

@@ -98,6 +98,12 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     """Changes of the config table that the sender asks for."""
     clocks: ClockWord | None = None
     """A few times a second, with what else there is to say."""
+    lives: dict[NodeId, str] | None = None
+    """Which nodes the sender hears, and which life of each (see `door`); None where nothing is said of that."""
+    beat: int = 0
+    """To be sent back as an echo."""
+    echo: int = 0
+    """The receiver's last beat."""
 
     def __bool__(self) -> bool:
         return any(
@@ -143,9 +149,11 @@ class Peers:
         """Of what was passed on in those frames, and its answers."""
         self._full: list[tuple[NodeId, Frame]] = []
         """Frames that hold enough of those; they leave before the others."""
-        self._speaks = False
         self._untold: set[NodeId] = set()
         """Nodes whose next frame tells of the clocks here."""
+        self._lives: dict[NodeId, str] | None = None
+        self._beat = 0
+        self._echoes: dict[NodeId, int] = {}
 
     def linked(self, peer: NodeId) -> bool:
         """Whether there is a link to a node."""
@@ -161,6 +169,7 @@ class Peers:
         """The link has ended."""
         self._queues.pop(peer, None)
         self._untold.discard(peer)
+        self._echoes.pop(peer, None)
         self._forget_full(peer)
 
     def _forget_full(self, peer: NodeId) -> None:
@@ -226,9 +235,14 @@ class Peers:
         if queue is not None:
             queue.proposals.append(proposal)
 
-    def keep_alive(self) -> None:
-        """Say something to every node with the next tick, though there be nothing to say."""
-        self._speaks = True
+    def keep_alive(self, lives: dict[NodeId, str], beat: int) -> None:
+        """Say something to every node with the next tick, though there be nothing else to say: whom this one hears."""
+        self._lives, self._beat = lives, beat
+
+    def echo(self, peer: NodeId, beat: int) -> None:
+        """Send a node's beat back to it."""
+        if peer in self._queues:
+            self._echoes[peer] = beat
 
     def take_frames(self, word: Callable[[], ClockWord]) -> list[tuple[NodeId, bytes]]:
         """The frames of this tick, encoded; `word` is what the clocks here show."""
@@ -237,13 +251,15 @@ class Peers:
         self._sizes.clear()
         untold = self._untold
         for peer, frame in self._queues.items():
-            if not frame and not self._speaks:
+            echo = self._echoes.pop(peer, 0)
+            if not frame and self._lives is None and not echo:
                 continue
+            if self._lives is not None or echo:
+                frame = structs.replace(frame, lives=self._lives, beat=self._beat, echo=echo)
             if peer in untold:
                 untold.discard(peer)
-                frames.append((peer, _encode(structs.replace(frame, clocks=word()))))
-            else:
-                frames.append((peer, _encode(frame)))
+                frame = structs.replace(frame, clocks=word())
+            frames.append((peer, _encode(frame)))
             self._queues[peer] = _empty()
-        self._speaks = False
+        self._lives, self._beat = None, 0
         return frames

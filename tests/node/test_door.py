@@ -9,13 +9,15 @@ import pytest
 from redraft.ids import NodeId
 from redraft.node.calling import Call, NodeCaller, OutcastError
 from redraft.node.families.all import TABLE
-from redraft.node.links import NONCE_BYTES, OUTCAST, REFUSED, Cluster, GreetingError, Introduction
+from redraft.node.links import NONCE_BYTES, OUTCAST, REFUSED, Cluster, GreetingError, Introduction, framed
+from redraft.node.peers import Frame, decode_frame, encode_frame
 from support.fleet import Fleet
-from support.greeting import ask, greet, speak
+from support.greeting import ask, beat_of, greet, speak
 from support.processes import ReplyError
 from support.world import Client, World
 
 TICK_MS = 50
+TWO, THREE = NodeId(2), NodeId(3)
 
 
 @pytest.fixture
@@ -36,14 +38,16 @@ def node(number: int, life: str, incarnation: str = "same", **settings: object) 
     return world
 
 
-def pass_ticks(world: World, milliseconds: int, *speaking: Client) -> None:
-    """Time passes; who speaks does so as often as a node."""
+def pass_ticks(world: World, milliseconds: int, *speaking: Client, lives: dict[NodeId, str] | None = None) -> None:
+    """Time passes; those who speak are there: they echo beats, and say whom they hear."""
     for ticks in range(milliseconds // TICK_MS):
+        world.clock.ns += TICK_MS * 1_000_000
         world.node.raft_tick()
         world.settle()
-        if ticks % 10 == 9:
+        if ticks % 4 == 3:
             for client in speaking:
-                speak(client)
+                if not client.closed:
+                    speak(client, lives)
 
 
 def answer_of(client: Client) -> str:
@@ -66,7 +70,7 @@ def test_the_second_copy_of_a_directory_is_told_to_stop_and_the_first_keeps_its_
     told = answer_of(second)
     assert told.startswith(f"{OUTCAST}node 2 runs already, at 10.0.0.2:7000: of two copies of a directory only one may")
     assert not first.closed
-    assert here.node.incoming.link_of(NodeId(2)).life == "first"
+    assert here.node.incoming.link_of(TWO).life == "first"
 
 
 def test_an_outcast_stops_only_when_the_other_has_proved_who_it_is(fleet: Fleet) -> None:
@@ -83,7 +87,7 @@ def test_who_is_silent_gives_way_to_a_later_life_and_is_refused_when_it_comes_ba
     here = fleet[1]
     silent = greet(node(2, "first"), here)
     second = greet(node(2, "second"), here)
-    pass_ticks(here, 2100, second)
+    pass_ticks(here, 2100)
     assert answer_of(second) == "b'OK'"
     assert silent.closed
     back = greet(node(2, "first"), here)
@@ -116,7 +120,7 @@ def test_who_gives_up_waiting_leaves_nothing_behind(fleet: Fleet) -> None:
     first = greet(node(2, "first"), here)
     greet(node(2, "second"), here).hang_up()
     pass_ticks(here, 3000, first)
-    assert here.node.incoming.link_of(NodeId(2)).life == "first"
+    assert here.node.incoming.link_of(TWO).life == "first"
 
 
 def test_what_was_sent_while_this_node_slept_counts(fleet: Fleet) -> None:
@@ -124,10 +128,46 @@ def test_what_was_sent_while_this_node_slept_counts(fleet: Fleet) -> None:
     here = fleet[1]
     first = greet(node(2, "first"), here)
     second = greet(node(2, "second"), here)
+    pass_ticks(here, 500, first)
     here.clock.ns += 60_000_000_000
     pass_ticks(here, 100)
     pass_ticks(here, 2000, first)
     assert answer_of(second).startswith(OUTCAST)
+
+
+def test_what_was_on_its_way_for_long_is_no_sign_of_life(fleet: Fleet) -> None:
+    """A node was started again, and what its last process has sent still comes: frames, and echoes of old beats."""
+    here = fleet[1]
+    first = greet(node(2, "first"), here)
+    pass_ticks(here, 1000, first)
+    old = beat_of(here, 2)
+    second = greet(node(2, "second"), here)
+    for _ in range(50):
+        pass_ticks(here, 50)
+        speak(first, {}, echo=old)
+    assert answer_of(second) == "b'OK'"
+
+
+def test_an_echo_of_an_earlier_process_s_beat_is_none(fleet: Fleet) -> None:
+    here = fleet[1]
+    first = greet(node(2, "first"), here)
+    second = greet(node(2, "second"), here)
+    for _ in range(42):
+        pass_ticks(here, 50)
+        if not first.closed:
+            speak(first, echo=here.node.door._first_beat + 10_000)
+            speak(first, echo=17)
+    assert answer_of(second) == "b'OK'"
+
+
+def test_a_link_that_gave_way_says_nothing_more(fleet: Fleet) -> None:
+    here = fleet[1]
+    first = greet(node(2, "first"), here)
+    old = here.node.incoming.link_of(TWO)
+    first.hang_up()
+    greet(node(2, "second"), here)
+    old.receive(framed(encode_frame(Frame(beat=99))))
+    assert here.node.incoming.link_of(TWO).beat == 0
 
 
 def test_the_same_life_may_link_anew_at_once(fleet: Fleet) -> None:
@@ -152,6 +192,108 @@ def test_who_dials_another_copy_than_that_which_has_a_link_does_not_speak_to_it(
     with pytest.raises(GreetingError, match="node 2 runs twice"):
         greet(here, node(2, "second"))
     greet(here, node(2, "first"))
+
+
+# Copies that are heard by different nodes.
+
+
+@pytest.fixture
+def third(fleet: Fleet) -> Client:
+    """The link of the third node to the first."""
+    link = greet(node(3, "third"), fleet[1])
+    assert answer_of(link) == "b'OK'"
+    return link
+
+
+def test_a_copy_is_refused_also_by_who_does_not_hear_the_first(fleet: Fleet, third: Client) -> None:
+    here = fleet[1]
+    speak(third, {TWO: "first"})
+    second = greet(node(2, "second"), here)
+    pass_ticks(here, 2400, third, lives={TWO: "first"})
+    assert answer_of(second) == "", "what the third says may be of before"
+    pass_ticks(here, 1000, third, lives={TWO: "first"})
+    assert answer_of(second).startswith(f"{OUTCAST}node 2 runs already")
+
+
+def test_who_is_heard_elsewhere_no_more_gives_way_at_once(fleet: Fleet, third: Client) -> None:
+    speak(third, {TWO: "first"})
+    second = greet(node(2, "second"), fleet[1])
+    assert answer_of(second) == ""
+    speak(third, {})
+    assert answer_of(second) == "b'OK'"
+    third.hang_up()
+    fleet[1].settle()
+    assert THREE not in fleet[1].node.door._said
+
+
+def test_what_who_is_silent_has_said_counts_no_more(fleet: Fleet, third: Client) -> None:
+    """The third may sleep, and the first be gone meanwhile."""
+    speak(third, {TWO: "first"})
+    second = greet(node(2, "second"), fleet[1])
+    pass_ticks(fleet[1], 2100)
+    assert answer_of(second) == "b'OK'"
+
+
+def test_what_was_said_counts_no_more_when_who_said_it_is_gone(fleet: Fleet, third: Client) -> None:
+    speak(third, {TWO: "first"})
+    second = greet(node(2, "second"), fleet[1])
+    third.hang_up()
+    fleet[1].settle()
+    assert answer_of(second) == "b'OK'"
+
+
+@pytest.mark.parametrize(("here", "there", "stays"), [("a", "b", True), ("b", "a", False)])
+def test_of_two_copies_that_are_heard_by_one_node_each_one_is_cut_and_it_is_the_same_for_both(
+    fleet: Fleet, third: Client, here: str, there: str, *, stays: bool
+) -> None:
+    link = greet(node(2, here), fleet[1])
+    assert answer_of(link) == "b'OK'"
+    for _ in range(80):
+        pass_ticks(fleet[1], 50)
+        speak(third, {TWO: there})
+        if not link.closed:
+            speak(link)
+    assert link.closed is not stays
+    other = greet(node(2, there), fleet[1])
+    for _ in range(80):
+        pass_ticks(fleet[1], 50)
+        speak(third, {TWO: there})
+        if not link.closed:
+            speak(link)
+    assert answer_of(other).startswith(OUTCAST) is stays
+
+
+def test_a_copy_that_more_nodes_hear_takes_the_place_of_one_that_fewer_hear(fleet: Fleet, third: Client) -> None:
+    here = fleet[1]
+    first = greet(node(2, "a"), here)
+    answer_of(first)
+    here.node.members.is_stranger = lambda peer: False  # type: ignore[method-assign]
+    fourth = greet(node(4, "fourth", "of 4"), here)
+    assert answer_of(fourth) == "b'OK'"
+    second = greet(node(2, "b"), here)
+    for _ in range(60):
+        pass_ticks(here, 50)
+        for client in (third, fourth):
+            speak(client, {TWO: "b"})
+        if not first.closed:
+            speak(first)
+    assert answer_of(second) == "b'OK'"
+    assert first.closed
+
+
+def test_whom_a_node_hears_is_said_when_it_changes(fleet: Fleet) -> None:
+    def said() -> dict[NodeId, str] | None:
+        frames = [decode_frame(data) for to, data in fleet[1].frames if to == THREE]
+        fleet[1].frames.clear()
+        return frames[-1].lives if frames else None
+
+    fleet[1].tick()
+    fleet[1].frames.clear()
+    first = greet(node(2, "first"), fleet[1])
+    assert said() == {TWO: "first"}
+    first.hang_up()
+    fleet[1].settle()
+    assert said() == {}
 
 
 def test_nodes_that_have_nothing_to_say_say_so(fleet: Fleet) -> None:

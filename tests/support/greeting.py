@@ -7,7 +7,7 @@ import hiredis
 from redraft.ids import NodeId
 from redraft.node.calling import Call, NodeCaller
 from redraft.node.links import NONCE_BYTES, framed
-from redraft.node.peers import Frame, encode_frame
+from redraft.node.peers import Frame, decode_frame, encode_frame
 from support.processes import ReplyError
 from support.world import Client, World
 
@@ -32,7 +32,15 @@ def ask(client: Client, words: list[bytes]) -> object:
     return reply
 
 
-def speak(client: Client) -> None:
-    """Say something, as a node does that is there."""
-    client.send(framed(encode_frame(Frame())))
+def beat_of(world: World, to: int) -> int:
+    """The last beat that a node has sent to another."""
+    beats = [frame.beat for each, data in world.frames if each == to and (frame := decode_frame(data)).beat]
+    return beats[-1] if beats else 0
+
+
+def speak(client: Client, lives: dict[NodeId, str] | None = None, *, echo: int | None = None) -> None:
+    """Say something, as a node does that is there: whom it hears, and the last beat that it has heard."""
+    assert client.session.link is not None
+    beat = beat_of(client.world, client.session.link.peer) if echo is None else echo
+    client.send(framed(encode_frame(Frame(lives=lives, beat=1, echo=beat))))
     client.world.settle()

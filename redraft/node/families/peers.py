@@ -29,7 +29,8 @@ def peer(context: SessionContext, argv: list[bytes]) -> Any:
         node.door.foreign(context.session, argv[3])
     takes_older = node.config.table.level < INTRODUCTIONS
     own = Answerer(node.cluster, node.id, node.members.incarnation, node.door.introduction, takes_older)
-    context.session.hello, reply = answer_hello(own, argv[2:], nonce)
+    hello, reply = answer_hello(own, argv[2:], nonce)
+    context.session.hello = hello._replace(at=node.door.now, at_ns=node.clock.monotonic_ns())
     return reply
 
 
