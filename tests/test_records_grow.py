@@ -25,7 +25,8 @@ from redraft.ids import FIRST_SHARD_GROUP, Index, NodeId, Term
 from redraft.keyspace import keyspace, waiters
 from redraft.keyspace.keyspace import KeyspaceMeta
 from redraft.keyspace.waiters import Waiter
-from redraft.node import peers
+from redraft.node import links, peers
+from redraft.node.links import Introduction
 from redraft.node.peers import Answer, ClockWord, Frame, Interrupt, ReadIndex, Request
 from redraft.raft import membership, messages
 from redraft.raft.membership import ChangeKind, ConfChange, MemberChange
@@ -54,7 +55,7 @@ from redraft.values import thresholds
 from redraft.values.thresholds import Thresholds
 
 MODULES = (
-    messages, membership, peers, table, config_group, keyspace, waiters, thresholds, shard, image, snapshots,
+    messages, membership, links, peers, table, config_group, keyspace, waiters, thresholds, shard, image, snapshots,
     snapshot_files,
 )  # fmt: skip
 NOT_SENT = {messages.Message, config_group.Decided}
@@ -72,6 +73,7 @@ RECORDS: list[msgspec.Struct] = [
     AppendReply(ONE, TWO, TERM, AT, 1), Heartbeat(ONE, TWO, TERM, AT, 1), HeartbeatReply(ONE, TWO, TERM, 1),
     InstallSnapshot(ONE, TWO, TERM, SnapshotMeta(AT, TERM), 1), TimeoutNow(ONE, TWO, TERM), ENTRY, HardState(),
     ConfState((ONE, TWO)), SnapshotMeta(AT, TERM), CHANGE, ConfChange((CHANGE,)),
+    Introduction("life", 1),
     Frame(), Request(1, 2, 0, 3, b"*1\r\n$4\r\nPING\r\n"), Answer(1, 2, b"+OK\r\n"), Interrupt(1, 2, True),
     ReadIndex(1, AT), ClockWord(1, 2), Proposal(ONE, 1, Drop(ONE)),
     Found({ONE: NODE}), Announce(ONE, "a:1", "i"), Admit("a:1", "i"), Retire(ONE), Left(FIRST_SHARD_GROUP, ONE),
