@@ -83,8 +83,8 @@ class Door:
         self._waiting: dict[_Waiting, None] = {}
         self._said: dict[NodeId, _Said] = {}
         """By the nodes that have a link to here."""
-        self._first_beat = node.random.getrandbits(40) + 1
-        """That of tick 0; an echo of an earlier process's beat is told by it."""
+        self._first_beat = int(node.run_id[:10], 16) + 1
+        """That of tick 0, drawn at each start: so an echo of an earlier process's beat is told by it."""
         self._beats_ns: dict[int, int] = {}
         """When beats have left, by their ticks."""
         self._beat_due = 0

@@ -141,6 +141,8 @@ class Node:
         self.cluster = Cluster("", b"")
         self.peers = Peers()
         self.incoming = Incoming(self)
+        self.run_id = f"{random.getrandbits(160):040x}"
+        """Drawn anew at each start; INFO shows it as Redis does."""
         self.door = Door(self)
         self.founding = Founding()
         self.liveness = Liveness(self)
@@ -177,8 +179,6 @@ class Node:
         self._last_input_ns = 0
         self._persists_since_ns = 0
         self._reap = self.table.find(b"redraft|reap")
-        self.run_id = f"{random.getrandbits(160):040x}"
-        """Drawn anew at each start; INFO shows it as Redis does."""
         self.process: ProcessFacts = NoProcess()
         """What the server knows about the process."""
         self.reload: Callable[[], Keyspace] | None = None
