@@ -63,7 +63,8 @@ STOOD_WORDS = 64
 """Another's monotonic clock that is behind by that much in so many words one after the other has stood still (a virtual
 machine was paused)."""
 AGAIN_NS = 5_000_000_000
-"""Between two attempts to hand over."""
+"""Between an attempt to hand over and the next one; and twice as long each time, since one that fails costs writes."""
+MOST_AGAIN_NS = 32 * AGAIN_NS
 
 
 class Span(NamedTuple):
@@ -134,6 +135,8 @@ class Clocks:
         """When the clock of this node, if it is alone, was seen last not to be ahead of the state's time."""
         self._hands_over_ns = 0
         """When this node may hand over again."""
+        self._again_ns = AGAIN_NS
+        """How long it waits for that after the next time."""
         self._state_told = False
 
     # The state's time.
@@ -157,7 +160,8 @@ class Clocks:
     def lead(self) -> None:
         """This node leads from now on."""
         now_ns = self._not_ahead_ns = self._node.clock.monotonic_ns()
-        self._follows_until_ns = 0
+        self._follows_until_ns = self._hands_over_ns = 0
+        self._again_ns = AGAIN_NS
         if self.state.is_set:
             return
         time_ns = self.now_ns(now_ns)
@@ -283,7 +287,8 @@ class Clocks:
         ]
         if not right or raft.leader is None or raft.leader.transferee != NO_NODE:
             return
-        self._hands_over_ns = now_ns + AGAIN_NS
+        self._hands_over_ns = now_ns + self._again_ns
+        self._again_ns = min(2 * self._again_ns, MOST_AGAIN_NS)
         heir = max(right)[1]
         log.warning("this node's wall clock is wrong: node %d is to lead", heir)
         try:
