@@ -268,8 +268,8 @@ class Router:
     def _refuse_http(self, session: Session) -> None:
         """Cut off who speaks HTTP: most likely a browser that a web page has led here (server.c, processCommand)."""
         node = self._node
-        if node.now_ms - self._http_told_ms >= HTTP_TOLD_MS:
-            self._http_told_ms = node.now_ms
+        if node.steady_ms - self._http_told_ms >= HTTP_TOLD_MS:
+            self._http_told_ms = node.steady_ms
             log.warning(
                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands here. This"
                 " is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your instance."
