@@ -8,8 +8,8 @@ step down. A pulse excuses, and does no more; leases, read indexes and commits r
 * a node whose main thread comes round is expected to be heard through Raft itself, unless bytes of a large frame are
   just arriving here from it (which needs no pulse), or there from here. So a network that lets pulses through and
   nothing else keeps no leader;
-* nor is one excused that has come round as often as there are ticks in an election timeout without being heard: it is
-  held up now and then, but what it says does not arrive;
+* nor is one excused that has come round in as many ticks as an election timeout has without being heard: it is held up
+  now and then, but what it says does not arrive;
 * nor one that has been held up for `node-stall-timeout`;
 * a node that believes in another leader, or in none, is none that one waits for.
 
@@ -32,13 +32,15 @@ if TYPE_CHECKING:
 class Heard:
     """What is known of one node's life."""
 
-    __slots__ = ("excused_ns", "progress", "rounds")
+    __slots__ = ("counted", "excused_ns", "progress", "rounds")
 
     def __init__(self) -> None:
         self.progress = 0
         """Its newest."""
+        self.counted = 0
+        """The one that was counted last."""
         self.rounds = 0
-        """How often it has come round, as far as pulses tell, since Raft's messages came from it."""
+        """In how many ticks here it was seen to have come round, since anything came from it but pulses."""
         self.excused_ns = 0
         """When it was excused last."""
 
@@ -90,22 +92,28 @@ class Liveness:
         return heard
 
     def spoke(self, peer: NodeId) -> None:
-        """Raft's messages have come from a node."""
+        """Raft's messages, or some of their bytes, have come from a node."""
         self._of(peer).rounds = 0
 
     def moved(self, peer: NodeId) -> None:
         """Bytes have come from a node, and the frame is not whole yet."""
+        self.spoke(peer)
         self._board.receives(peer, self._node.clock.monotonic_ns())
         for raft in (self._node.config.raft, self._node.shard.raft):
             if raft.leader_id == peer:
                 raft.hear_pulse(peer, raft.term, peer)
 
+    def tick(self) -> None:
+        """A Raft tick. What was read at once, after this node was held up itself, counts as one."""
+        for known in self._heard.values():
+            if known.progress != known.counted:
+                known.counted = known.progress
+                known.rounds += 1
+
     def heard(self, peer: NodeId, pulse: Pulse) -> None:
         """A node's pulse has come."""
         node, known = self._node, self._of(peer)
-        if pulse.progress != known.progress:
-            known.progress = pulse.progress
-            known.rounds += 1
+        known.progress = pulse.progress
         settings = node.settings
         if pulse.stalled_ms >= settings.node_stall_timeout:
             return

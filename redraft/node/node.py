@@ -477,6 +477,7 @@ class Node:
             self.door.tick()
             self.leadership.follow()
             self.reads.tick()
+            self.liveness.tick()
             self.pace.tick()
             self.forwarding.tick()
 

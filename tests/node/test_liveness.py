@@ -52,6 +52,16 @@ def test_one_that_is_held_up_again_and_again_and_is_never_heard_is_not_excused_f
     assert not follows(fleet, [pulse(fleet, n // 2, 150) for n in range(60)])
 
 
+def test_many_pulses_that_are_read_at_once_count_as_one_round() -> None:
+    """A node that was held up itself finds them in its sockets, behind Raft's messages of the same time."""
+    fleet = leading()
+    liveness = fleet[2].node.liveness
+    liveness.spoke(ONE)
+    for number in range(100):
+        liveness.heard(ONE, pulse(fleet, number, 150))
+    assert follows(fleet, [pulse(fleet, 100, 150) for _ in range(60)])
+
+
 def test_one_that_is_held_up_for_too_long_is_not_excused() -> None:
     fleet = leading()
     assert not follows(fleet, [pulse(fleet, 1, 30_000) for n in range(60)])
