@@ -19,13 +19,29 @@ from redraft.commands.table import Command
 from redraft.errors import CommandError
 from redraft.ids import NodeId
 from redraft.node.blocking import end_early
+from redraft.node.links import MOST_FRAME_BYTES
 from redraft.node.peers import Answer, FrameError, Interrupt, Request
 from redraft.node.session import ReplyMode, Session
 from redraft.node.split import goes_to_leader
+from redraft.resp.encoder import encode
 from redraft.resp.parser import Limits, RequestParser
 
 if TYPE_CHECKING:
     from redraft.node.node import Node
+
+
+MOST_ANSWER_BYTES = 1 << 30
+"""The replies to one request, which travel in one frame."""
+TOO_LARGE = "ERR the replies are too large to be passed on to this node: ask the leader, or for less at a time"
+
+
+_NO_LIMITS = Limits(max_bulk_bytes=MOST_FRAME_BYTES, query_buffer_limit=MOST_FRAME_BYTES)
+"""What another node has let in is let in: its settings may differ from these here."""
+
+
+def _too_large(request: Request) -> bytes:
+    count = 1 if request.transaction else len(RequestParser(_NO_LIMITS).feed(request.commands))
+    return encode(CommandError(TOO_LARGE), request.protocol) * count
 
 
 class Guests:
@@ -88,7 +104,9 @@ class Guests:
         guest = self._guests.get((sender, number))
         if guest is None:
             self._last_id -= 1
-            guest = Session(self._last_id, f"node-{sender}:{number}", "", RequestParser(Limits()), self._node.steady_ms)
+            guest = Session(
+                self._last_id, f"node-{sender}:{number}", "", RequestParser(_NO_LIMITS), self._node.steady_ms
+            )
             guest.is_guest = True
             self._guests[sender, number] = guest
         return guest
@@ -136,7 +154,8 @@ class Guests:
             del node.outgoing[guest]
             if guest in self._asked and self._is_done(guest):
                 sender, request = self._asked.pop(guest)
-                data = b"".join(guest.out)
+                size = sum(map(len, guest.out))
+                data = b"".join(guest.out) if size <= MOST_ANSWER_BYTES else _too_large(request)
                 guest.out.clear()
                 answer = Answer(request.session, request.number, data, write_index=guest.write_index)
                 node.peers.send_answer(sender, answer)
