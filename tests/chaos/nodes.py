@@ -64,7 +64,9 @@ class Nodes:
             *self.network.command(node), sys.executable, "-m", "redraft", "server", "--port", str(port), "--bind", host,
             "--dir", str(self.data(node)), *self._membership(node),
             "--cluster-secret", SECRET, "--protected-mode", "no", "--enable-debug-command", "yes",
-            "--loglevel", "verbose", "--flush-dirty-keys", "500", "--log-retain-entries", "300", *self._arguments,
+            "--loglevel", "verbose", "--flush-dirty-keys", "500", "--log-retain-entries", "300",
+            # Some pauses shall cost the lead, others not.
+            "--node-stall-timeout", "1000", *self._arguments,
         ]  # fmt: skip
         self.home(node).mkdir(parents=True, exist_ok=True)
         environment = dict(os.environ)
