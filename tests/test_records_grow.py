@@ -25,9 +25,10 @@ from redraft.ids import FIRST_SHARD_GROUP, Index, NodeId, Term
 from redraft.keyspace import keyspace, waiters
 from redraft.keyspace.keyspace import KeyspaceMeta
 from redraft.keyspace.waiters import Waiter
-from redraft.node import links, peers
+from redraft.node import links, peers, standing
 from redraft.node.links import Introduction
 from redraft.node.peers import Answer, ClockWord, Frame, Interrupt, ReadIndex, Request
+from redraft.node.standing import GroupStanding, Remembered, Standing, Start
 from redraft.raft import membership, messages
 from redraft.raft.membership import ChangeKind, ConfChange, MemberChange
 from redraft.raft.messages import (
@@ -39,6 +40,7 @@ from redraft.raft.messages import (
     Heartbeat,
     HeartbeatReply,
     InstallSnapshot,
+    Position,
     SnapshotMeta,
     TimeoutNow,
     Vote,
@@ -56,7 +58,7 @@ from redraft.values.thresholds import Thresholds
 
 MODULES = (
     messages, membership, links, peers, table, config_group, keyspace, waiters, thresholds, shard, image, snapshots,
-    snapshot_files,
+    snapshot_files, standing,
 )  # fmt: skip
 NOT_SENT = {messages.Message, config_group.Decided}
 """One is only the base of others, one never leaves its process."""
@@ -80,7 +82,8 @@ RECORDS: list[msgspec.Struct] = [
     Drop(ONE), Survive(ONE), Rise(2), Table(1, {ONE: NODE}, {FIRST_SHARD_GROUP: SHARD}, ONE), NODE, SHARD,
     META, Waiter(1, 0, [b"key"], [b"BLPOP", b"key", b"0"], b"list", 0), Thresholds(), AppliedPoint(AT, TERM),
     FlushPoint(AppliedPoint(AT, TERM), META), ImageMeta(1, 4, b"state"), Contents(SnapshotMeta(AT, TERM), []),
-    File("name", 1, 2),
+    File("name", 1, 2), Position(TERM, AT), Start("t", {1: Position(TERM, AT)}), Remembered("t", 1, Position(TERM, AT)),
+    GroupStanding(1, TERM, Position(TERM, AT), Position(TERM, AT), (ONE,)), Standing(1, (Start("t"),), "t", ()),
 ]  # fmt: skip
 
 

@@ -67,7 +67,10 @@ def run(name: str, words: list[str]) -> int:
         _print_table(answer)
     elif name == "status":
         rows = answer.pop("nodes")
+        forgotten = answer.pop("forgotten", "")
         print(", ".join(f"{key} {value}" for key, value in answer.items()))
+        if forgotten:
+            print(f"forgotten: {forgotten}")
         _print_table(rows)
     elif name == "table":
         print(f"version {answer['version']}, feature level {answer['level']}")
@@ -122,13 +125,14 @@ def _status(node: NodeClient, options: argparse.Namespace, tls: Tls | None) -> d
             {
                 "id": member["id"], "address": member["address"], "role": member["role"], "answers": int(bool(own)),
                 **indexes, "lag": member["lag"], "state": member["state"], "snapshot": member["snapshot"],
-                "version": own.get("version"), "clock-offset-ms": own.get("clock-offset-ms"),
+                "forgetful": member.get("forgetful"), "version": own.get("version"),
+                "clock-offset-ms": own.get("clock-offset-ms"),
             }
         )  # fmt: skip
     kept = (
         "cluster-id", "node-id", "leader-id", "term", "commit-index", "applied-index", "last-index", "feature-level",
     )  # fmt: skip
-    return {**{name: here[name] for name in kept}, "nodes": rows}
+    return {**{name: here[name] for name in kept}, "forgotten": here.get("forgotten", ""), "nodes": rows}
 
 
 def _is_another(own: dict[str, Any], node: int, cluster_id: str) -> str:

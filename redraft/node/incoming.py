@@ -118,6 +118,9 @@ class Incoming:
             node.clocks.heard(sender, frame.clocks)
         if frame.raft:
             node.liveness.spoke(sender)
+        if not node.founding.under_way:
+            for standing in frame.standings:
+                node.memory.received(sender, standing)
         for group, message in frame.raft:
             if message.sender != sender or message.to != node.id:
                 raise FrameError("a message that is not from here, or not for this node")

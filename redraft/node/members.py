@@ -31,6 +31,8 @@ class MemberStatus(NamedTuple):
     reachable: bool | None
     snapshot: str
     """SENT/ALL bytes while it is sent a snapshot; else empty. Only the leader knows."""
+    forgetful: bool
+    """It has forgotten what it had acknowledged, and does not count until it has caught up."""
 
 
 class Members:
@@ -97,6 +99,7 @@ class Members:
                     "" if progress is None else progress.state.value,
                     None if progress is None and node != raft.id else self._node.peers.linked(node) or node == raft.id,
                     "" if (sending := self._node.sending_snapshots.get(node)) is None else f"{sending[0]}/{sending[1]}",
+                    self._node.memory.is_forgetful(node),
                 )
             )
         return found

@@ -302,6 +302,7 @@ class Membership:
             if progress.state is ProgressState.REPLICATE
             and progress.match
             and self._node.peers.linked(node)
+            and node not in raft.distrusted
             and node not in self._node.config.table.leaving()
         ]
         self._change_group(raft, next_step(raft.conf, wanted, leaving, caught_up, raft.id))

@@ -46,6 +46,7 @@ from redraft.node.links import Cluster, Link
 from redraft.node.liveness import Liveness
 from redraft.node.members import Members
 from redraft.node.membership import Membership
+from redraft.node.memory import Memory
 from redraft.node.observer import Observer
 from redraft.node.pace import Pace
 from redraft.node.pause import Pause
@@ -163,6 +164,7 @@ class Node:
         self.guests = Guests(self)
         self.waits = Waits(self)
         self.members = Members(self)
+        self.memory = Memory(self)
         self.membership = Membership(self)
         self.changes = ConfigChanges(self)
         self.stopping = Stopping(self)
@@ -210,6 +212,7 @@ class Node:
         self.settings.on_change("requirepass", self._follow_password)
         self.settings.on_change("client-query-buffer-limit", self._follow_query_buffer_limit)
         self.observer.refresh_slow()
+        self.memory.begin()
 
     def serve(self) -> None:
         """What the log held when the node started has been applied: take commands, once `collect` returns nothing."""
@@ -475,6 +478,7 @@ class Node:
             self.changes.tick()
             self.membership.tick()
             self.door.tick()
+            self.memory.tick()
             self.leadership.follow()
             self.reads.tick()
             self.liveness.tick()
@@ -526,6 +530,7 @@ class Node:
     def link_opened(self, peer: NodeId) -> None:
         """What is sent to a node leaves from now on."""
         self.peers.open(peer)
+        self.memory.link_opened(peer)
         self.forwarding.step()
 
     def link_lost(self, peer: NodeId) -> None:
@@ -653,6 +658,7 @@ class Node:
             self.guests.check()
             self.reads.check()
             self.waits.check()
+            self.memory.check()
 
 
 class ShutdownRequest(NamedTuple):

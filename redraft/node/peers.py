@@ -17,6 +17,7 @@ from msgspec import structs
 from redraft.cluster.config_group import Proposal
 from redraft.errors import RedraftError
 from redraft.ids import GroupId, Index, NodeId
+from redraft.node.standing import Standing
 from redraft.raft.messages import AnyMessage
 
 
@@ -104,11 +105,16 @@ class Frame(msgspec.Struct, frozen=True, array_like=True):
     """To be sent back as an echo."""
     echo: int = 0
     """The receiver's last beat."""
+    standings: list[Standing] = []
+    """How far the sender is, if that is told: it comes before all else."""
 
     def __bool__(self) -> bool:
         return any(
-            (self.raft, self.requests, self.answers, self.interrupts, self.asks, self.read_indexes, self.proposals)
-        )
+            (
+                self.raft, self.requests, self.answers, self.interrupts, self.asks, self.read_indexes, self.proposals,
+                self.standings,
+            )
+        )  # fmt: skip
 
 
 FULL_BYTES = 64 << 20
@@ -137,7 +143,7 @@ def decode_frame(data: bytes | memoryview) -> Frame:
 
 
 def _empty() -> Frame:
-    return Frame([], [], [], [], [], [], [])
+    return Frame([], [], [], [], [], [], [], standings=[])
 
 
 class Peers:
@@ -145,6 +151,8 @@ class Peers:
 
     def __init__(self) -> None:
         self._queues: dict[NodeId, Frame] = {}
+        self._offered: dict[NodeId, Standing] = {}
+        """What a node is told with the next frame that leaves to it."""
         self._sizes: dict[NodeId, int] = {}
         """Of what was passed on in those frames, and its answers."""
         self._full: list[tuple[NodeId, Frame]] = []
@@ -158,6 +166,10 @@ class Peers:
     def linked(self, peer: NodeId) -> bool:
         """Whether there is a link to a node."""
         return peer in self._queues
+
+    def linked_to(self) -> list[NodeId]:
+        """The nodes that there are links to."""
+        return list(self._queues)
 
     def open(self, peer: NodeId) -> None:
         """There is a link to a node, and what was queued for an earlier one is gone."""
@@ -244,6 +256,16 @@ class Peers:
         if peer in self._queues:
             self._echoes[peer] = beat
 
+    def send_standing(self, peer: NodeId, standing: Standing) -> None:
+        """Tell a node how far this one is, instead of what it was to be told before."""
+        queue = self._queues.get(peer)
+        if queue is not None:
+            queue.standings[:] = [standing]
+
+    def offer_standing(self, peer: NodeId, standing: Standing) -> None:
+        """Tell a node how far this one is with the next frame that leaves anyway."""
+        self._offered[peer] = standing
+
     def take_frames(self, word: Callable[[], ClockWord]) -> list[tuple[NodeId, bytes]]:
         """The frames of this tick, encoded; `word` is what the clocks here show."""
         frames = [(peer, _encode(frame)) for peer, frame in self._full]
@@ -256,6 +278,9 @@ class Peers:
                 continue
             if self._lives is not None or echo:
                 frame = structs.replace(frame, lives=self._lives, beat=self._beat, echo=echo)
+            offered = self._offered.pop(peer, None)
+            if offered is not None and not frame.standings:
+                frame.standings.append(offered)
             if peer in untold:
                 untold.discard(peer)
                 frame = structs.replace(frame, clocks=word())

@@ -19,7 +19,7 @@ Invariants (`check`): sizes are kept of exactly the entries proposed and not com
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from redraft.ids import NO_NODE, Index, NodeId, Term
 from redraft.raft import quorum
@@ -58,12 +58,16 @@ from redraft.raft.rounds import Rounds
 class Leader:
     """One leadership."""
 
-    def __init__(self, config: RaftConfig, log: Log, term: Term, confs: Configurations) -> None:
+    def __init__(
+        self, config: RaftConfig, log: Log, term: Term, confs: Configurations, distrusted: Collection[NodeId] = ()
+    ) -> None:
         self._config = config
         self._log = log
-        self._term = term
+        self.term = term
         self._confs = confs
         self._conf = confs.current
+        self._distrusted = distrusted
+        """Members whose answers count for nothing: they have forgotten what they promised (`raft.forgetting`)."""
         self.followers: dict[NodeId, Progress] = {}
         self.out: list[AnyMessage] = []
         """Messages that may leave at once."""
@@ -145,7 +149,7 @@ class Leader:
 
     def _append(self, data: bytes, kind: EntryKind) -> Index:
         index = Index(self._log.last_index + 1)
-        self._log.append(Entry(index, self._term, kind, data))
+        self._log.append(Entry(index, self.term, kind, data))
         self._uncommitted_bytes += len(data)
         self._sizes[index] = len(data)
         self._to_send = bool(self.followers)
@@ -161,7 +165,7 @@ class Leader:
         """Commit what a majority has durable, if its last entry is of this term (section 5.4.2); whether any."""
         log = self._log
         index = Index(quorum.reached(self._conf, self._match))
-        if index <= log.committed or log.term(index) != self._term:
+        if index <= log.committed or log.term(index) != self.term:
             return False
         for each in range(log.committed + 1, index + 1):
             self._uncommitted_bytes -= self._sizes.pop(Index(each), 0)
@@ -175,7 +179,13 @@ class Leader:
     def _match(self, member: NodeId) -> int:
         if member == self._config.id:
             return self._log.stable
-        return self.followers[member].match
+        return 0 if member in self._distrusted else self.followers[member].match
+
+    def begin_anew(self, member: NodeId) -> None:
+        """Find out what a member has as if nothing were known of it: what was is not true any more."""
+        if member in self.followers:
+            self.followers[member] = Progress(Index(self._log.last_index + 1))
+            self._to_send = True
 
     # Sending.
 
@@ -226,7 +236,7 @@ class Leader:
             return
         self.out.append(
             Append(
-                self._config.id, member, self._term, previous, term, entries, log.applying, self._rounds.newest,
+                self._config.id, member, self.term, previous, term, entries, log.applying, self._rounds.newest,
                 self._given_up,
             )
         )  # fmt: skip
@@ -246,7 +256,7 @@ class Leader:
             commit = Index(min(progress.match, self._log.applying))
             self.out.append(
                 Heartbeat(
-                    self._config.id, member, self._term, commit, self._rounds.newest, self._log.committed,
+                    self._config.id, member, self.term, commit, self._rounds.newest, self._log.committed,
                     self._given_up, self._log.known_term(commit),
                 )
             )  # fmt: skip
@@ -280,7 +290,9 @@ class Leader:
             self.followers[member].active = True
 
     def _is_active(self, member: NodeId) -> int:
-        return 1 if member == self._config.id or self.followers[member].active else 0
+        if member == self._config.id:
+            return 1
+        return int(self.followers[member].active and member not in self._distrusted)
 
     # Answers.
 
@@ -333,7 +345,7 @@ class Leader:
         here = f"ends at entry {log.last_index}" if index > log.last_index else f"has one of term {log.term(index)}"
         raise DivergedError(
             f"node {follower} has entry {index} of term {term}, and the log of this node, {self._config.id}, which"
-            f" leads term {self._term}, {here}: a member of the group has forgotten what it had acknowledged; this"
+            f" leads term {self.term}, {here}: a member of the group has forgotten what it had acknowledged; this"
             " node stops, so that nothing of it gives way"
         )
 
@@ -409,7 +421,9 @@ class Leader:
         self._rounds.hold_until(quorum.reached(self._conf, self._held_until_ms))
 
     def _answered_round(self, member: NodeId) -> int:
-        return self._rounds.newest if member == self._config.id else self.followers[member].round
+        if member == self._config.id:
+            return self._rounds.newest
+        return 0 if member in self._distrusted else self.followers[member].round
 
     def _held_until_ms(self, member: NodeId) -> int:
         return self._own_until_ms if member == self._config.id else self.followers[member].held_until_ms
@@ -424,6 +438,8 @@ class Leader:
         """
         if to not in self.followers or not self._conf.is_voter(to):
             raise TransferError(f"node {to} is no other voter of the group")
+        if to in self._distrusted:
+            raise TransferError(f"node {to} has forgotten what it acknowledged, and has not caught up yet")
         if self.transferee != NO_NODE:
             raise TransferError(f"leadership is on its way to node {self.transferee}")
         self.transferee = to
@@ -440,7 +456,7 @@ class Leader:
             return
         if self._transfer_ticks >= self._patient_ticks or log.stable == log.committed == log.last_index:
             self._handed_over = True
-            self.out.append(TimeoutNow(self._config.id, self.transferee, self._term, self._given_up))
+            self.out.append(TimeoutNow(self._config.id, self.transferee, self.term, self._given_up))
 
     def _give_up_transfer(self) -> None:
         self.transferee = NO_NODE
@@ -461,7 +477,7 @@ class Leader:
         progress = self.followers.get(to)
         if progress is not None and progress.state is ProgressState.SNAPSHOT:
             progress.snapshot = meta
-            self.out.append(InstallSnapshot(self._config.id, to, self._term, meta, self._rounds.newest, self._given_up))
+            self.out.append(InstallSnapshot(self._config.id, to, self.term, meta, self._rounds.newest, self._given_up))
 
     def lost(self, member: NodeId) -> None:
         """What was sent to a follower may not arrive: its connection broke, or its snapshot failed."""

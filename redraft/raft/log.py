@@ -65,6 +65,11 @@ class Log:
         return self._unstable[-1].term if self._unstable else self.term(self.stable)
 
     @property
+    def durable(self) -> Index:
+        """Everything up to here would be there after a crash; 0 while a snapshot is being installed."""
+        return self.stable if self._restored is None else Index(0)
+
+    @property
     def first_index(self) -> Index:
         """The first entry that is still there (or would be)."""
         return Index(self._restored.index + 1) if self._restored else self._storage.first_index()

@@ -45,6 +45,13 @@ class HardState(msgspec.Struct, frozen=True, array_like=True):
     """The longest promise to a leader that may not have run out; 0 in what an older version has written."""
 
 
+class Position(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """How far a member is: a term, and an index in it."""
+
+    term: Term = Term(0)
+    index: Index = Index(0)
+
+
 class ConfState(msgspec.Struct, frozen=True, array_like=True):
     """Who is in the group. While `outgoing` is not empty the group is in a joint configuration (thesis section 4.3):
     a decision needs a majority of `voters` and one of `outgoing`."""

@@ -34,7 +34,7 @@ and a rule of the paper reads best beside those that it rests on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from random import Random
 
 from msgspec import structs
@@ -43,6 +43,7 @@ from redraft.ids import NO_NODE, Index, NodeId, Term
 from redraft.raft import quorum
 from redraft.raft.config import RaftConfig
 from redraft.raft.errors import DivergedError, NotLeaderError, TransferInProgressError
+from redraft.raft.forgetting import Forgetting
 from redraft.raft.leader import Leader
 from redraft.raft.log import Log, LogStorage
 from redraft.raft.membership import LEAVE_JOINT, ConfChange, Configurations, decode_change
@@ -58,6 +59,7 @@ from redraft.raft.messages import (
     Heartbeat,
     HeartbeatReply,
     InstallSnapshot,
+    Position,
     SnapshotMeta,
     TimeoutNow,
     Vote,
@@ -120,6 +122,9 @@ class RaftNode:
         """Hand-overs that this term's leader has said to have given up."""
         self._called = NO_HANDOVER
         """The hand-over that this member is to campaign for, unless what comes with it says that it was given up."""
+        self._forgetting = Forgetting()
+        self._matched = Index(0)
+        """As far as this term's leader has compared its log with this one."""
         self._votes: dict[NodeId, bool] = {}
         self._messages: list[AnyMessage] = []
         self._snapshot: SnapshotMeta | None = None
@@ -154,6 +159,17 @@ class RaftNode:
     def last_index(self) -> Index:
         """The last entry of the log, durable or not."""
         return self._log.last_index
+
+    def promised(self) -> Position:
+        """What others may hold this member to: its durable term, and what it has acknowledged to that term's leader."""
+        if self._persisted.term != self.term:
+            return Position(self._persisted.term)
+        matched = self._log.last_index if self.leader is not None else self._matched
+        return Position(self.term, min(matched, self._log.durable))
+
+    def log_end(self) -> Position:
+        """The term and the index of the last durable entry."""
+        return Position(self._log.known_term(self._log.stable), self._log.stable)
 
     def status(self) -> Status:
         """A summary."""
@@ -237,6 +253,11 @@ class RaftNode:
         return -1 if self.leader is None else self.leader.lease_until_ms
 
     @property
+    def election_ticks(self) -> int:
+        """Ticks without a leader after which a member may campaign, at the least."""
+        return self._config.election_ticks
+
+    @property
     def is_alone(self) -> bool:
         """Whether this member is its own majority."""
         return self.conf.voters == (self._config.id,) and not self.conf.outgoing
@@ -268,6 +289,83 @@ class RaftNode:
         """The driver has brought a snapshot of `meta` to a follower in `wanting_snapshot`."""
         if self.leader is not None:
             self.leader.send_snapshot(to, meta)
+
+    # What was forgotten (`raft.forgetting`).
+
+    @property
+    def forgetful(self) -> bool:
+        """Whether this member has forgotten what it promised, and has not caught up since."""
+        return self._forgetting.forgetful
+
+    @property
+    def told_by_leader(self) -> Position:
+        """What this member had promised at least, if its leader has told that it has forgotten that."""
+        return self._forgetting.known
+
+    @property
+    def has_recollected(self) -> bool:
+        """Whether this member is not forgetful, or may vote although it is."""
+        return not self.forgetful or self._forgetting.floor is not None
+
+    @property
+    def distrusted(self) -> Collection[NodeId]:
+        """Other members that have forgotten what they promised, as far as this one was told."""
+        return self._forgetting.distrusted
+
+    def forget(self) -> None:
+        """This member has less than it had promised."""
+        if self.forgetful:
+            return
+        self._forgetting.forgetful = True
+        # It may have answered a leader of which it knows nothing any more.
+        self._promise_ticks = self._forgotten_ticks = max(self._promise_ticks, self._config.election_ticks)
+        if self.role is not Role.FOLLOWER:
+            self._become_follower(self.term, NO_NODE)
+
+    def recollect(self, floor: Position, term: Term, *, may_stand: bool) -> None:
+        """All voters that can be known were heard: none of them is in a later term than `term`, and `floor` is the end
+        of the best log. It may be told again, as they go on."""
+        assert self.forgetful
+        if not self.has_recollected:
+            if term > self.term:
+                self._become_follower(term, NO_NODE)
+            if self._vote == NO_NODE:
+                self._vote = self._config.id  # for nobody else: it may have had this member's vote already
+        self._forgetting.floor = floor
+        self._forgetting.may_stand = may_stand
+        if self._matched:
+            self._compared(self._matched)
+
+    def become_whole(self) -> None:
+        """What was forgotten does not matter any more."""
+        self._forgetting.become_whole()
+
+    def promise_of(self, member: NodeId) -> Position:
+        """The most that another member is known to have promised to this one."""
+        if self.leader is not None:
+            self._keep_promises(self.leader)
+        return self._forgetting.promise_of(member)
+
+    def distrust(self, member: NodeId, *, knows_it: bool) -> None:
+        """Another member has forgotten what it promised; and whether it is known to know it."""
+        if self.leader is not None and member not in self.distrusted:
+            self._keep_promises(self.leader)
+            self.leader.begin_anew(member)
+        self._forgetting.distrusted[member] = knows_it
+        if not knows_it:
+            self._votes.pop(member, None)
+
+    def trust(self, member: NodeId) -> None:
+        """Another member is whole again."""
+        if member in self.distrusted:
+            self._forgetting.trust(member)
+            if self.leader is not None:
+                self.leader.begin_anew(member)
+
+    def _keep_promises(self, leader: Leader) -> None:
+        for member, progress in leader.followers.items():
+            if progress.match:
+                self._forgetting.promised(member, Position(leader.term, progress.match))
 
     def lost(self, member: NodeId) -> None:
         """What was sent to a member may not arrive: its connection broke, or its snapshot failed."""
@@ -420,8 +518,11 @@ class RaftNode:
             self._timeout_ticks = self._config.election_ticks
 
     def _become_follower(self, term: Term, leader: NodeId) -> None:
+        if self.leader is not None:
+            self._keep_promises(self.leader)
         if term > self.term:
             self.term = term
+            self._matched = Index(0)
             self._vote = NO_NODE
             self._given_up = 0
             self._called = NO_HANDOVER
@@ -437,7 +538,8 @@ class RaftNode:
         if self.leader is not None:
             return
         self._draw_timeout()
-        if not self._confs.may_lead(self._config.id):
+        end = Position(self._log.last_term, self._log.last_index)
+        if not self._confs.may_lead(self._config.id) or not self._forgetting.may_campaign(end):
             return
         self.leader_id = NO_NODE
         self._votes = {}
@@ -447,6 +549,7 @@ class RaftNode:
         else:
             self.role = Role.CANDIDATE
             self.term = Term(self.term + 1)
+            self._matched = Index(0)
             self._vote = self._config.id
             self._given_up = 0
         term = Term(self.term + 1) if pre else self.term
@@ -460,7 +563,7 @@ class RaftNode:
         promised = self.leader_id != NO_NODE or self._promise_ticks > 0
         free = self._vote == message.sender or (self._vote == NO_NODE and not promised)
         free = free or (message.pre and message.term > self.term)
-        granted = free and self._log.is_up_to_date(message.last_index, message.last_term)
+        granted = free and self._is_good_log(message)
         if granted and not message.pre:
             self._vote = message.sender
             self._elapsed_ticks = 0
@@ -468,7 +571,18 @@ class RaftNode:
         term = message.term if granted else self.term
         self._answer(VoteReply(self._config.id, message.sender, term, granted, message.pre))
 
+    def _is_good_log(self, message: Vote) -> bool:
+        """Whether a candidate's log is good enough to lead: as this one (paper, section 5.4.1), or, if this member has
+        forgotten what its own should be, as those that it was told of."""
+        if self.forgetful:
+            return self._forgetting.may_vote_for(Position(message.last_term, message.last_index))
+        return self._log.is_up_to_date(message.last_index, message.last_term)
+
     def _on_vote_reply(self, message: VoteReply) -> None:
+        if message.granted and not message.pre:
+            self._forgetting.promised(message.sender, Position(message.term))
+        if message.granted and not self._forgetting.counts_vote_of(message.sender):
+            return
         expected = Role.PRE_CANDIDATE if message.pre else Role.CANDIDATE
         if self.role is expected and message.sender not in self._votes:
             self._votes[message.sender] = message.granted
@@ -487,7 +601,7 @@ class RaftNode:
         elif result is VoteResult.WON:
             self.role = Role.LEADER
             self.leader_id = self._config.id
-            self.leader = Leader(self._config, self._log, self.term, self._confs)
+            self.leader = Leader(self._config, self._log, self.term, self._confs, self.distrusted)
 
     def _must_persist(self) -> bool:
         """Whether there is more than entries to make durable. A longer promise than before is kept over a restart."""
@@ -532,6 +646,7 @@ class RaftNode:
                 self._confs.truncate(first_new)
                 self._follow_confs(message.entries[first_new - last - 1 :])
             log.committed = Index(max(log.committed, min(message.commit, last)))
+            self._compared(last)
             self._acknowledge(message.sender, last, message.round)
         elif message.prev_index < log.committed:
             # All of it was let go here, so the leader must compare.
@@ -540,6 +655,12 @@ class RaftNode:
             hint_index, hint_term = log.possible_match(message.prev_index, message.prev_term)
             reply = self._append_reply(message.sender, message.prev_index, message.round, Term(0))
             self._answer(structs.replace(reply, rejected=True, hint_index=hint_index, hint_term=hint_term))
+
+    def _compared(self, index: Index) -> None:
+        """This log is as the leader's up to `index`."""
+        self._matched = max(self._matched, index)
+        if self.forgetful:
+            self._forgetting.reached(Position(self._log.known_term(index), index))
 
     def _contradicted(self, message: Append) -> Index | None:
         """The first index that is committed here and has another entry in the leader's log, as far as it tells."""
@@ -579,7 +700,10 @@ class RaftNode:
             log.committed = Index(max(log.committed, commit))
         elif commit <= log.committed:
             raise self._diverged(message.sender, commit)
-        # Else this member has acknowledged to the leader what it does not have: it cannot tell what is committed.
+        else:
+            # It has acknowledged to the leader what it does not have.
+            self._forgetting.known = Position(self.term, commit)
+            self.forget()
         config = self._config
         self._answer(
             HeartbeatReply(config.id, message.sender, self.term, message.round, config.promise_ms, config.drift_ms)
@@ -600,6 +724,7 @@ class RaftNode:
                 self._applied = meta.index
                 self._snapshot = meta
                 self._confs.restore(meta.index, meta.conf)
+            self._compared(meta.index)
         elif self._log.contradicts(meta.index, meta.term):
             raise self._diverged(message.sender, meta.index)
         self._acknowledge(message.sender, self._log.committed, message.round)

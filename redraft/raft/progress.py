@@ -123,6 +123,9 @@ class Progress:
             return True
         if index != self.next - 1:
             return False
+        if index <= self.match:
+            # It has forgotten what it had acknowledged, or an old answer is late. Both ways nothing is known of it now.
+            self.match = Index(0)
         self.next = Index(max(min(index, hint + 1), self.match + 1))
         self.awaiting = False
         return True

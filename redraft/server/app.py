@@ -32,7 +32,7 @@ from msgspec import structs
 from redraft import __version__
 from redraft.clock import SystemClock
 from redraft.cluster.config_group import ConfigGroup
-from redraft.errors import RedraftError
+from redraft.errors import RedraftError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
 from redraft.node.jobs import Job
@@ -76,6 +76,7 @@ class App:
         self._random = random.Random(os.urandom(16))
         self._failure: RedraftError | None = None
         self._process: SystemProcess
+        self._directory: DataDirectory
         self._storage: DiskShardStorage
 
     def run(self) -> int:
@@ -146,6 +147,9 @@ class App:
         if identity.founding:
             others = [NodeId(number) for number in identity.first_voters if number != identity.node_id]
             node.founding.begin(others, lambda: directory.become(structs.replace(directory.identity, founding=False)))
+        self._directory = directory
+        node.memory.read(directory.lives(), directory.promises())
+        node.memory.keep_lives = directory.keep_lives
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(config, shard, storage)
         node.reload = lambda: storage.load()[0]
@@ -254,12 +258,23 @@ class App:
                 self._process.sample(node)
                 if self._settings.appendfsync == "everysec":
                     await trio.to_thread.run_sync(persistence.sync_if_needed)
+                if (promises := node.memory.take_unsaved()) is not None:
+                    await trio.to_thread.run_sync(self._keep_promises, promises)
+
+    def _keep_promises(self, data: bytes) -> None:
+        """What others have promised is good to know, and the node does not stop for it."""
+        try:
+            self._directory.keep_promises(data)
+        except StorageError as error:
+            log.warning("what other nodes have promised is not kept: %s", error)
 
     def _close(self, node: Node, persistence: Persistence) -> None:
         request = node.shutdown_requested
         if request is None or request.flush:
             node.flusher.run_to_end()
         persistence.sync_if_needed()
+        if (promises := node.memory.take_unsaved()) is not None:
+            self._keep_promises(promises)
 
 
 def _group_log(store: LogStore, group: GroupId, first_voters: list[int]) -> GroupLog:

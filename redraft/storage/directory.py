@@ -5,6 +5,8 @@ LOCK              held by the process that uses the directory; holds its process
 node.json         format version, node id, cluster id, incarnation
 peers.json        the incarnations of the nodes that this one has met
 starts.json       how often the node was started, and a name for the last start
+lives.json        what the logs had at the last starts, and what the node has forgotten (see `node.memory`)
+promises.json     what the other nodes are known to have promised; it may be behind
 log/              the Raft logs of all groups
 shard-1/image/    the image of the shard whose group is 1
 ```
@@ -101,6 +103,39 @@ class DataDirectory(LockedDirectory):
         except OSError as error:
             raise _explained(self.path, error) from error
 
+    def lives(self) -> bytes | None:
+        """What was kept of the node's starts. Raises StorageError."""
+        return self._read_or_none("lives.json")
+
+    def keep_lives(self, data: bytes) -> None:
+        """Keep what there is to know of the node's starts; durable. Raises StorageError."""
+        try:
+            _write_file(self.path / "lives.json", data)
+        except OSError as error:
+            raise _explained(self.path, error) from error
+
+    def promises(self) -> bytes | None:
+        """What was kept of other nodes' promises. Raises StorageError."""
+        return self._read_or_none("promises.json")
+
+    def keep_promises(self, data: bytes) -> None:
+        """Keep what others have promised; a power cut may lose it. Raises StorageError."""
+        path = self.path / "promises.json"
+        temporary = path.with_suffix(".new")
+        try:
+            temporary.write_bytes(data)
+            temporary.replace(path)
+        except OSError as error:
+            raise _explained(self.path, error) from error
+
+    def _read_or_none(self, name: str) -> bytes | None:
+        try:
+            return (self.path / name).read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _explained(self.path, error) from error
+
     @property
     def log_path(self) -> Path:
         """Where the logs are."""
@@ -139,8 +174,8 @@ class DataDirectory(LockedDirectory):
         the one or the other, or a node that has founded nothing. Raises StorageError."""
         assert self.identity.founding
         try:
-            for path in (self.path / "peers.json", self.path / "starts.json"):
-                path.unlink(missing_ok=True)
+            for name in ("peers.json", "starts.json", "lives.json", "promises.json"):
+                (self.path / name).unlink(missing_ok=True)
             for path in (*self.path.glob("shard-*"), self.log_path):
                 if path.exists():
                     shutil.rmtree(path)
@@ -180,9 +215,14 @@ def _read_json(path: Path, kind: type[T]) -> T | None:
 
 def _write_json(path: Path, content: object) -> None:
     """Replace a file, durably. Raises OSError."""
+    _write_file(path, msgspec.json.encode(content) + b"\n")
+
+
+def _write_file(path: Path, data: bytes) -> None:
+    """Replace a file, durably. Raises OSError."""
     temporary = path.with_suffix(".new")
     with temporary.open("wb") as file:
-        file.write(msgspec.json.encode(content) + b"\n")
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

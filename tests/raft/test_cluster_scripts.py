@@ -20,6 +20,8 @@ transfer A B                          A hands over to B
 read A                                a read on A; `reads` shows the indexes that reads may be answered at
 copy A, put-back A                    what A has on disk; A, which is down, starts with its last copy
 disk A TERM ...                       give A, which is down, a log whose entries have these terms
+forget A, recollect A TERM END/TERM   A hears that it has less than it promised; and then, how far the others' logs go
+distrust A B [knows-it], trust A B    A hears that of B; and that B is whole again
 lease A                               whether A serves reads alone
 set A OPTION=N ...                    A goes by other settings from now on, also while it is down
 status [A ...], log A, network        what there is
@@ -47,6 +49,7 @@ from redraft.raft.messages import (
     Entry,
     EntryKind,
     HardState,
+    Position,
     Vote,
     VoteReply,
 )
@@ -212,6 +215,20 @@ class Interpreter:
         member.disk, member.image = deepcopy(self.copies[word])
         member.start()
 
+    def do_forget(self, word: str) -> None:
+        self.member(word).raft.forget()
+
+    def do_recollect(self, word: str, term: str, end: str) -> None:
+        index, _, last_term = end.partition("/")
+        floor = Position(Term(int(last_term)), Index(int(index)))
+        self.member(word).raft.recollect(floor, Term(int(term)), may_stand=False)
+
+    def do_distrust(self, word: str, other: str, *words: str) -> None:
+        self.member(word).raft.distrust(NodeId(int(other)), knows_it="knows-it" in words)
+
+    def do_trust(self, word: str, other: str) -> None:
+        self.member(word).raft.trust(NodeId(int(other)))
+
     def do_lease(self, word: str) -> Iterator[str]:
         yield "yes" if self.member(word).raft.has_lease(self.cluster.now_ms) else "no"
 
@@ -226,7 +243,7 @@ class Interpreter:
             yield (
                 f"{status.id}: {status.role.value} of term {status.term}, leader {status.leader or '-'};"
                 f" applied {status.applied_index}, committed {status.commit_index}, last {status.last_index};"
-                f" {shown_conf(member.raft.conf)}"
+                f" {shown_conf(member.raft.conf)}{'; forgetful' if member.raft.forgetful else ''}"
             )
 
     def do_log(self, word: str) -> Iterator[str]:

@@ -21,6 +21,7 @@
   clock of a leader that is cut off, and the next one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment;
   and machines that flush only then;
+* disks that are put back to an older copy (`sim.forgetting_chaos`);
 * settings that differ between machines, and change at starts and by CONFIG SET (`sim.settings_chaos`).
 
 Longer than most, since it is one list.
@@ -38,6 +39,7 @@ from redraft.raft.messages import InstallSnapshot
 from redraft.raft.node import RaftNode
 from sim.asking import Asking
 from sim.events import MS, SECOND
+from sim.forgetting_chaos import ForgettingChaos
 from sim.machine import WAKE_NS, Machine, Speeds
 from sim.settings_chaos import SettingsChaos
 from sim.wires import CLIENTS
@@ -55,7 +57,7 @@ LULL_NS = 5 * SECOND
 """From time to time everything is taken back for so long, or many runs would spend their time without a quorum."""
 
 
-class Chaos(SettingsChaos):
+class Chaos(SettingsChaos, ForgettingChaos):
     """The faults of one run."""
 
     def __init__(self, cluster: Cluster, clients: Clients, random: Random, *, beyond_drift: bool = False) -> None:
@@ -450,9 +452,13 @@ class Chaos(SettingsChaos):
         part = random.choice((0.02, 0.2))
         events = cluster.events
 
-        def again(what: tuple[Machine, int, NodeId, Frame]) -> None:
-            machine, life, sender, frame = what
+        def again(what: tuple[Machine, int, NodeId, int, Frame]) -> None:
+            machine, life, sender, sender_life, frame = what
             if machine.life != life or not machine.up:
+                return
+            other = cluster.machine_of(sender)
+            if other is None or other.life != sender_life:
+                # No connection brings what a process has said before the one that another was made for.
                 return
             if machine.paused or sender not in machine.node.incoming.linked_from():
                 return
@@ -466,11 +472,12 @@ class Chaos(SettingsChaos):
                 return
             machine = cluster.machine_of(to)
             messages = [each for each in decode_frame(data).raft if not isinstance(each[1], InstallSnapshot)]
-            if machine is None or not machine.up or not messages:
+            teller = cluster.machine_of(sender)
+            if machine is None or teller is None or not machine.up or not messages:
                 return
             random.shuffle(messages)
             delay_ns = random.randint(0, random.choice((5 * MS, 500 * MS, 5 * SECOND)))
-            events.after(delay_ns, again, (machine, machine.life, sender, Frame(raft=messages)))
+            events.after(delay_ns, again, (machine, machine.life, sender, teller.life, Frame(raft=messages)))
 
         cluster.on_frame = watch
 

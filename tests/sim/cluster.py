@@ -254,7 +254,9 @@ class Cluster:
             versions = {machine.node.config.table.version for machine in there}
             serving = [machine for machine in there if machine.node.serves]
             leaving = any(machine.node.config.table.leaving() for machine in there)
-            return len(applied) == 1 and len(versions) == 1 and len(serving) == 1 and not leaving
+            forgetful = any(raft.forgetful or raft.distrusted for machine in there for _, raft in machine.rafts())
+            alike = len(applied) == 1 and len(versions) == 1 and len(serving) == 1
+            return alike and not leaving and not forgetful
 
         self.run_until(agree, within_ns, "the nodes are not of one mind")
         for node in self.members():

@@ -65,6 +65,10 @@ class Disk:
         self.identity: Identity | None = None
         self.met: dict[NodeId, str] = {}
         self.starts = 0
+        self.lives: bytes | None = None
+        """What the node knows of its own starts; each change is durable at once."""
+        self.promises: bytes | None = None
+        """What it knows of others' promises."""
         self.logs = {group: MemoryStorage() for group in GROUPS}
         """As the process sees them."""
         self.durable = {group: MemoryStorage() for group in GROUPS}
@@ -131,18 +135,43 @@ class Disk:
         """All is lost."""
         self.identity = None
         self.met = {}
+        self.lives = self.promises = None
         self.logs = {group: MemoryStorage() for group in GROUPS}
         self.durable = {group: MemoryStorage() for group in GROUPS}
         self.image = Image()
         self._unsynced.clear()
         self.fails = False
 
+    def keep_lives(self, data: bytes) -> None:
+        """A file that is replaced, durably."""
+        self.lives = data
+
+    def copy(self) -> Callable[[], None]:
+        """A copy of what is durable now; what is returned puts it back, while no process runs."""
+        met, lives, promises, image = dict(self.met), self.lives, self.promises, self.image
+        identity, starts = self.identity, self.starts
+        logs = {group: _copy(self.durable[group]) for group in GROUPS}
+
+        def put_back() -> None:
+            self.identity, self.met, self.lives, self.promises = identity, dict(met), lives, promises
+            self.image, self.starts = image, starts
+            self.durable = {group: _copy(log) for group, log in logs.items()}
+            self.logs = {group: _copy(log) for group, log in logs.items()}
+            self._unsynced.clear()
+            self.fails = False
+
+        return put_back
+
     def has_durable(self, group: GroupId, entry: Entry) -> bool:
         """Whether an entry, or a snapshot behind it, would be found after a power cut."""
-        log = self.durable[group]
-        if entry.index <= log.start.index:
-            return True
-        return entry.index <= log.last_index() and log.term(entry.index) == entry.term
+        return has_entry(self.durable[group], entry)
+
+
+def has_entry(log: MemoryStorage, entry: Entry) -> bool:
+    """Whether an entry is in a log, or was let go of."""
+    if entry.index <= log.start.index:
+        return True
+    return entry.index <= log.last_index() and log.term(entry.index) == entry.term
 
 
 def _copy(log: MemoryStorage) -> MemoryStorage:

@@ -36,7 +36,7 @@ from redraft.ids import FIRST_SHARD_GROUP, GroupId, Index, NodeId, Term
 from redraft.raft.messages import AnyMessage, AppendReply, ConfState, Entry, Vote, VoteReply
 from redraft.raft.node import RaftNode
 from redraft.raft.status import Role
-from sim.disk import GROUPS
+from sim.disk import GROUPS, has_entry
 from sim.state import digest_of, trace_of
 
 if TYPE_CHECKING:
@@ -342,9 +342,10 @@ class Invariants:
         for voters in (conf.voters, conf.outgoing):
             if voters:
                 having = [
-                    node for node in voters
-                    if (disk := cluster.disk_of(node)) is not None and disk.has_durable(group, entry)
-                ]  # fmt: skip
+                    node
+                    for node in voters
+                    if (machine := cluster.machine_of(node)) is not None and _has(machine, group, entry)
+                ]
                 require(
                     len(having) > len(voters) // 2,
                     f"group {group}: entry {entry.index} of term {entry.term} is committed and durable only on"
@@ -381,3 +382,11 @@ class Invariants:
         is pushed would be given to nobody."""
         members = [self._cluster.machine_of(node) for node in self._cluster.members()]
         return all(each and each.up and not each.node.shard.keyspace.waiters.replicated() for each in members)
+
+
+def _has(machine: Machine, group: GroupId, entry: Entry) -> bool:
+    """Whether a machine has an entry durably. One whose disk was put back had it, and does not vote before it has it
+    again: then others have it who are asked."""
+    if machine.disk.has_durable(group, entry):
+        return True
+    return machine.forgets() and has_entry(machine.forgotten[group], entry)

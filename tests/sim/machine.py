@@ -34,6 +34,7 @@ from redraft.node.pace import raft_config
 from redraft.node.session import Session
 from redraft.raft.config import RaftConfig
 from redraft.raft.errors import DivergedError
+from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.node import RaftNode
 from redraft.settings import Settings
 from sim.clocks import SimClock
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 
 WAKE_NS = 30_000
 """From what wakes the reactor to its tick."""
-
-
+KEEP_PART = 0.05
+"""At how many of Raft's ticks what others have promised is kept."""
 MOST_SLICE_PAUSE_NS = 15 * MS
 
 
@@ -128,6 +129,8 @@ class Machine:
         """Counts its processes, and how often it was down; what an earlier one has begun is nothing to a later one."""
         self.inbox: deque[tuple[Any, bytes | None]] = deque()
         self.why_down = ""
+        self.forgotten: dict[GroupId, MemoryStorage] = {}
+        """Its disk was put back: of each group the log that it had, until it is an ordinary member again."""
         self.outcast = False
         """It was told that it is of the cluster no more: nobody starts it again."""
         self.inline = False
@@ -221,6 +224,8 @@ class Machine:
             members.incarnation = identity.incarnation
             members.met = dict(disk.met)
             members.remember = disk.met.__setitem__
+            node.memory.read(disk.lives, disk.promises)
+            node.memory.keep_lives = disk.keep_lives
             shard = WatchedShard(
                 self, forwarding, reads, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random
             )  # fmt: skip
@@ -662,10 +667,30 @@ class Machine:
         self._next_raft_ns = self.clock.monotonic_ns() + node.settings.heartbeat_interval * MS
         self._ask_raft_tick()
         self.keeper.look()
+        if self.random.random() < KEEP_PART and (promises := node.memory.take_unsaved()) is not None:
+            self.disk.promises = promises
         if node.members.was_removed():
             self.outcast = True
             self.cluster.tell(self, "was removed from the cluster: it stops")
             self._stop_now()
+
+    def put_back(self, put_back: Callable[[], None]) -> None:
+        """The power fails, and the disk is an older copy of itself then."""
+        self.kill(power=True)
+        self.forgotten = dict(self.disk.durable)
+        put_back()
+
+    def forgets(self) -> bool:
+        """Whether its disk was put back, and it has not caught up since."""
+        if self.forgotten and self.up:
+            whole = [not raft.forgetful and self._has_caught_up(group) for group, raft in self._rafts]
+            if all(whole):
+                self.forgotten = {}
+        return bool(self.forgotten)
+
+    def _has_caught_up(self, group: GroupId) -> bool:
+        had, has = self.forgotten[group], self.disk.durable[group]
+        return (has.hard_state.term, has.last_index()) >= (had.hard_state.term, had.last_index())
 
     def rafts(self) -> tuple[tuple[GroupId, RaftNode], ...]:
         """The members of its groups."""

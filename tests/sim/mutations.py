@@ -55,11 +55,10 @@ MUTATIONS = (
          "free = True"),
     )),
     Mutation("votes-for-the-ignorant", "a vote is granted whatever the candidate's log is", (
-        ("raft/node.py", "granted = free and self._log.is_up_to_date(message.last_index, message.last_term)",
-         "granted = free"),
+        ("raft/node.py", "granted = free and self._is_good_log(message)", "granted = free"),
     )),
     Mutation("old-terms-by-count", "entries of old terms are committed by counting replicas (section 5.4.2)", (
-        ("raft/leader.py", "if index <= log.committed or log.term(index) != self._term:", "if index <= log.committed:"),
+        ("raft/leader.py", "if index <= log.committed or log.term(index) != self.term:", "if index <= log.committed:"),
     )),
     Mutation("no-noop", "a new leader appends no no-op, and serves at once", (
         ("raft/leader.py", "self.first_index = Index(log.last_index + 1)", "self.first_index = Index(0)"),
@@ -74,6 +73,22 @@ MUTATIONS = (
     )),
     Mutation("commit-beyond-the-match", "a heartbeat tells of commits that the follower may not have", (
         ("raft/leader.py", "commit = Index(min(progress.match, self._log.applying))", "commit = self._log.applying"),
+        ("raft/node.py", "log, commit = self._log, message.commit",
+         "log, commit = self._log, min(message.commit, self._log.last_index)"),
+        ("raft/node.py", "not (message.commit_term and log.contradicts(commit, message.commit_term))", "True"),
+    )),
+    Mutation("acknowledges-uncompared", "an acknowledgement covers what was not compared", (
+        ("raft/node.py", "self._acknowledge(message.sender, last, message.round)",
+         "self._acknowledge(message.sender, log.last_index, message.round)"),
+        ("raft/leader.py", "if not term and index <= self._log.last_index:", "if True:"),
+    )),
+    Mutation("forgetful-votes", "a member that knows that it has forgotten something votes by its own log", (
+        ("raft/node.py", "        if self.forgetful:\n            return self._forgetting.may_vote_for",
+         "        if False:\n            return self._forgetting.may_vote_for"),
+    )),
+    Mutation("forgetful-is-counted", "who has forgotten what it acknowledged goes on as if it had not", (
+        ("node/standing.py", "return later[0].ends.get(group, Position()) < known.position", "return False"),
+        ("node/standing.py", "return not any(group in start.whole for start in later)", "return False"),
     )),
     Mutation("lease-too-long", "a lease lasts longer than its followers' promise", (
         ("raft/rounds.py", "began_ms + self._lease_ms)", "began_ms + 2 * self._lease_ms)"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from copy import deepcopy
 from random import Random
 from typing import Any
 
@@ -188,6 +189,9 @@ class World:
         self.log.start = self.config_log.start = start or SnapshotMeta()
         self.id = NodeId(node_id)
         self.image = DictStorage(self.log)
+        self._is_put_back = False
+        self.lives: bytes | None = None
+        self.promises: bytes | None = None
         self.clients: dict[Session, Client] = {}
         self.inbox: list[tuple[Client, bytes]] = []
         self.jobs: list[Job] = []
@@ -209,6 +213,8 @@ class World:
         config = ConfigGroup(raft_of_config, self.level)
         group = FIRST_SHARD_GROUP
         shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
+        self.node.memory.read(self.lives, self.promises)
+        self.node.memory.keep_lives = lambda data: setattr(self, "lives", data)
         self.node.start(config, shard, self.image)
         self.node.reload = lambda: self.image.load()[0]
         for each in (config.raft, raft):
@@ -219,8 +225,23 @@ class World:
             self.node.persisted(persists)
         self.node.serve()
 
+    def copy(self) -> Callable[[], None]:
+        """A copy of the disk as it is; what is returned puts it back, for the next start."""
+        kept = deepcopy((self.log, self.config_log, self.image.records, self.image.point, self.lives, self.promises))
+
+        def put_back() -> None:
+            self.log, self.config_log, records, point, self.lives, self.promises = deepcopy(kept)
+            self.image = DictStorage(self.log)
+            self.image.records, self.image.point = records, point
+            self._is_put_back = True
+
+        return put_back
+
     def restart(self) -> None:
         """Lose the process and all its memory, and start again from the log and the image."""
+        if not self._is_put_back:
+            self.promises = self.node.memory.take_unsaved() or self.promises
+        self._is_put_back = False
         for client in list(self.clients.values()):
             client.closed = True
         self.clients.clear()

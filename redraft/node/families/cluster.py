@@ -130,6 +130,7 @@ def members(context: SessionContext, argv: list[bytes]) -> Any:
                 (b"state", member.state.encode()),
                 (b"reachable", None if member.reachable is None else int(member.reachable)),
                 (b"snapshot", member.snapshot.encode()),
+                (b"forgetful", int(member.forgetful)),
             ]
         )
         for member in context.node.members.statuses()
@@ -187,5 +188,6 @@ def status(context: SessionContext, argv: list[bytes]) -> Any:
             (b"version", __version__.encode()),
             (b"feature-level", node.config.table.level),
             (b"clock-offset-ms", node.clocks.offset_ms),
+            (b"forgotten", node.memory.status().encode()),
         ]
     )

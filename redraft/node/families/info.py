@@ -214,6 +214,7 @@ def _raft(node: Node) -> Lines:
         "raft_last_index": status.last_index,
         "raft_stable_index": status.stable_index,
         "raft_pulses": len(node.incoming.pulses_from()),
+        "raft_forgetful": int(node.memory.is_forgetful(status.id)),
         "cluster_feature_level": node.config.table.level,
         "clock_offset_ms": node.clocks.offset_ms,
         "clock_is_wrong": int(node.clocks.is_wrong),

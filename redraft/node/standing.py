@@ -1,0 +1,86 @@
+"""What nodes tell each other of promises: how far the teller is, and how far the receiver had been.
+
+A *life* is one run of a node's process, known by a token that is drawn at its start. A node keeps the tokens of its
+last starts, each with how far its groups' logs went then (`Start`), and tells them. So a copy of a directory is known
+by a start that the node has had and the copy has not, and a disk that was put back or has lost writes by what the log
+had at the first start after a life, when more had been promised in it.
+
+Example. Node 3 promised entry 300 in the life a, and others remember that. It comes back as the life c with the
+starts a, c; at c its log went to entry 100: it has forgotten. It comes back with the starts x, c: it has forgotten
+the life a. It comes back with the starts a, b, c, and at b its log went to entry 310: it has forgotten nothing that
+they know of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from redraft.ids import NodeId, Term
+from redraft.raft.messages import Position
+
+
+class Start(msgspec.Struct, frozen=True, array_like=True):
+    """One start of a node."""
+
+    token: str
+    ends: dict[int, Position] = {}
+    """Of each group: the term, and the last index of its log, as the start found them."""
+    whole: tuple[int, ...] = ()
+    """The groups in which it had forgotten something, and caught up again in the life that then began."""
+
+
+class Remembered(msgspec.Struct, frozen=True, array_like=True):
+    """The most that a member of a group is known to have promised."""
+
+    token: str = ""
+    """The life in which it was heard of; empty where only its messages are known, not its lives."""
+    number: int = 0
+    """How many starts it had had."""
+    position: Position = Position()
+
+
+class GroupStanding(msgspec.Struct, frozen=True, array_like=True):
+    """One group's part of what a node tells."""
+
+    group: int
+    term: Term
+    promised: Position
+    """What others may hold the sender to."""
+    log_end: Position
+    """The term and index of its last durable entry."""
+    voters: tuple[NodeId, ...]
+    """Those that it knows of."""
+    forgetful: bool = False
+    """It knows that it has forgotten something, and has not caught up yet."""
+    of_you: Remembered = Remembered()
+    """What it remembers of the receiver."""
+
+
+class Standing(msgspec.Struct, frozen=True, array_like=True):
+    """What a node tells another of itself, and of the other."""
+
+    number: int
+    """How many starts it has had."""
+    starts: tuple[Start, ...]
+    """The last of them."""
+    heard: str
+    """The receiver's life that it has heard of."""
+    groups: tuple[GroupStanding, ...]
+
+
+def has_forgotten(number: int, starts: Sequence[Start], group: int, known: Remembered) -> bool:
+    """Whether a node that tells of these last starts, of `number` in all, has less in a group than is known of it."""
+    tokens = [start.token for start in starts]
+    if known.token in tokens:
+        later = starts[tokens.index(known.token) + 1 :]
+    else:
+        first_number = number - len(starts) + 1
+        later = starts[max(0, known.number - first_number) :]
+        if known.token and known.number >= first_number:
+            # That start should be among them: this is a copy from before it.
+            return not any(group in start.whole for start in later)
+    if not later or any(group in start.whole for start in later):
+        return False
+    return later[0].ends.get(group, Position()) < known.position
