@@ -24,6 +24,7 @@ from support.replicas import Item, Replicas, is_data
 
 ROUNDS = int(os.environ.get("REDRAFT_REPLICA_ROUNDS", "6"))
 TOKENS = 12
+"""One of so many waits that began last is ended early."""
 
 number = st.sampled_from([b"0", b"0", b"1", b"2", b"15"])
 WHOLE: st.SearchStrategy[Command] = st.one_of(
@@ -35,9 +36,6 @@ WHOLE: st.SearchStrategy[Command] = st.one_of(
     words("REDRAFT", st.just(b"UNBLOCK"), st.just(b"ALL"), st.just(b"7")),
 )  # fmt: skip
 """What is of whole databases, of the keyspace, and of who waits."""
-MOVES = {
-    b"stream": [b"stream", b"stream2"], b"list": [b"list", b"list2"],
-}  # fmt: skip
 database = st.sampled_from([0] * 6 + [1, 1, 2])
 
 
@@ -67,6 +65,13 @@ def _plain(commands: list[tuple[int, list[bytes]]]) -> list[tuple[int, list[byte
     return [each for each in commands if not TABLE.lookup_logged(each[1]).internal] or [(0, [b"FLUSHDB"])]
 
 
+def _meant(argv: list[bytes], token: int) -> list[bytes]:
+    """An UNBLOCK is of a wait that began lately."""
+    if argv[1:2] == [b"UNBLOCK"] and argv[2].isdigit():
+        return [*argv[:2], b"%d" % (token - int(argv[2])), *argv[3:]]
+    return argv
+
+
 def entries(family: st.SearchStrategy[Command]) -> st.SearchStrategy[list[list[Item]]]:
     return st.lists(st.lists(items(family), min_size=1, max_size=4), min_size=12, max_size=30)
 
@@ -85,12 +90,13 @@ def tried(rounds: int) -> Callable[[Any], Any]:
 @tried(ROUNDS)
 def test_replicas_of_any_history_are_alike(family: str, data: st.DataObject) -> None:
     replicas = Replicas(data.draw(st.integers(0, 1 << 32)), size=3)
-    token = 0
+    token = TOKENS
     for entry in data.draw(entries(FAMILIES[family])):
         named = []
         for item in entry:
             token += bool(item.token)
-            named.append(item._replace(token=token % TOKENS + 1) if item.token else item)
+            commands = [(where, _meant(argv, token)) for where, argv in item.commands]
+            named.append(item._replace(commands=commands, token=token if item.token else 0))
         replicas.apply(named)
         for item in entry:
             for where, argv in item.commands:
