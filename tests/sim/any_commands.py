@@ -27,8 +27,6 @@ from oracle import (
     stream_commands,
 )
 from oracle.commands import Command, words
-from redraft.commands.table import Kind
-from redraft.node.families.all import TABLE
 from redraft.rdb import payload
 from redraft.rdb.contents import ListContent, SortedSetContent, StringContent
 from sim.drawing import draw
@@ -75,11 +73,11 @@ _WITH_OFFSETS = (b"SETBIT", b"SETRANGE", b"BITFIELD")
 _TIMEOUTS = (b"0.02", b"0.3", b"1")
 
 
-def any_command(random: Random, *, data: bool = False) -> Command:
-    """One command; of `data` only, or of any kind."""
+def any_command(random: Random) -> Command:
+    """One command of any kind."""
     while True:
         found: Command = draw(random.choice(_FAMILIES), random)
-        if found and _is_allowed(found) and not (data and _is_of_session(found)):
+        if found and _is_allowed(found):
             return _in_free_databases(found, random)
 
 
@@ -107,11 +105,6 @@ def _is_allowed(argv: Command) -> bool:
     if name in _WITH_OFFSETS:
         return all(not word.lstrip(b"#").isdigit() or int(word.lstrip(b"#")) <= GREATEST_OFFSET for word in argv[2:])
     return True
-
-
-def _is_of_session(argv: Command) -> bool:
-    declared = TABLE.maybe_get(argv[0])
-    return declared is None or declared.kind is Kind.SESSION
 
 
 def _in_free_databases(argv: Command, random: Random) -> Command:

@@ -214,6 +214,9 @@ MUTATIONS = (
         ("values/set.py", "        member = self.members[position]\n",
          "        member = list(set(self.members))[position]\n"),
     ), by_hash=True),
+    Mutation("sessions-at-the-leader", "a transaction's session commands are executed where it is passed on to", (
+        ("node/split.py", "            if not goes_to_leader(command):", "            if False:"),
+    )),
     Mutation("level-of-the-newest", "a feature level is used as soon as one node knows it", (
         ("cluster/table.py", "return min((record.level", "return max((record.level"),
         ("cluster/table.py", "if record.level < change.level:", "if False:"),

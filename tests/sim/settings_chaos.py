@@ -59,7 +59,7 @@ class SettingsChaos:
         random = self._random
         self.settings_differ = random.random() < 0.5
         self.times_differ = is_on("different-times") and random.random() < 0.4
-        self.databases_differ = is_on("different-databases") and random.random() < 0.4
+        self.databases_differ = random.random() < 0.4
         names = [name for name in LIVE if random.random() < 0.5]
         if random.random() < 0.9 and "read-consistency" in names:
             names.remove("read-consistency")

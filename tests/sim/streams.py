@@ -26,7 +26,6 @@ from redraft.shard.entry import pack
 from sim.any_commands import DATABASES, FIRST_FREE, any_command, any_wait
 from sim.clients import KEYS_OF_A_KIND, NOT_EXECUTED, as_word, result_of
 from sim.events import MS, SECOND
-from sim.switches import is_on
 from sim.wires import CLIENTS, Connection
 from support.processes import NOTHING, ReplyError
 
@@ -139,7 +138,7 @@ class Stream:
             return [self._plain(b"RESET")]
         if drawn < 0.35 and not self._database:
             return [self._modelled()]
-        if drawn < 0.55 and not (self._in_multi and not is_on("session-in-transactions")):
+        if drawn < 0.55:
             return [self._of_session()]
         if drawn < 0.62:
             return self._multi()
@@ -147,13 +146,10 @@ class Stream:
             database = b"%d" % random.randrange(FIRST_FREE, DATABASES)
             back = b"%d" % self._database
             commands = [(b"MULTI",), (b"SELECT", database), (b"FLUSHDB",), (b"SELECT", back), (b"EXEC",)]
-            if not is_on("session-in-transactions"):
-                # As much as can be: who has selected that database, and has not said RESET since, is in it.
-                commands = [(b"SELECT", database), (b"FLUSHDB",), (b"SELECT", back)]
             return [self._plain(*argv) for argv in commands]
         if drawn < 0.68:
             return [self._plain(*any_wait(random))]
-        return [self._plain(*any_command(random, data=self._in_multi and not is_on("session-in-transactions")))]
+        return [self._plain(*any_command(random))]
 
     def _plain(self, *argv: bytes) -> Sent:
         name = argv[0].upper()

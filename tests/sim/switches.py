@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 OFF: dict[str, str] = {
-    "session-in-transactions": "session commands in a transaction that another node executes",
     "different-times": "election-timeout, heartbeat-interval and max-clock-drift that differ between nodes, and change",
-    "different-databases": "nodes with different numbers of databases",
 }
 """What each is, by its name."""
 _on: set[str] = set()
