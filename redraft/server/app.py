@@ -49,7 +49,7 @@ from redraft.server.links import keep_links, parse_members
 from redraft.server.listeners import bind_listeners
 from redraft.server.persistence import Persistence
 from redraft.server.process import SystemProcess
-from redraft.server.pulse_keeper import PulseKeeper
+from redraft.server.pulse_keeper import keep_pulse
 from redraft.server.reactor import Reactor
 from redraft.server.recovery import complete_recovery
 from redraft.server.shard_storage import DiskShardStorage, complete_install
@@ -203,7 +203,7 @@ class App:
 
             reactor.on_wanting_snapshot = lambda peer: start(partial(send_one_snapshot, peer), ends_all=False)
             start(partial(keep_links, node, reactor))
-            start(PulseKeeper(node).run)
+            start(partial(keep_pulse, node))
             _announce(listeners)
 
     async def _guarded(self, scope: trio.CancelScope, task: Callable[[], Awaitable[None]], ends_all: bool) -> None:

@@ -54,18 +54,14 @@ class PulseKeeper:
     """One node's pulse."""
 
     def __init__(self, node: Node) -> None:
+        """Raises OSError."""
         self._node = node
         self._descriptor = os.memfd_create("redraft-pulse", os.MFD_CLOEXEC)
         os.ftruncate(self._descriptor, 8 * WORDS)
-        self._map = mmap.mmap(self._descriptor, 8 * WORDS)
-        node.liveness.board = Board(memoryview(self._map).cast("q"))
+        board = mmap.mmap(self._descriptor, 8 * WORDS)
+        node.liveness.board = Board(memoryview(board).cast("q"))
         self._process: subprocess.Popen[bytes] | None = None
         self._told: Orders | None = None
-
-    @property
-    def pid(self) -> int | None:
-        """The process's, while there is one."""
-        return None if self._process is None else self._process.pid
 
     async def run(self) -> None:
         """Keep it, for ever."""
@@ -88,6 +84,8 @@ class PulseKeeper:
                 await trio.sleep(LOOK_SECONDS)
         finally:
             self._end()
+            self._node.liveness.board = Board([0] * WORDS)
+            os.close(self._descriptor)
 
     def _start(self) -> None:
         paths = os.pathsep.join(path for path in sys.path if os.path.isabs(path))
@@ -129,7 +127,12 @@ class PulseKeeper:
             process.kill()
             process.wait()
 
-    def close(self) -> None:
-        """Let go of the board."""
-        self._node.liveness.board = Board([0] * WORDS)
-        os.close(self._descriptor)
+
+async def keep_pulse(node: Node) -> None:
+    """Keep a node's pulse, for ever; a system that does not allow it is no reason to stop."""
+    try:
+        keeper = PulseKeeper(node)
+    except OSError as error:
+        log.warning("this node has no pulse: %s", error)
+        await trio.sleep_forever()
+    await keeper.run()
