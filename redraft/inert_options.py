@@ -223,7 +223,6 @@ INERT = (
         _row("acl-pubsub-default", Enum(("allchannels", "resetchannels")), "resetchannels"),
         _row("acllog-max-len", _LONG, "128"),
         _row("enable-protected-configs", Enum(("no", "yes", "local")), "no", fixed=True),
-        _row("enable-debug-command", Enum(("no", "yes", "local")), "yes", fixed=True),
         _row("enable-module-command", Enum(("no", "yes", "local")), "no", fixed=True),
     ),
 )  # fmt: skip

@@ -144,6 +144,10 @@ _LIVE = (
          ("normal", "0", "0", "0", "replica", "256mb", "64mb", "60", "pubsub", "32mb", "8mb", "60"),
          "Close a client that does not read its replies: class, hard limit, soft limit and the seconds for which the "
          "soft one may be passed; 0 is no limit. Classes: normal, pubsub, replica (no client is of this class)."),
+    _row(CLIENTS, "enable-debug-command", Enum(("no", "yes", "local")), "no",
+         "Whether clients may call DEBUG, which is for tests: all of them (yes), those on this machine (local), or no "
+         "one.",
+         mutable=False),
 
     _row(TLS, "tls-port", Int(0, 65535), "0",
          "TCP port for TLS, beside the other or (with port 0) instead of it; 0 is none.", mutable=False),

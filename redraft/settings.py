@@ -59,6 +59,7 @@ class Settings:
     databases: int
     dir: str
     election_timeout: int
+    enable_debug_command: str
     flush_dirty_keys: int
     flush_log_bytes: int
     hash_max_listpack_entries: int
@@ -155,7 +156,10 @@ class Settings:
 
     def ignored(self) -> list[tuple[str, str]]:
         """Options that have no effect and are not at their default, each with the reason; to be told when starting."""
-        return [(o.name, o.inert) for o in OPTIONS if o.inert and self.value(o) != o.default_value]
+        found = [(o.name, o.inert) for o in OPTIONS if o.inert and self.value(o) != o.default_value]
+        if self.maxmemory_policy != "noeviction":
+            found.append(("maxmemory-policy", "no key is evicted; over maxmemory writes that need memory are refused."))
+        return found
 
     def get(self, patterns: Iterable[bytes]) -> list[tuple[str, str]]:
         """CONFIG GET: names (aliases too) that match a glob pattern, with their values, in order of declaration.

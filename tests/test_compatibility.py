@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from redraft.commands import absent
 from redraft.node.families.all import TABLE
 from support.processes import Connection, RedisServer
 
@@ -34,6 +35,20 @@ def test_the_document_says_what_there_is() -> None:
     for name, support in stated().items():
         assert support in {*THERE, "not yet", "not offered"}, f"{name}: {support}"
         assert (name in names) == (support in THERE), f"{name} is stated as {support}"
+
+
+def test_a_client_is_told_what_the_document_says() -> None:
+    for kind, reasons in (("not yet", absent.NOT_YET), ("not offered", absent.NOT_OFFERED)):
+        told = {
+            name.lower().replace(" ", "|"): note.strip()
+            for name, support, note in re.findall(
+                r"^\| ([A-Z_ -]+) \| ([a-z ]+) \| (.*)\|$", DOCUMENT.read_text(), re.MULTILINE
+            )
+            if support == kind
+        }
+        # Sub-commands of a container that is missing itself are not asked for by name.
+        told = {name: note for name, note in told.items() if name.rpartition("|")[0] not in reasons}
+        assert told == reasons
 
 
 def test_no_command_is_left_out() -> None:

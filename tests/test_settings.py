@@ -164,6 +164,7 @@ def test_options_without_effect_are_told_when_they_are_set() -> None:
     [(name, reason)] = Settings(appendonly="no", port=7).ignored()
     assert name == "appendonly"
     assert "Raft log" in reason
+    assert [name for name, _ in Settings(maxmemory_policy="allkeys-lru").ignored()] == ["maxmemory-policy"]
 
 
 def test_plain_values_can_be_given_by_name() -> None:

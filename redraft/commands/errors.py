@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from redraft.commands import absent
 from redraft.errors import CommandError
 
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -28,6 +29,10 @@ STREAM_GONE = "UNBLOCKED the stream key no longer exists"
 BUSY_KEY = "BUSYKEY Target key name already exists."
 NO_AUTH = "NOAUTH Authentication required."
 WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled."
+NOT_ENABLED = (
+    'ERR {name} command not allowed. If the {option} option is set to "local", you can run it from a local connection,'
+    " otherwise you need to set this option in the configuration file, and then restart the server."
+)
 OUT_OF_MEMORY = "OOM command not allowed when used memory > 'maxmemory'."
 LOADING = "LOADING Redis is loading the dataset in memory"
 NESTED_MULTI = "ERR MULTI calls can not be nested"
@@ -63,7 +68,10 @@ def exec_aborted_by(error: CommandError) -> CommandError:
 
 
 def unknown_command(argv: list[bytes]) -> CommandError:
-    """A command that is not in the table; the text shows the beginning of its arguments (server.c, processCommand)."""
+    """A command that is not in the table; the text shows the beginning of its arguments (server.c, processCommand), or
+    says why one of Redis's is missing."""
+    if (reason := absent.maybe_reason(argv[0].lower().decode("latin-1"))) is not None:
+        return CommandError(f"ERR unknown command '{printable(argv[0], 128)}': {reason}")
     shown = ""
     for arg in argv[1:]:
         if len(shown) >= 128:
@@ -75,6 +83,9 @@ def unknown_command(argv: list[bytes]) -> CommandError:
 def unknown_subcommand(argv: list[bytes]) -> CommandError:
     """A sub-command that its container does not have."""
     container = argv[0].decode("latin-1").upper()
+    name = b"|".join(argv[:2]).lower().decode("latin-1")
+    if (reason := absent.maybe_reason(name)) is not None:
+        return CommandError(f"ERR unknown subcommand '{printable(argv[1], 128)}': {reason}")
     return CommandError(f"ERR unknown subcommand '{printable(argv[1], 128)}'. Try {container} HELP.")
 
 

@@ -116,6 +116,8 @@ class Command:
     """The feature level that it came with (`levels`)."""
     internal: bool = False
     """It is a word of the log: nodes put it there by themselves, and to clients it does not exist."""
+    enabled_by: str = ""
+    """The option that lets clients call it: `yes`, `local` or `no` (Redis: allowProtectedAction)."""
     subcommands: dict[bytes, Command] = field(default_factory=dict)
     kind: Kind = field(init=False)
     denies_oom: bool = field(init=False)
@@ -151,7 +153,7 @@ class Command:
         twin = Command(
             self.name, self.handler, self.arity, self.flags, self.group, self.since, self.summary, self.complexity,
             self.first_key, self.last_key, self.key_step, self.find_keys, self.key_access, self.categories, self.tips,
-            self.run, self.level, self.internal,
+            self.run, self.level, self.internal, self.enabled_by,
         )  # fmt: skip
         twin.subcommands = {name: sub.copy() for name, sub in self.subcommands.items()}
         return twin
@@ -319,6 +321,7 @@ def command(
     run: RunHandler | None = None,
     level: int = FIRST,
     internal: bool = False,
+    enabled_by: str = "",
 ) -> Callable[[Handler], Handler]:
     """Declare the decorated function as a command's handler.
 
@@ -334,7 +337,7 @@ def command(
         full = name.lower().replace(" ", "|")
         declared = Command(
             full, handler, arity, frozenset(flags.split()), group, since, summary, complexity, *keys, find_keys, access,
-            frozenset(acl.split()), tuple(tips), run, level, internal,
+            frozenset(acl.split()), tuple(tips), run, level, internal, enabled_by,
         )  # fmt: skip
         parent, _, sub = full.partition("|")
         if sub:

@@ -11,9 +11,8 @@ from redraft.node.session import Session
 from redraft.settings import Settings
 
 _NEEDS_AUTH = (
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user>"
-    " <pass> option can be used to authenticate the client and select the RESP protocol version at the same"
-    " time"
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option"
+    " can be used to authenticate the client and select the RESP protocol version at the same time"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from redraft.commands.table import Command
+from redraft.node.access_log import AccessLog
 from redraft.node.latency import LatencyMonitor
 from redraft.node.redaction import redacted
 from redraft.node.session import Session
@@ -22,6 +23,7 @@ class Observer:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.slowlog = SlowLog()
+        self.access_log = AccessLog()
         self.latency = LatencyMonitor()
         self.monitors: dict[int, Session] = {}
         """Sessions that MONITOR, by id."""

@@ -21,6 +21,12 @@ class ProcessFacts(Protocol):
     def rss_bytes(self) -> int:
         """Resident memory."""
 
+    def secret_bytes(self, size: int) -> bytes:
+        """Bytes that nobody can guess."""
+
+    def release_memory(self) -> None:
+        """Give memory that is not used back to the system."""
+
     def cpu_seconds(self) -> tuple[float, float]:
         """(user, system) CPU time."""
 
@@ -38,6 +44,13 @@ class NoProcess:
     def rss_bytes(self) -> int:
         """Nothing."""
         return 0
+
+    def secret_bytes(self, size: int) -> bytes:
+        """Bytes that everybody can guess."""
+        return bytes(size)
+
+    def release_memory(self) -> None:
+        """Nothing to do."""
 
     def cpu_seconds(self) -> tuple[float, float]:
         """No time."""

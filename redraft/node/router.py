@@ -300,6 +300,9 @@ class Router:
         flags = command.flags
         if not session.authenticated and "no_auth" not in flags:
             raise CommandError(errors.NO_AUTH)
+        if command.enabled_by and not self._is_enabled(session, command.enabled_by):
+            name, _, _ = command.name.partition("|")
+            raise CommandError(errors.NOT_ENABLED.format(name=name.upper(), option=command.enabled_by))
         if session.multi is not None and "no_multi" in flags:
             raise CommandError(errors.NOT_IN_MULTI)
         queued = [each for each, _ in session.multi or ()] if command.name == "exec" else []
@@ -313,6 +316,11 @@ class Router:
             raise CommandError(errors.LOADING)
         if node.refuses_writes is not None and any(each.kind is Kind.DATA_WRITE for each in (command, *queued)):
             raise CommandError(node.refuses_writes)
+
+    def _is_enabled(self, session: Session, option: str) -> bool:
+        """Whether a session may call commands that an option lets only some call."""
+        allowed = getattr(self._node.settings, option.replace("-", "_"))
+        return allowed == "yes" or (allowed == "local" and session.is_local())
 
     def _refused(self, session: Session, argv: list[bytes], error: CommandError) -> CommandError:
         """The answer to a command that may not run; in a transaction it spoils that, or, an EXEC itself, ends it (as in

@@ -226,6 +226,10 @@ class Session:
         passed_on = self.blocked is not None and not self.waits()
         return bool(self.segments or self.backlog or self.unread or passed_on)
 
+    def is_local(self) -> bool:
+        """Whether its client is on this machine (networking.c, islocalClient)."""
+        return self.unix or self.address.startswith(("127.", "[::1]:"))
+
     def is_blocked(self) -> bool:
         """Whether nothing more of the session is executed for now."""
         return self.blocked is not None

@@ -82,6 +82,8 @@ class App:
     def run(self) -> int:
         """Run until told to stop; the exit status. Raises UserError and StorageError from the start-up."""
         settings = self._settings
+        for name, reason in settings.ignored():
+            log.warning("%s has no effect: %s", name, reason)
         members = parse_members(settings.initial_cluster) if settings.initial_cluster else {}
         certificates = Certificates(settings)
         listeners = bind_listeners(settings)

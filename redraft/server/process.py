@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import resource
 from pathlib import Path
@@ -36,6 +38,17 @@ class SystemProcess:
         """Resident memory."""
         fields = Path("/proc/self/statm").read_text().split()
         return int(fields[1]) * _PAGE_BYTES
+
+    def secret_bytes(self, size: int) -> bytes:
+        """Bytes that nobody can guess."""
+        return os.urandom(size)
+
+    def release_memory(self) -> None:
+        """Have the allocators give back what is free (MEMORY PURGE); glibc's, where it is the C library."""
+        gc.collect()
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
     def cpu_seconds(self) -> tuple[float, float]:
         """(user, system) CPU time of the process."""

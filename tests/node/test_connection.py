@@ -48,7 +48,7 @@ def test_hello_alone_keeps_the_protocol(client: Client) -> None:
 )
 def test_a_hello_that_is_refused_changes_nothing(client: Client, line: str, text: str) -> None:
     assert client(line) == ReplyError(text)
-    assert client("HELLO")[1::2][3] == 2
+    assert client("HELLO")[1::2][2] == 2
 
 
 def test_hello_names_the_connection(client: Client) -> None:

@@ -107,7 +107,7 @@ def test_clients_are_told_of_a_cluster_only_where_they_are_redirected(fleet: Fle
         found = fields(text)
         assert (found["cluster_enabled"], found["redis_mode"], found["role"]) == ("1", "cluster", role)
         [told] = say(fleet, client, "HELLO 2")
-        assert told[10:14] == [b"mode", b"cluster", b"role", hello]  # type: ignore[index]
+        assert told[8:12] == [b"mode", b"cluster", b"role", hello]  # type: ignore[index]
     assert say(fleet, follower, "ROLE")[0][:4] == [b"slave", b"10.0.0.1", 7000, b"connected"]  # type: ignore[index]
     [[role, _, replicas]] = say(fleet, leader, "ROLE")  # type: ignore[misc]
     assert (role, [each[0] for each in replicas]) == (b"master", [b"10.0.0.2", b"10.0.0.3"])

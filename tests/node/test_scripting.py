@@ -46,10 +46,10 @@ NOT_BUSY = "NOTBUSY No scripts in execution right now."
         ("FUNCTION LIST withcode WITHCODE", "ERR Unknown argument WITHCODE"),
         ("FUNCTION LIST all", "ERR Unknown argument all"),
         ("FUNCTION LIST LIBRARYNAME", "ERR library name argument was not given"),
-        ("FUNCTION LOAD code", "ERR unknown subcommand 'LOAD'. Try FUNCTION HELP."),
-        ("SCRIPT LOAD code", "ERR unknown subcommand 'LOAD'. Try SCRIPT HELP."),
+        ("FUNCTION LOAD code", "ERR unknown subcommand 'LOAD': not offered yet: Lua scripts and functions"),
+        ("SCRIPT LOAD code", "ERR unknown subcommand 'LOAD': not offered yet: Lua scripts and functions"),
         ("SCRIPT EXISTS", "ERR wrong number of arguments for 'script|exists' command"),
-        ("EVAL code 0", "ERR unknown command 'EVAL', with args beginning with: 'code' '0' "),
+        ("EVAL code 0", "ERR unknown command 'EVAL': not offered yet: Lua scripts and functions"),
     ],
 )
 def test_what_is_refused_is_refused_in_the_words_of_redis(client: Client, line: str, text: str) -> None:

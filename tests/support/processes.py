@@ -27,7 +27,8 @@ class Server:
 
     def __init__(self, directory: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
         self.directory = directory
-        command = [sys.executable, "-m", "redraft", "server", "--port", "0", "--dir", str(directory), *arguments]
+        command = [sys.executable, "-m", "redraft", "server", "--port", "0", "--dir", str(directory)]
+        command += ["--enable-debug-command", "yes", *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **(env or {})}
         )

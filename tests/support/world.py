@@ -183,7 +183,7 @@ class World:
         self.clock = FakeClock()
         self.frames: list[tuple[NodeId, bytes]] = []
         """What the node says to others."""
-        self.settings = Settings(**settings)
+        self.settings = Settings(**{"enable_debug_command": "yes", **settings})
         self.random = Random(seed)
         self.log, self.config_log = MemoryStorage(), MemoryStorage()
         self.log.start = self.config_log.start = start or SnapshotMeta()

@@ -13,6 +13,7 @@ from redraft.node.families import (
     debug,
     info,
     introspection,
+    memory,
     observation,
     peers,
     scripting,
@@ -22,8 +23,8 @@ from redraft.node.families import (
 )
 
 FAMILIES = (
-    acl, client, cluster, cluster_compat, config, connection, debug, info, introspection, observation, peers, scripting,
-    server, transactions, waiting,
+    acl, client, cluster, cluster_compat, config, connection, debug, info, introspection, memory, observation, peers,
+    scripting, server, transactions, waiting,
 )  # fmt: skip
 
 __all__ = ["FAMILIES", "TABLE"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from functools import partial
 from typing import Any
@@ -11,6 +12,8 @@ from redraft.commands.table import command, container
 from redraft.errors import CommandError
 from redraft.node.context import SessionContext
 from redraft.resp.reply import OK, Map
+
+log = logging.getLogger("redraft.node")
 
 _sub = partial(command, flags="admin noscript loading stale", group="server")
 
@@ -30,7 +33,12 @@ def get(context: SessionContext, argv: list[bytes]) -> Any:
 def set_(context: SessionContext, argv: list[bytes]) -> Any:
     if len(argv) % 2:
         raise CommandError(errors.SYNTAX)
-    context.node.settings.set_many(list(zip(argv[2::2], argv[3::2], strict=True)))
+    settings = context.node.settings
+    settings.set_many(list(zip(argv[2::2], argv[3::2], strict=True)))
+    named = {name.decode("latin-1").lower() for name in argv[2::2]}
+    for name, reason in settings.ignored():
+        if name in named:
+            log.warning("%s has no effect: %s", name, reason)
     return OK
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from redraft import __version__
 from redraft.commands import errors, parse
 from redraft.commands.table import command
 from redraft.errors import CommandError
+from redraft.node.access_log import Refusal
 from redraft.node.context import SessionContext
+from redraft.node.describe import describe
 from redraft.node.greeting import check_credentials, check_is_in, checked_name, greeting
 from redraft.node.session import ReplyMode
 from redraft.resp.reply import OK, PONG, Map, Status
@@ -73,13 +74,20 @@ def auth(context: SessionContext, argv: list[bytes]) -> Any:
     if len(argv) == 2 and not context.node.settings.requirepass:
         raise CommandError(_AUTH_WITHOUT_PASSWORD)
     user, password = (b"default", argv[1]) if len(argv) == 2 else (argv[1], argv[2])
-    _authenticate(context, user, password)
+    _authenticate(context, argv, user, password)
     return OK
 
 
-def _authenticate(context: SessionContext, user: bytes, password: bytes) -> None:
-    """Let the session in, or raise WRONGPASS."""
-    check_credentials(context.node.settings, user, password)
+def _authenticate(context: SessionContext, argv: list[bytes], user: bytes, password: bytes) -> None:
+    """Let the session in, or raise WRONGPASS, which ACL LOG tells of."""
+    node = context.node
+    try:
+        check_credentials(node.settings, user, password)
+    except CommandError:
+        where, name = "multi" if context.in_transaction else "toplevel", argv[0].decode("latin-1")
+        shown = describe(context.session, node.steady_ms).rstrip("\n")
+        node.observer.access_log.add(Refusal("auth", where, name, user, shown, node.steady_ms))
+        raise
     session = context.session
     session.authenticated = True
     session.parser.authenticated = True
@@ -94,7 +102,7 @@ def hello(context: SessionContext, argv: list[bytes]) -> Any:
     node, session = context.node, context.session
     asked = greeting(argv, session.protocol)
     if asked.credentials is not None:
-        _authenticate(context, *asked.credentials)
+        _authenticate(context, argv, *asked.credentials)
     check_is_in(session)
     if asked.name is not None:
         session.name = checked_name(asked.name)
@@ -103,7 +111,6 @@ def hello(context: SessionContext, argv: list[bytes]) -> Any:
         [
             (b"server", b"redis"),
             (b"version", REDIS_VERSION.encode()),
-            (b"redraft", __version__.encode()),
             (b"proto", asked.protocol),
             (b"id", session.id),
             (b"mode", node.redirect.mode.encode()),

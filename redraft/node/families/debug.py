@@ -27,8 +27,10 @@ LONGEST_SLEEP_S = 86_400.0
 LARGEST_PACKED_BYTES = (1 << 32) - (1 << 20)
 """Redis's bound of `quicklist-packed-threshold`."""
 
-_sub = partial(command, flags="admin noscript loading stale", group="server", since="1.0.0")
-_blocking = partial(command, flags="admin noscript loading stale no_multi", group="server", since="1.0.0")
+_sub = partial(
+    command, flags="admin noscript loading stale", group="server", since="1.0.0", enabled_by="enable-debug-command"
+)
+_blocking = partial(_sub, flags="admin noscript loading stale no_multi")
 """Declares what blocks its session: a transaction could not wait for it."""
 
 container(

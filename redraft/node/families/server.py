@@ -9,9 +9,10 @@ from typing import Any
 
 from redraft import __version__
 from redraft.commands import errors
-from redraft.commands.table import command
+from redraft.commands.table import command, container
 from redraft.errors import CommandError
 from redraft.node.context import NO_REPLY, SessionContext
+from redraft.node.families.connection import REDIS_VERSION
 from redraft.node.flusher import Phase
 from redraft.node.node import ShutdownRequest
 from redraft.node.redirect import host_and_port
@@ -142,4 +143,28 @@ _RAFT = r"""
     summary="Draw a raft, and tell the version",
 )  # fmt: skip
 def lolwut(context: Any, argv: list[bytes]) -> Any:
-    return Verbatim("txt", f"{_RAFT.lstrip(chr(10))}\nredraft ver. {__version__}\n".encode())
+    return Verbatim("txt", f"{_RAFT.lstrip(chr(10))}\nRedis ver. {REDIS_VERSION} (redraft {__version__})\n".encode())
+
+
+container("MODULE", -2, group="server", since="4.0.0", summary="Code of others in the server: there is none")
+
+_MODULES = "ERR MODULE command not allowed: redraft runs no code of others"
+
+
+@command(
+    "MODULE LIST", 2, "admin noscript", group="server", since="4.0.0", summary="List the modules: none",
+    tips=("nondeterministic_output_order",),
+)  # fmt: skip
+def module_list(context: SessionContext, argv: list[bytes]) -> Any:
+    return []
+
+
+def _refuse_module(context: SessionContext, argv: list[bytes]) -> Any:
+    raise CommandError(_MODULES)
+
+
+for _name, _arity, _since in (("LOAD", -3, "4.0.0"), ("LOADEX", -3, "7.0.0"), ("UNLOAD", 3, "4.0.0")):
+    command(
+        f"MODULE {_name}", _arity, "admin noscript no_async_loading", group="server", since=_since,
+        summary="Refused: redraft runs no code of others",
+    )(_refuse_module)  # fmt: skip
