@@ -49,9 +49,9 @@ def open_directory(
         except BaseException:
             directory.close()
             raise
-    if first is None and settings.join:
+    if known is not None and first is None and settings.join:
         log.warning("%s is of a node of a cluster already: %s is not asked", settings.dir, settings.join)
-    if first is None and settings.bootstrap:
+    if known is not None and settings.bootstrap:
         log.warning(
             "%s is of a node already: --bootstrap says nothing; leave it out, or an emptied directory will found a "
             "second cluster", settings.dir,

@@ -53,6 +53,7 @@ def test_without_a_secret_a_node_alone_need_say_nothing(path: Path) -> None:
 
 def test_a_bootstrap_that_is_left_in_the_command_is_told_of(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     first = identity(path, "--cluster-secret", "s", "--bootstrap")
+    assert "--bootstrap" not in caplog.text
     assert identity(path, "--cluster-secret", "s", "--bootstrap", "yes") == first
     assert "--bootstrap says nothing; leave it out" in caplog.text
 
