@@ -5,6 +5,7 @@
   once more and later (duplicated and reordered), which its protocol allows;
 * disks: fsyncs that last from nothing to seconds; one that fails, and stops the node; a torn tail: of what was not
   synced any number of batches from the front is left;
+  whole directories lost, whose nodes are started by their old command;
 * processes: killed (with what they have written kept), without power (with what was not synced lost), several at once,
   stopped in order, paused, held up (which their pulse tells), slow to wake; ticks that take long, or are stopped,
   anywhere between two of their steps; started again after any time;
@@ -179,11 +180,11 @@ class Chaos(SettingsChaos, ForgettingChaos):
             self.injected[kind] = self.injected.get(kind, 0) + 1
         self._next()
 
-    def _for(self, longest_ns: int, undo: Callable[[], None]) -> None:
+    def _for(self, longest_ns: int, undo: Callable[[], None], least_ns: int = MS) -> None:
         """Take something back after a time."""
         number = self._next_undo = self._next_undo + 1
         self._undo[number] = undo
-        duration_ns = int(self._random.random() ** 2 * longest_ns) + MS
+        duration_ns = int(self._random.random() ** 2 * longest_ns) + least_ns
 
         def end(_: object) -> None:
             found = self._undo.pop(number, None)
@@ -325,6 +326,45 @@ class Chaos(SettingsChaos, ForgettingChaos):
         machine.disk.fails = True
         self._restart_later(machine, 6 * SECOND)
         return True
+
+    def _do_wipe(self) -> bool:
+        """Founders lose their data and are started by their old command, in nobody else's reach; then it is found."""
+        cluster, random = self._cluster, self._random
+        machines = cluster.machines.values()
+        founders = [machine for machine in machines if self._is_known_founder(machine)]
+        if len(founders) < 2 or any(machine.lost or machine.forgets() for machine in machines):
+            return False
+        wiped = random.sample(founders, random.choice((len(founders) - 1, random.randint(1, len(founders) - 1))))
+        numbers = [machine.number for machine in wiped]
+        self._tell(f"{numbers} lose their data and are started again")
+        others = [number for number in cluster.machines if number not in numbers]
+        pairs = [pair for a in numbers for b in others for pair in ((a, b), (b, a))]
+        for pair in pairs:
+            cluster.network.block(*pair)
+        for machine in wiped:
+            machine.kill()
+            machine.wipe()
+            machine.start()
+
+        def find() -> None:
+            for pair in pairs:
+                cluster.network.open(*pair)
+            for machine in wiped:
+                self._for(2 * SECOND, machine.unwipe)
+
+        # Long enough for an election, were there one.
+        self._for(4 * SECOND, find, least_ns=4 * cluster.settings["election_timeout"] * MS)
+        return True
+
+    def _is_known_founder(self, machine: Machine) -> bool:
+        """Whether a machine runs a founder that all others would know again."""
+        identity, leader = machine.disk.identity, self._cluster.leader()
+        if identity is None or machine.number not in identity.first_voters or not machine.running or leader is None:
+            return False
+        record = leader.node.config.table.nodes.get(identity.node) if leader.up else None
+        others = [each.disk for each in self._cluster.machines.values() if each is not machine and each.disk.identity]
+        known = all(disk.met.get(identity.node) == identity.incarnation for disk in others)
+        return known and record is not None and record.incarnation == identity.incarnation
 
     # Clocks.
 

@@ -11,7 +11,7 @@ from redraft.node import flusher
 from redraft.raft.messages import AnyMessage
 from sim.any_commands import DATABASES
 from sim.dials import address_of
-from sim.disk import Disk, Identity
+from sim.disk import Identity
 from sim.events import SECOND, Events
 from sim.invariants import InvariantError, Invariants
 from sim.joining import PASSING, JoinDial
@@ -71,7 +71,7 @@ class Cluster:
         addresses = {node: address_of(node) for node in voters}
         for node in voters:
             machine = self._machine()
-            machine.disk.identity = Identity(node, "simulated", f"first-{node}", voters, addresses)
+            machine.disk.identity = Identity(node, "simulated", f"first-{node}", voters, addresses, founding=size > 1)
 
     def random(self, purpose: str) -> Random:
         """A source of chance of its own for a purpose."""
@@ -91,13 +91,6 @@ class Cluster:
             machine.start()
 
     # Looking.
-
-    def disk_of(self, node: NodeId) -> Disk | None:
-        """The disk that a node has."""
-        for machine in self.machines.values():
-            if machine.disk.identity is not None and machine.disk.identity.node == node:
-                return machine.disk
-        return None
 
     def machine_of(self, node: NodeId) -> Machine | None:
         """The machine that a node is on."""

@@ -36,6 +36,8 @@ class Identity(NamedTuple):
     incarnation: str
     first_voters: tuple[NodeId, ...]
     addresses: dict[NodeId, str]
+    founding: bool = False
+    """It waits for the others of the list by which it founds the cluster."""
 
 
 class Image(msgspec.Struct, array_like=True):
@@ -131,17 +133,6 @@ class Disk:
         for group in GROUPS:
             self.logs[group] = _copy(self.durable[group])
 
-    def wipe(self) -> None:
-        """All is lost."""
-        self.identity = None
-        self.met = {}
-        self.lives = self.promises = None
-        self.logs = {group: MemoryStorage() for group in GROUPS}
-        self.durable = {group: MemoryStorage() for group in GROUPS}
-        self.image = Image()
-        self._unsynced.clear()
-        self.fails = False
-
     def keep_lives(self, data: bytes) -> None:
         """A file that is replaced, durably."""
         self.lives = data
@@ -161,6 +152,11 @@ class Disk:
             self.fails = False
 
         return put_back
+
+    def founded(self) -> None:
+        """All others of the list have let the node in."""
+        assert self.identity is not None
+        self.identity = self.identity._replace(founding=False)
 
     def has_durable(self, group: GroupId, entry: Entry) -> bool:
         """Whether an entry, or a snapshot behind it, would be found after a power cut."""

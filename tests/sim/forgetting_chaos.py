@@ -99,7 +99,7 @@ class ForgettingChaos:
     def _is_known(self, machine: Machine, number: int, starts: list[Start]) -> bool:
         """Whether a copy would be recognised by every other voter, and nobody else is forgetful."""
         cluster = self._cluster
-        if not machine.running or any(each.forgets() for each in cluster.machines.values()):
+        if not machine.running or any(each.forgets() or each.lost for each in cluster.machines.values()):
             return False
         for group, raft in machine.rafts():
             if _end(machine, group) == starts[-1].ends[int(group)]:

@@ -386,7 +386,7 @@ class Invariants:
 
 def _has(machine: Machine, group: GroupId, entry: Entry) -> bool:
     """Whether a machine has an entry durably. One whose disk was put back had it, and does not vote before it has it
-    again: then others have it who are asked."""
-    if machine.disk.has_durable(group, entry):
+    again: then others have it who are asked. Nor does one vote that was wiped."""
+    if (machine.lost or machine.disk).has_durable(group, entry):
         return True
     return machine.forgets() and has_entry(machine.forgotten[group], entry)

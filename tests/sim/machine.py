@@ -108,6 +108,8 @@ class Machine:
         self.network: Network = cluster.network
         self.random = random
         self.disk = Disk(Random(random.getrandbits(64)))
+        self.lost: Disk | None = None
+        """What it had before it was wiped: what was promised is there."""
         self.clock = SimClock(self.events, 0, 0)
         self.speeds = Speeds()
         self.settings: dict[str, Any] = {}
@@ -226,6 +228,8 @@ class Machine:
             members.remember = disk.met.__setitem__
             node.memory.read(disk.lives, disk.promises)
             node.memory.keep_lives = disk.keep_lives
+            if identity.founding:
+                node.founding.begin((each for each in identity.first_voters if each != identity.node), disk.founded)
             shard = WatchedShard(
                 self, forwarding, reads, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random
             )  # fmt: skip
@@ -264,6 +268,25 @@ class Machine:
         self.keeper.look()
         self.wake()
         self.cluster.changed(self)
+
+    def wipe(self) -> None:
+        """All is lost; its old command makes the node a founder again, if it was one."""
+        identity = self.disk.identity
+        assert identity is not None
+        assert not self.up
+        assert not self.starting
+        self.lost = self.lost or self.disk
+        self.disk = Disk(Random(self.random.getrandbits(64)))
+        self.disk.identity = identity._replace(
+            incarnation=identity.incarnation + "-again", founding=self.number in identity.first_voters
+        )
+
+    def unwipe(self) -> None:
+        """What was lost is found again, and the machine started on it."""
+        if self.lost is not None:
+            self.kill()
+            self.disk, self.lost, self.outcast = self.lost, None, False
+            self.start()
 
     def _raft_config(self, settings: Settings) -> RaftConfig:
         return structs.replace(raft_config(settings, self.id), **self.cluster.raft_options)

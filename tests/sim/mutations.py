@@ -49,6 +49,9 @@ MUTATIONS = (
          "must_sync = bool(entries) or snapshot is not None"),
         ("raft/node.py", "if ready.hard_state is not None and ready.must_sync:", "if ready.hard_state is not None:"),
     )),
+    Mutation("founders-do-not-wait", "a founder takes part before all others of its list have let it in", (
+        ("node/founding.py", "return bool(self.awaited)", "return False"),
+    )),
     Mutation("votes-twice", "a voter grants every candidate of a term its vote", (
         ("raft/node.py",
          "free = self._vote == message.sender or (self._vote == NO_NODE and not promised)",

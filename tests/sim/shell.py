@@ -192,13 +192,11 @@ class Shell:
         return ""
 
     def _wipe_action(self, words: list[str]) -> str:
-        """It has lost its data, and is started with its old id."""
+        """It has lost its data; by its old command it is started as a founder again."""
         machine = self._machine(words[0])
-        identity = machine.disk.identity
-        if machine.up or identity is None:
+        if machine.up or machine.disk.identity is None:
             raise ScriptError("only a machine that is down, and was a node, can lose its data")
-        machine.disk.wipe()
-        machine.disk.identity = identity._replace(incarnation=identity.incarnation + "-again")
+        machine.wipe()
         return ""
 
     # The network.
