@@ -94,7 +94,18 @@ MUTATIONS = (
         ("node/standing.py", "return not any(group in start.whole for start in later)", "return False"),
     )),
     Mutation("lease-too-long", "a lease lasts longer than its followers' promise", (
-        ("raft/rounds.py", "began_ms + self._lease_ms)", "began_ms + 2 * self._lease_ms)"),
+        ("raft/leader.py", "return max(0, promise_ms - drift_ms)", "return max(0, 2 * (promise_ms - drift_ms))"),
+        ("raft/leader.py", "now_ms + lease_ms)", "now_ms + 2 * lease_ms)"),
+    )),
+    Mutation("lease-by-own-settings", "a lease counts by the leader's own setting", (
+        ("raft/leader.py", "if message.promise_ms != NOT_TOLD:", "if False:"),
+    )),
+    Mutation("long-tick-by-lease-of-its-start", "what comes late in a tick is read by the lease of its start", (
+        ("node/leadership.py", "if node.clock.monotonic_ns() >= self.lease_until_ns:", "if False:"),
+    )),
+    Mutation("later-reads-by-the-same-index", "who waits behind a read index reads by it, whenever it came", (
+        ("node/forwarding.py", "            session.backlog.extend(later)\n            node.router.resume(session)\n",
+         "            node.router.route(session, later, None, permission)\n"),
     )),
     Mutation("lease-while-handing-over", "a leader keeps its lease while it hands over", (
         ("raft/leader.py", "return -1 if self._handed_over or self._log.committed", "return -1 if self._log.committed"),
@@ -116,13 +127,10 @@ MUTATIONS = (
         ("node/leadership.py", "serves = node.clock.monotonic_ns() < self.lease_until_ns", "pass"),
     )),
     Mutation("lease-of-the-latest-round", "an answer to an old heartbeat renews the lease from the newest one on", (
-        ("raft/rounds.py", "            _, began_ms = self._unanswered.popleft()\n",
-         "            began_ms = self._unanswered[-1][1]\n            self._unanswered.popleft()\n"),
+        ("raft/rounds.py", "return self._began_ms[-1 - age] if", "return self._began_ms[-1] if"),
     )),
     Mutation("restart-forgets-its-promise", "a member that has started anew votes at once, whatever it had promised", (
-        ("raft/node.py",
-         "self._promise_ticks = 0 if hard_state.term == 0 or self.is_alone else config.election_ticks",
-         "self._promise_ticks = 0"),
+        ("raft/node.py", "        self._promise_ticks = ticks\n", "        self._promise_ticks = 0\n"),
     )),
     Mutation("restart-forgets-its-vote", "a member that has started anew does not know for whom it has voted", (
         ("raft/node.py", "self._vote = hard_state.vote", "self._vote = NO_NODE"),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from sim.any_commands import DATABASES
 from sim.asking import Asking
-from sim.switches import is_on
 
 if TYPE_CHECKING:
     from sim.cluster import Cluster
@@ -58,7 +57,7 @@ class SettingsChaos:
         """What differs in this run."""
         random = self._random
         self.settings_differ = random.random() < 0.5
-        self.times_differ = is_on("different-times") and random.random() < 0.4
+        self.times_differ = random.random() < 0.4
         self.databases_differ = random.random() < 0.4
         names = [name for name in LIVE if random.random() < 0.5]
         if random.random() < 0.9 and "read-consistency" in names:

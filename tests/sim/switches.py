@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-OFF: dict[str, str] = {
-    "different-times": "election-timeout, heartbeat-interval and max-clock-drift that differ between nodes, and change",
-}
+OFF: dict[str, str] = {}
 """What each is, by its name."""
 _on: set[str] = set()
 
