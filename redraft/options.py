@@ -135,7 +135,8 @@ _LIVE = (
          "nodes' links too: it must be the same on all, and after CONFIG SET on one of them a link that breaks is made "
          "again only when the other has it too."),
     _row(CLIENTS, "maxclients", Int(1, UINT_MAX), "10000",
-         "Connections at a time; a client over the limit is told so and closed."),
+         "Connections at a time; a client over the limit is told so and closed. Other nodes do not count. A start "
+         "lowers it to what the limit of file descriptors (ulimit -n) leaves room for."),
     _row(CLIENTS, "proto-max-bulk-len", Memory(1 << 20), "512mb",
          "The longest key, value or other argument that is accepted."),
     _row(CLIENTS, "client-query-buffer-limit", Memory(1 << 20), "1gb",

@@ -27,6 +27,7 @@ UNBLOCKED_BY_CHANGE = "UNBLOCKED force unblock from blocking operation, instance
 UNBLOCKED = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 STREAM_GONE = "UNBLOCKED the stream key no longer exists"
 BUSY_KEY = "BUSYKEY Target key name already exists."
+TOO_MANY_CLIENTS = "ERR max number of clients reached"
 NO_AUTH = "NOAUTH Authentication required."
 WRONG_PASS = "WRONGPASS invalid username-password pair or user is disabled."
 NOT_ENABLED = (

@@ -57,6 +57,9 @@ HTTP = (b"post", b"host:")
 """The first words of lines that only a client of HTTP sends."""
 HTTP_TOLD_MS = 60_000
 
+GREETINGS = frozenset({"redraft|peer", "redraft|proof"})
+"""What another node says to come in."""
+
 READS_PER_LOOK = 64
 """How many replies are made between two looks at how much a client is owed."""
 
@@ -298,6 +301,9 @@ class Router:
         """Refuse what may not run now. Raises CommandError, in the order of Redis's processCommand."""
         node = self._node
         flags = command.flags
+        if session.is_surplus and command.name not in GREETINGS:
+            session.close_after_reply = True
+            raise CommandError(errors.TOO_MANY_CLIENTS)
         if not session.authenticated and "no_auth" not in flags:
             raise CommandError(errors.NO_AUTH)
         if command.enabled_by and not self._is_enabled(session, command.enabled_by):

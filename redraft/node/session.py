@@ -93,6 +93,7 @@ class Session:
         "hello",
         "id",
         "is_guest",
+        "is_surplus",
         "killed",
         "last_active_ms",
         "last_command",
@@ -176,6 +177,8 @@ class Session:
         """Where the last write that it was answered stands in the log, as far as it was noted."""
         self.is_guest = False
         """Its client is at another node (see `guests`)."""
+        self.is_surplus = False
+        """It came in beyond maxclients, since it may be another node's."""
         self.wait_token = 0
         """A guest's: the name that its node has given to the wait of its next command; 0 for none."""
         self.hello: Hello | None = None
@@ -206,6 +209,7 @@ class Session:
             and not self.monitor
             and not self.close_after_reply
             and not self.closed
+            and not self.is_surplus
         )
 
     def queue(self, command: Command, argv: list[bytes]) -> None:

@@ -43,6 +43,7 @@ from redraft.raft.messages import ConfState, SnapshotMeta
 from redraft.raft.node import RaftNode
 from redraft.server.certificates import Certificates
 from redraft.server.connection import Listener
+from redraft.server.descriptors import make_room
 from redraft.server.first_start import open_directory
 from redraft.server.joining import own_address
 from redraft.server.links import keep_links, parse_members
@@ -85,6 +86,7 @@ class App:
         for name, reason in settings.ignored():
             log.warning("%s has no effect: %s", name, reason)
         members = parse_members(settings.initial_cluster) if settings.initial_cluster else {}
+        make_room(settings)
         certificates = Certificates(settings)
         listeners = bind_listeners(settings)
         bound = own_address(listeners, tls=settings.tls_cluster)
@@ -237,7 +239,7 @@ class App:
                 # A tick is as long as it is now, from now on.
                 continue
             if not (node.config.raft.is_alone and node.shard.raft.is_alone):
-                reactor.raft_tick()
+                await reactor.raft_tick().wait()
                 continue
             node.raft_tick()
             has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()

@@ -12,7 +12,10 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
+from redraft.commands import errors
+from redraft.errors import CommandError
 from redraft.node.session import Session
+from redraft.resp.encoder import encode
 from redraft.settings import Settings
 
 log = logging.getLogger("redraft.server")
@@ -32,7 +35,7 @@ PROTECTED_MODE_REFUSAL = (
     b"'--protected-mode no' option. 4) Setup a an authentication password for the default user. NOTE: You only "
     b"need to do one of the above things in order for the server to start accepting connections from the outside.\r\n"
 )
-TOO_MANY_CLIENTS = b"-ERR max number of clients reached\r\n"
+TOO_MANY_CLIENTS = encode(CommandError(errors.TOO_MANY_CLIENTS), 2)
 
 
 class Listener(NamedTuple):

@@ -15,12 +15,14 @@ import queue
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from redraft.errors import UserError
 from redraft.settings import Settings
 
 QUEUE_RECORDS = 10_000
+RETRY_SECONDS = 60
+"""After a log file could not be written, or a new one begun, that is tried, or told, again."""
 VERBOSE = 15
 """Between debug (10) and notice (20, the standard library's INFO)."""
 LEVELS = {"debug": logging.DEBUG, "verbose": VERBOSE, "notice": logging.INFO, "warning": logging.WARNING}
@@ -83,6 +85,54 @@ class DroppingQueueHandler(logging.handlers.QueueHandler):
             )
 
 
+class _Forgiving(logging.Handler):
+    """Writes the log, and goes on when it cannot: that is told on the standard error, once in a while."""
+
+    _tell_again = 0.0
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        if now >= self._tell_again:
+            self._tell_again = now + RETRY_SECONDS
+            with suppress(OSError, ValueError):
+                print(f"redraft: the log cannot be written: {sys.exception()}", file=sys.stderr)
+
+
+class _Rotating(_Forgiving, logging.handlers.BaseRotatingHandler):
+    """Begins a new file from time to time. Where it cannot, the log goes on in the file that there is, and it is tried
+    again later: else each line would be lost with the attempt."""
+
+    _rotate_again = 0.0
+
+    def shouldRollover(self, record: logging.LogRecord) -> int:
+        if time.monotonic() < self._rotate_again:
+            if self.stream is None:
+                self.stream = self._open()
+            return False
+        return super().shouldRollover(record)  # type: ignore[misc, no-any-return]
+
+    def doRollover(self) -> None:
+        try:
+            super().doRollover()  # type: ignore[misc]
+        except OSError as error:
+            self._rotate_again = time.monotonic() + RETRY_SECONDS
+            if self.stream is None:
+                self.stream = self._open()
+            logging.getLogger("redraft.logs").warning("a new log file cannot be begun: %s", error)
+
+
+class _StreamHandler(_Forgiving, logging.StreamHandler):  # type: ignore[type-arg]
+    """The standard output."""
+
+
+class _SizedFiles(_Rotating, logging.handlers.RotatingFileHandler):
+    """A new file when one has its size."""
+
+
+class _TimedFiles(_Rotating, logging.handlers.TimedRotatingFileHandler):
+    """A new file at times."""
+
+
 @contextmanager
 def start_logging(settings: Settings) -> Iterator[None]:
     """Log as the settings say until the block ends; everything queued is written by then. Raises UserError."""
@@ -108,19 +158,19 @@ def start_logging(settings: Settings) -> Iterator[None]:
 def _target(settings: Settings) -> logging.Handler:
     path = settings.logfile
     if not path:
-        return logging.StreamHandler(sys.stdout)
+        return _StreamHandler(sys.stdout)
     try:
         if os.path.dirname(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
         if settings.log_rotate_interval:
-            return logging.handlers.TimedRotatingFileHandler(
+            return _TimedFiles(
                 path,
                 when="S",
                 interval=settings.log_rotate_interval,
                 backupCount=settings.log_rotate_keep,
                 encoding="utf-8",
             )
-        return logging.handlers.RotatingFileHandler(
+        return _SizedFiles(
             path, maxBytes=settings.log_rotate_size, backupCount=settings.log_rotate_keep, encoding="utf-8"
         )
     except OSError as error:

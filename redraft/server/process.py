@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import logging
 import os
 import resource
-from pathlib import Path
 from typing import Any
 
 from redraft.node.node import Node
@@ -14,6 +14,8 @@ from redraft.server.persistence import Persistence
 from redraft.settings import Settings
 from redraft.storage.image import Image
 from redraft.storage.log_store import LogStore
+
+log = logging.getLogger("redraft.server")
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -27,6 +29,10 @@ class SystemProcess:
         self._store = store
         self._persistence = persistence
         self.peak_rss_bytes = 0
+        self._rss_bytes = 0
+        self._statm_fd = -1
+        """Kept open: to look at memory takes no descriptor then, when there may be none left."""
+        self.rss_bytes()
         self.tcp_port = settings.port or settings.tls_port
 
     @property
@@ -35,9 +41,14 @@ class SystemProcess:
         return os.getpid()
 
     def rss_bytes(self) -> int:
-        """Resident memory."""
-        fields = Path("/proc/self/statm").read_text().split()
-        return int(fields[1]) * _PAGE_BYTES
+        """Resident memory, as far as it can be told: what was told last where it cannot."""
+        try:
+            if self._statm_fd < 0:
+                self._statm_fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+            self._rss_bytes = int(os.pread(self._statm_fd, 200, 0).split()[1]) * _PAGE_BYTES
+        except OSError as error:
+            log.debug("how much memory the process has cannot be told: %s", error)
+        return self._rss_bytes
 
     def secret_bytes(self, size: int) -> bytes:
         """Bytes that nobody can guess."""

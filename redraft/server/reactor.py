@@ -40,6 +40,7 @@ from redraft.node.session import Session
 from redraft.server.certificates import Certificates
 from redraft.server.connection import (
     RECEIVE_BYTES,
+    TOO_MANY_CLIENTS,
     ByteSocket,
     Connection,
     Listener,
@@ -50,6 +51,7 @@ from redraft.server.connection import (
 from redraft.server.handshakes import Handshake, Handshakes
 from redraft.server.links import OutgoingLink
 from redraft.server.persistence import Persistence
+from redraft.server.surplus import Surplus
 
 log = logging.getLogger("redraft.server")
 
@@ -79,6 +81,8 @@ UNAUTHENTICATED_UNSENT_BYTES = 1024
 """As Redis's REPLY_BUFFER_SIZE_UNAUTHENTICATED_CLIENT (CVE-2025-21605)."""
 INPUT_NS = 20_000_000
 """So long after its begin a tick reads no more from clients; what other nodes send it reads all the same."""
+TELL_AGAIN_NS = 60_000_000_000
+"""How long nothing more is said of connections that cannot be accepted."""
 LONG_TICK_NS = 1_000_000
 """A tick that is looked at by LATENCY; its threshold is in whole milliseconds."""
 
@@ -117,6 +121,10 @@ class Reactor:
         self._links_by_peer: dict[NodeId, OutgoingLink] = {}
         for fd in self._listeners:
             self._epoll.register(fd, select.EPOLLIN)
+        self._left_alone: list[int] = []
+        """Listening sockets at which nobody could be accepted; housekeeping looks at them again."""
+        self._tell_again_ns = 0
+        self._surplus = Surplus(node)
         self.stopping = False
         self.on_job: Callable[[Job], None] = lambda job: None
         """Starts a background job of the node."""
@@ -124,15 +132,19 @@ class Reactor:
         """Begins to send a snapshot to a node."""
         self._raft_ticks = False
         """Whether Raft's clock has ticked, and the node was not told yet."""
+        self._raft_ticked = trio.Event()
 
     def wake(self) -> None:
         """Have a tick run soon; from any thread."""
         os.eventfd_write(self._wake_fd, 1)
 
-    def raft_tick(self) -> None:
-        """Raft's clock ticks: tell the node so, as soon as it has read what others have sent by now."""
+    def raft_tick(self) -> trio.Event:
+        """Raft's clock ticks: tell the node so, as soon as it has read what others have sent by now. What is returned
+        tells when; the next tick is counted from then, since a promise to a leader is so many whole ticks."""
         self._raft_ticks = True
+        self._raft_ticked = trio.Event()
         self.wake()
+        return self._raft_ticked
 
     async def run(self) -> None:
         """Run ticks until `stopping`. Raises StorageError when the disk refuses."""
@@ -185,6 +197,7 @@ class Reactor:
             self._raft_ticks = False
             self._read_links()
             node.raft_tick()
+            self._raft_ticked.set()
         # What came in meanwhile may share the entry and the fsync of what came in first.
         while node.has_writes() and not self._persisting:
             expects = node.shard.expects_more()
@@ -277,11 +290,12 @@ class Reactor:
             try:
                 sock, peer = listener.socket.accept()
             except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE):
-                    log.warning("a connection waits: the process has no more file descriptors")
+                if error.errno not in _AGAIN:
+                    self._leave_alone(listener, error)
                 return
             sock.setblocking(False)
-            if listener.tls and len(self._connections) + len(self._handshakes) >= self._node.settings.maxclients:
+            is_full = self._clients() >= self._node.settings.maxclients
+            if listener.tls and is_full and not self._surplus.has_room():
                 # Nothing can be said to it before a handshake.
                 self._node.statistics.connections_rejected += 1
                 sock.close()
@@ -293,10 +307,25 @@ class Reactor:
                 self._epoll.register(sock.fileno(), select.EPOLLIN)
                 self._open(sock, addresses, unix=listener.unix)
 
+    def _clients(self) -> int:
+        """The connections that `maxclients` bounds: other nodes' links are none of them."""
+        return len(self._connections) + len(self._handshakes) - len(self._node.incoming.linked_from())
+
+    def _leave_alone(self, listener: Listener, error: OSError) -> None:
+        """A connection cannot be accepted (no descriptor is left, most likely), and waits: so does the socket, for a
+        moment, or each tick would begin with it."""
+        fd = listener.socket.fileno()
+        self._left_alone.append(fd)
+        self._epoll.unregister(fd)
+        now_ns = time.monotonic_ns()
+        if now_ns >= self._tell_again_ns:
+            self._tell_again_ns = now_ns + TELL_AGAIN_NS
+            log.warning("connections wait, since none can be accepted now: %s", error.strerror)
+
     def _is_refused(self, sock: ByteSocket, listener: Listener, peer: object) -> bool:
         """Whether a client may not come in; it was told so, and is gone."""
-        refusal = refusal_of(self._node.settings, len(self._connections) + len(self._handshakes), listener, peer)
-        if refusal is None:
+        refusal = refusal_of(self._node.settings, self._clients(), listener, peer)
+        if refusal is None or (refusal is TOO_MANY_CLIENTS and self._surplus.has_room()):
             return False
         self._node.statistics.connections_rejected += 1
         send_and_close(sock, refusal)
@@ -306,6 +335,8 @@ class Reactor:
         session = self._node.open_session(*addresses, unix=unix)
         connection = Connection(sock, session)
         session.transport = connection
+        if self._clients() >= self._node.settings.maxclients:
+            self._surplus.add(connection)
         self._connections[connection.fd] = connection
         return connection
 
@@ -556,6 +587,15 @@ class Reactor:
             for connection in [each for each in self._connections.values() if each.unsent]:
                 self._check_output_limit(connection)
         self._handshakes.cut_overdue(time.monotonic_ns())
+        for connection in self._surplus.overdue():
+            self._node.statistics.connections_rejected += 1
+            try:
+                connection.send(TOO_MANY_CLIENTS)
+            except OSError as error:
+                log.debug("a client too many could not be told so: %s", error)
+            self.close(connection)
+        while self._left_alone:
+            self._epoll.register(self._left_alone.pop(), select.EPOLLIN)
         timeout_ms = self._node.settings.timeout * 1000
         if not timeout_ms:
             return

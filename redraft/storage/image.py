@@ -50,6 +50,7 @@ from redraft.errors import DamagedDataError
 from redraft.storage.directory import make_directory, sync_directory, sync_file
 from redraft.storage.mirror import Mirror
 from redraft.storage.rocks import base_options, close_database, translated
+from redraft.storage.sizes import bytes_of_files
 
 META_KEY = b"\xff" * 8
 FORMAT = 1
@@ -279,7 +280,7 @@ class Image:
 
     def size_bytes(self) -> int:
         """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.path.iterdir() if file.is_file())
+        return bytes_of_files(self.path)
 
     def close(self) -> None:
         """Close the files."""

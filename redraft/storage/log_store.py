@@ -50,6 +50,7 @@ from redraft.storage.log_records import (
 )
 from redraft.storage.mirror import Mirror
 from redraft.storage.rocks import base_options, close_database, translated
+from redraft.storage.sizes import bytes_of_files
 from redraft.storage.synced import FILES, Promise, SyncedMark, read_promise
 
 RECYCLED_LOG_FILES = 4
@@ -321,7 +322,7 @@ class LogStore:
         return {
             "log_groups": len(self._groups),
             "log_entries": sum(g.last_index() - g.start.index for g in self._groups.values()),
-            "log_bytes_on_disk": sum(f.stat().st_size for f in self._path.iterdir() if f.is_file()),
+            "log_bytes_on_disk": bytes_of_files(self._path),
         }
 
     def check(self) -> None:

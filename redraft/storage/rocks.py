@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import resource
 
 import msgspec
 from rocksdict import Options, Rdict
@@ -15,6 +16,8 @@ from redraft.errors import DamagedDataError, DirectoryInUseError, DiskFullError,
 
 log = logging.getLogger("redraft.storage")
 
+MOST_OPEN_FILES = 256
+LEAST_OPEN_FILES = 20
 _LOCKED = ("while lock file", "lock is already held", "lock hold by")
 """What RocksDB says when another process, or this one, has a database open."""
 
@@ -72,6 +75,13 @@ def close_database(database: Rdict, doing: str) -> None:
         log.warning("%s; what was durable still is", error)
 
 
+def most_open_files(limit: int) -> int:
+    """How many files a database keeps open in a process that may have so many descriptors."""
+    return (
+        MOST_OPEN_FILES if limit == resource.RLIM_INFINITY else max(LEAST_OPEN_FILES, min(MOST_OPEN_FILES, limit // 8))
+    )
+
+
 def base_options() -> Options:
     """What every database here has: small memory, checked data, few and small info logs."""
     options = Options(raw_mode=True)
@@ -82,5 +92,5 @@ def base_options() -> Options:
     options.set_stats_dump_period_sec(0)
     options.set_stats_persist_period_sec(0)
     options.set_max_background_jobs(2)
-    options.set_max_open_files(256)
+    options.set_max_open_files(most_open_files(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
     return options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import select
 import socket
@@ -380,3 +381,105 @@ async def test_frames_arrive_as_they_were_sent_whatever_their_size() -> None:
     assert [len(frame) for frame in arrived] == sizes
     ours.close()
     theirs.close()
+
+
+async def test_the_next_tick_of_rafts_clock_is_counted_from_when_the_last_was_taken(house: House) -> None:
+    """A promise to a leader is so many ticks long; two that come at once, behind a long tick, would shorten it."""
+    house.world.node.raft_tick = lambda: None  # type: ignore[method-assign]
+    taken = house.reactor.raft_tick()
+    assert not taken.is_set()
+    house.reactor.tick([])
+    assert taken.is_set()
+
+
+class TiredSocket:
+    """A listening socket at which nobody can be accepted."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self.asked = 0
+        self.is_tired = True
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def accept(self) -> object:
+        self.asked += 1
+        if self.is_tired:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._socket.accept()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+async def test_where_no_connection_can_be_accepted_that_is_said_once_and_tried_again_later(
+    house: House, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    (fd, listener) = next(iter(house.reactor._listeners.items()))
+    tired = TiredSocket(listener.socket)
+    house.reactor._listeners[fd] = listener._replace(socket=tired)  # type: ignore[arg-type]
+    nursery.start_soon(house.reactor.run)
+    client = await house.connect()
+    await client.send_all(b"PING\r\n")
+    await house.until(lambda: tired.asked == 1)
+    for _ in range(20):
+        house.reactor.wake()
+        await trio.sleep(0.001)
+    assert tired.asked == 1
+    house.reactor.close_idle()
+    await house.until(lambda: tired.asked == 2)
+    assert [record.getMessage() for record in caplog.records if "connections wait" in record.getMessage()] == [
+        "connections wait, since none can be accepted now: Too many open files"
+    ]
+    tired.is_tired = False
+    house.reactor.close_idle()
+    assert await read(client, 7) == b"+PONG\r\n"
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
+TOO_MANY = b"-ERR max number of clients reached\r\n"
+
+
+async def test_a_node_that_is_full_of_clients_still_lets_other_nodes_in(
+    house: House, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = house.world
+    world.settings.maxclients = 1
+    nursery.start_soon(house.reactor.run)
+    first = await house.connect()
+    await first.send_all(b"PING\r\n")
+    assert await read(first, 7) == b"+PONG\r\n"
+    alone = await house.connect()
+    assert await read(alone, 100) == TOO_MANY, "nobody else is expected"
+    monkeypatch.setattr(world.node.members, "others", lambda: {NodeId(2): "10.0.0.2:7000"})
+    client, silent = await house.connect(), await house.connect()
+    await client.send_all(b"PING\r\nPING\r\n")
+    assert await read(client, 100) == TOO_MANY
+    peer = await house.connect()
+    await peer.send_all(b"REDRAFT PEER 2 1 x y z\r\n")
+    with trio.fail_after(REPLY_SECONDS):
+        assert b"max number" not in await peer.receive_some(100)
+    world.clock.ns += 2_000_000_000
+    house.reactor.close_idle()
+    assert await read(silent, 100) == TOO_MANY
+    await first.send_all(b"PING\r\n")
+    assert await read(first, 7) == b"+PONG\r\n"
+    house.reactor.stopping = True
+    house.reactor.wake()
+
+
+async def test_links_of_other_nodes_are_no_clients(
+    house: House, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.world.settings.maxclients = 2
+    monkeypatch.setattr(house.world.node.incoming, "linked_from", lambda: [NodeId(2)])
+    nursery.start_soon(house.reactor.run)
+    clients = [await house.connect() for _ in range(3)]
+    for client in clients:
+        await client.send_all(b"PING\r\n")
+        assert await read(client, 7) == b"+PONG\r\n"
+    assert await read(await house.connect(), 100) == TOO_MANY
+    house.reactor.stopping = True
+    house.reactor.wake()
