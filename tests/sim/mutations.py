@@ -100,13 +100,6 @@ MUTATIONS = (
     Mutation("lease-by-own-settings", "a lease counts by the leader's own setting", (
         ("raft/leader.py", "if message.promise_ms != NOT_TOLD:", "if False:"),
     )),
-    Mutation("long-tick-by-lease-of-its-start", "what comes late in a tick is read by the lease of its start", (
-        ("node/leadership.py", "if node.clock.monotonic_ns() >= self.lease_until_ns:", "if False:"),
-    )),
-    Mutation("later-reads-by-the-same-index", "who waits behind a read index reads by it, whenever it came", (
-        ("node/forwarding.py", "            session.backlog.extend(later)\n            node.router.resume(session)\n",
-         "            node.router.route(session, later, None, permission)\n"),
-    )),
     Mutation("lease-while-handing-over", "a leader keeps its lease while it hands over", (
         ("raft/leader.py", "return -1 if self._handed_over or self._log.committed", "return -1 if self._log.committed"),
     )),
