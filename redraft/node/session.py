@@ -235,8 +235,9 @@ class Session:
         return self.unix or self.address.startswith(("127.", "[::1]:"))
 
     def is_blocked(self) -> bool:
-        """Whether nothing more of the session is executed for now."""
-        return self.blocked is not None
+        """Whether nothing more of the session is executed for now: its command waits, or earlier ones have yet to be
+        looked at (its turn was over in the middle of a run)."""
+        return self.blocked is not None or bool(self.backlog)
 
     def waits(self) -> bool:
         """Whether its command waits for something else than another node's answer."""

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from redraft.node.turns import PIECE_BYTES, SLOW_PIECE_BYTES, TURN_NS
-from support.fleet import Fleet
+from support.fleet import Fleet, say
 from support.world import Client, World
 
 LOOK_NS = TURN_NS // 100
@@ -195,3 +195,18 @@ def test_turns_change_no_reply(seed: int) -> None:
     for data in sent:
         client.send(data)
     assert answered(busy, client, []) == expected
+
+
+@pytest.mark.parametrize("node", [1, 2])
+def test_nothing_overtakes_what_is_left_of_a_run_when_its_turn_is_over(node: int) -> None:
+    """At a follower a run of reads is executed as a whole, in the middle of a chunk: what is left of it is before the
+    rest of the chunk."""
+    fleet = Fleet()
+    fleet.elect()
+    client = fleet[node].connect()
+    assert say(fleet, client, "SET a 1", "SET b 2", "READONLY") == [b"OK", b"OK", b"OK"]
+    # The turn is long enough to gather the reads, and too short to execute them.
+    fleet[node].clock.look_ns = TURN_NS // 4
+    client.ask("GET a", "STRLEN b", "EXISTS a", "SET a 3", "ECHO end", "STRLEN a", "GET a")
+    fleet.pass_time(200)
+    assert client.replies() == [b"1", 1, 1, b"OK", b"end", 1, b"3"]

@@ -51,7 +51,7 @@ others: st.SearchStrategy[Command] = st.one_of(
     words("WAIT", st.sampled_from([b"0", b"1", b"2"]), st.sampled_from([b"10", b"200"])), words("BGSAVE"),
     words("CLUSTER", "INFO"), words("CLUSTER", "SLOTS"), words("CLUSTER", "NODES"), words("CLUSTER", "SHARDS"),
     words("CLUSTER", "KEYSLOT", key), words("CLUSTER", "COUNTKEYSINSLOT", st.just(b"1")), words("COMMAND"),
-    words("BGREWRITEAOF"), words("WAITAOF", st.just(b"0"), st.just(b"0"), st.just(b"10")),
+    words("MODULE", "LIST"), words("BGREWRITEAOF"), words("WAITAOF", st.just(b"0"), st.just(b"0"), st.just(b"10")),
     words("CLIENT", "LIST"), words("CLIENT", "KILL", "ID", st.just(b"0")), words("CONFIG", "GET", st.just(b"*")),
     words("REDRAFT", "MEMBERS"), words("REDRAFT", "STATUS"), words("OBJECT", "HELP"), words("MEMORY", "STATS"),
     words("REDRAFT", "REAP", st.sampled_from([b"1", b"100", b"x"])), words("REDRAFT", "UNBLOCK", st.just(b"1")),

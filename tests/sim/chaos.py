@@ -6,6 +6,7 @@
 * disks: fsyncs that last from nothing to seconds; one that fails, and stops the node; a torn tail: of what was not
   synced any number of batches from the front is left;
   whole directories lost, whose nodes are started by their old command;
+* values that are large, in the time that they take on wires and disks, and commands that take up to ten seconds;
 * processes: killed (with what they have written kept), without power (with what was not synced lost), several at once,
   stopped in order, paused, held up (which their pulse tells), slow to wake; ticks that take long, or are stopped,
   anywhere between two of their steps; started again after any time;
@@ -18,11 +19,12 @@
   arrives (logs with different ends); a follower is killed right after it has promised the leader not to vote, or right
   after it has voted, and is back at once where another candidate asks it; a leader sleeps with the answers to its last
   heartbeat in its sockets, until another leads; answers to a leader that nobody hears any more are still on their way;
+  a leader reads requests when another one leads already, late in a long tick, or behind one that waits for an index;
   what a leader says of a hand-over arrives when it has given it up and nobody hears it any more; a key falls due by the
   clock of a leader that is cut off, and the next one's clock is behind;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment;
   and machines that flush only then;
-* disks that are put back to an older copy (`sim.forgetting_chaos`);
+* disks that are put back to an older copy (`sim.forgetting_chaos`), or damaged for good (`sim.directory_chaos`);
 * settings that differ between machines, and change at starts and by CONFIG SET (`sim.settings_chaos`).
 
 Longer than most, since it is one list.
@@ -39,10 +41,13 @@ from redraft.node.peers import Frame, decode_frame
 from redraft.raft.messages import InstallSnapshot
 from redraft.raft.node import RaftNode
 from sim.asking import Asking
+from sim.directory_chaos import MOST_NODES, DirectoryChaos
 from sim.events import MS, SECOND
 from sim.forgetting_chaos import ForgettingChaos
+from sim.late_chaos import LateChaos
 from sim.machine import WAKE_NS, Machine, Speeds
 from sim.settings_chaos import SettingsChaos
+from sim.switches import chosen
 from sim.wires import CLIENTS
 from support.newer import NEWER
 
@@ -50,7 +55,6 @@ if TYPE_CHECKING:
     from sim.clients import Clients
     from sim.cluster import Cluster
 
-MOST_NODES = 5
 REAL_PPM = 300
 """By how much a machine's monotonic clock is fast or slow where time is looked at."""
 LAG_STEP_NS = 100 * MS
@@ -58,7 +62,7 @@ LULL_NS = 5 * SECOND
 """From time to time everything is taken back for so long, or many runs would spend their time without a quorum."""
 
 
-class Chaos(SettingsChaos, ForgettingChaos):
+class Chaos(SettingsChaos, ForgettingChaos, LateChaos, DirectoryChaos):
     """The faults of one run."""
 
     def __init__(self, cluster: Cluster, clients: Clients, random: Random, *, beyond_drift: bool = False) -> None:
@@ -75,7 +79,7 @@ class Chaos(SettingsChaos, ForgettingChaos):
         kinds = sorted(name.removeprefix("_do_") for name in dir(self) if name.startswith("_do_"))
         if not beyond_drift:
             kinds.remove("freeze")
-        self.kinds = [kind for kind in kinds if random.random() < 0.6] or kinds
+        self.kinds = chosen([kind for kind in kinds if random.random() < 0.6] or kinds) or chosen(kinds)
         self._draw_clocks()
         self.mean_ns = random.choice((SECOND // 2, 2 * SECOND, 6 * SECOND))
         self._storm_ns = random.choice((20, 60, 180)) * SECOND
@@ -100,8 +104,11 @@ class Chaos(SettingsChaos, ForgettingChaos):
             self.set_clock(machine)
             machine.speeds = random.choice((Speeds(), Speeds((1000, 100_000)), Speeds((MS, 30 * MS), (MS, 200 * MS))))
             self._speeds[machine.number] = machine.speeds
+            machine.command_ns = random.choice((0, 0, 0, 20_000, MS)) if random.random() < 0.5 else 0
             machine.stall_part = random.choice((0.0, 0.0, 0.001, 0.01))
             machine.stall_ns = random.choice((MS, 50 * MS, SECOND))
+        if random.random() < 0.2:
+            self._have_large_values()
         if random.random() < 0.3:
             self._duplicate()
 
@@ -134,6 +141,15 @@ class Chaos(SettingsChaos, ForgettingChaos):
         """Whether the leader's wall clock is as good as a majority's."""
         leader = self._cluster.leader()
         return leader is not None and (self.all_clocks_may_be_wrong or abs(leader.clock.wall_offset_ms) <= 1000)
+
+    def _have_large_values(self) -> None:
+        """Some values are large: their bytes are few, and take the time of many."""
+        self._clients.large_bytes = 5000
+        byte_ns = self._random.choice((500, 5000, 20_000))
+        self._cluster.network.byte_ns = byte_ns
+        for machine in self._cluster.machines.values():
+            machine.speeds = machine.speeds._replace(byte_ns=self._random.choice((0, byte_ns)))
+            self._speeds[machine.number] = machine.speeds
 
     def set_clock(self, machine: Machine) -> None:
         """A rate within the bound: two nodes' clocks drift apart by no more than it within an election's time."""
@@ -304,6 +320,14 @@ class Chaos(SettingsChaos, ForgettingChaos):
         election_ns = self._cluster.settings["election_timeout"] * MS
         machine.next_stall_ns = int(self._random.choice((0.1, 1.0, 4.0)) * self._random.random() * election_ns) + MS
         return self._tell(f"a tick of m{machine.number} takes {machine.next_stall_ns // MS} ms")
+
+    def _do_slow_command(self) -> bool:
+        """The next command that a machine executes takes up to ten seconds."""
+        machine = self._some()
+        if machine is None:
+            return False
+        machine.slow_ns = int(self._random.choice((0.2, 1.0, 10.0)) * self._random.random() * SECOND) + MS
+        return self._tell(f"a command at m{machine.number} takes {machine.slow_ns // MS} ms")
 
     # Disks.
 

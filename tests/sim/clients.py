@@ -83,6 +83,8 @@ class Clients:
         self.answers = 0
         self.stopped = False
         self.values = 0
+        self.large_bytes = 0
+        """So long are some values, where there are large ones."""
         self.kinds = list(MODELS)
         self._deleted = 0
         self._strangers = 0
@@ -111,6 +113,12 @@ class Clients:
     def generation(self) -> int:
         """Which keys are worked on now."""
         return self.cluster.events.now_ns // KEY_NS
+
+    def value(self, random: Random) -> str:
+        """A value that no other operation writes."""
+        self.values += 1
+        padding = "-" * random.randint(1, self.large_bytes) if self.large_bytes and random.random() < 0.1 else ""
+        return f"v{self.values}{padding}"
 
     def _delete_old(self, _: object) -> None:
         """Have somebody delete the keys that nobody works on any more."""
@@ -323,8 +331,7 @@ class Client:
         self.rest()
 
     def _value(self) -> str:
-        self._clients.values += 1
-        return f"v{self._clients.values}"
+        return self._clients.value(self._random)
 
     def _others(self, key: str) -> list[str]:
         """One to four keys of the same kind and time, in any order, for a pipeline; `key` may be among them."""

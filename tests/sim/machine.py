@@ -160,6 +160,10 @@ class Machine:
         """How long at most."""
         self.next_stall_ns = 0
         """One of the next steps will take so long."""
+        self.slow_ns = 0
+        """The next command takes so long."""
+        self.command_ns = 0
+        """How long every chunk of commands takes at most."""
         self._had_input = False
         self._next_raft_ns = 0
         self._background_waits = False
@@ -180,6 +184,14 @@ class Machine:
     def running(self) -> bool:
         """Whether its process does anything."""
         return self.up and not self.paused
+
+    def works(self) -> None:
+        """The node executes something: that takes time."""
+        if self.slow_ns:
+            self.clock.spend(self.slow_ns)
+            self.slow_ns = 0
+        elif self.command_ns:
+            self.clock.spend(self.random.randint(0, self.command_ns))
 
     # Its life.
 
@@ -449,6 +461,17 @@ class Machine:
         self.events.after(spent_ns, self._proceed, self.life)
         return True
 
+    def _catch_up(self) -> None:
+        """What was done between two ticks took time: nothing else is done until that has passed."""
+        spent_ns = self.clock.take_spent()
+        if spent_ns and self.up and not self._in_tick:
+            self._in_tick = True
+            self._next = self._idle
+            self.events.after(spent_ns, self._proceed, self.life)
+
+    def _idle(self) -> None:
+        self._in_tick = False
+
     def _proceed(self, life: int) -> None:
         """The tick goes on."""
         if life != self.life or self._next is None:
@@ -650,6 +673,7 @@ class Machine:
             self.fail(error)
             return
         self.cluster.changed(self)
+        self._catch_up()
         self.wake()
 
     def later(self, delay_ns: int, do: Callable[[], None]) -> None:
@@ -665,6 +689,7 @@ class Machine:
             self.events.after(MS, self._do_later, what)
             return
         do()
+        self._catch_up()
         self.wake()
 
     # Raft's clock.

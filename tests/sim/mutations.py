@@ -221,6 +221,41 @@ MUTATIONS = (
     Mutation("sessions-at-the-leader", "a transaction's session commands are executed where it is passed on to", (
         ("node/split.py", "            if not goes_to_leader(command):", "            if False:"),
     )),
+    Mutation("reads-by-an-old-look-at-the-lease", "in a long tick the lease is not looked at again", (
+        ("node/leadership.py", "        if now_ns >= self.lease_until_ns:\n            self.follow()\n", ""),
+    )),
+    Mutation("backlog-by-the-index", "what a session sends behind a read that waits for an index is read by it too", (
+        ("node/forwarding.py",
+         "node.router.route(session, passed.commands, None, permission)\n            session.backlog.extend(later)",
+         "node.router.route(session, passed.commands + later, None, permission)"),
+    )),
+    Mutation("stopped-by-a-database", "a replica stops when the log names a database that it has not", (
+        ("node/families/connection.py", "context.node.databases()", "context.node.settings.databases"),
+        ("shard/executor.py", "return self._refuse(command, argvs)", 'raise StorageError("no such database")'),
+    )),
+    Mutation("log-words-of-clients", "clients may send the log's own words", (
+        ("commands/table.py", "                or (sub.internal and not internal)\n", ""),
+    )),
+    Mutation("generation-by-history", "FLUSHDB gives a new generation where something was still to be flushed", (
+        ("keyspace/keyspace.py", "        if not old.size:\n            return\n        self._tell_all_keys(number)",
+         "        if not old.size and not old.dirty and not old.dirty_strings:\n            return\n"
+         "        self._tell_all_keys(number)"),
+    )),
+    Mutation("waiters-by-history", "SWAPDB serves in the order in which places were waited for once", (
+        ("keyspace/waiters.py",
+         "        for waiter in sorted(self.by_token.values(), key=lambda waiter: waiter.local):\n"
+         "            if waiter.database == database:\n"
+         "                self._touched.update(dict.fromkeys((database, key) for key in waiter.keys))",
+         "        for place in self.by_place:\n"
+         "            if place[0] == database:\n"
+         "                self._touched[place] = None"),
+    )),
+    Mutation("token-stays", "the name of a wait that need not wait is taken for that of a later one", (
+        ("shard/executor.py",
+         "            context.waiter_token = None  # it was for this command, whether that had to wait or not\n",
+         "            pass\n"),
+        ("shard/executor.py", "        self.write_context.waiter_token = None\n", ""),
+    )),
     Mutation("level-of-the-newest", "a feature level is used as soon as one node knows it", (
         ("cluster/table.py", "return min((record.level", "return max((record.level"),
         ("cluster/table.py", "if record.level < change.level:", "if False:"),

@@ -38,6 +38,7 @@ MOST_UNANSWERED = 40
 AT_ONCE = (b"EXEC", b"DISCARD", b"MULTI", b"WATCH", b"QUIT", b"RESET")
 """What MULTI does not queue."""
 QUEUED = b"QUEUED"
+WORDS_OF_THE_LOG = (b"REAP", b"UNBLOCK", b"DATABASES", b"WAITER", b"THRESHOLDS")
 
 
 class Sent(NamedTuple):
@@ -176,6 +177,7 @@ class Stream:
                 (b"ECHO", b"word %d" % self._echoes), (b"ECHO", b"word %d" % self._echoes), (b"CLIENT", b"INFO"),
                 (b"CLIENT", b"INFO"), (b"CLIENT", b"ID"), (b"CLIENT", b"GETNAME"), (b"CLUSTER", b"MYID"),
                 (b"SELECT", b"0"), (b"SELECT", b"0"), (b"SELECT", b"%d" % random.randrange(DATABASES)),
+                (b"SELECT", random.choice((b"5", b"15", b"18"))),
                 (b"CLIENT", b"SETNAME", b"name%d" % random.randrange(9)), (b"HELLO", random.choice((b"2", b"3"))),
                 random.choice(((b"RESET",), (b"READONLY",), (b"READWRITE",), (b"PING",))),
             )
@@ -186,8 +188,7 @@ class Stream:
         random, clients = self._random, self._clients
         kind = random.choice(("register", "register", "counter", "hash", "set", "expiring", "queue"))
         key = f"{kind}:{clients.generation()}:{random.randrange(KEYS_OF_A_KIND)}"
-        clients.values += 1
-        value = f"v{clients.values}"
+        value = clients.value(random)
         actions: dict[str, tuple[tuple[tuple[Any, ...], tuple[Any, ...]], ...]] = {
             "register": ((("set", value), ("SET", key, value)), (("get",), ("GET", key)), (("get",), ("GET", key))),
             "counter": ((("incrby", 2), ("INCRBY", key, 2)), (("count",), ("GET", key))),
@@ -271,6 +272,7 @@ class Stream:
         if sent.action:
             self._record(sent, reply)
         elif not isinstance(reply, ReplyError):
+            self._require(sent, reply, not _is_word_of_the_log(sent.argv))
             self._follow(sent, reply)
 
     def _record(self, sent: Sent, reply: Any) -> None:
@@ -329,3 +331,8 @@ class Stream:
     def _wrong(self, sent: Sent, reply: Any) -> AssertionError:
         facts = vars(self._facts) | {"queued": None if self._facts.queued is None else len(self._facts.queued)}
         return AssertionError(f"stream {self.number} is answered {reply!r} to {sent.argv!r}; its session: {facts}")
+
+
+def _is_word_of_the_log(argv: tuple[bytes, ...]) -> bool:
+    """Whether it is one that nodes put there by themselves, and no client's."""
+    return argv[0].upper() == b"REDRAFT" and argv[1].upper() in WORDS_OF_THE_LOG

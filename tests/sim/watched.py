@@ -34,9 +34,9 @@ class WatchedPeers(Peers):
     def send_raft(self, group: GroupId, messages: Iterable[AnyMessage]) -> None:
         """Send messages of a group."""
         for message in messages:
-            self._cluster.watch_message(self._machine, group, message)
             queue = self._queues.get(message.to)
             if queue is not None:
+                self._cluster.watch_message(self._machine, group, message)
                 queue.raft.append((group, message))
 
 
@@ -133,6 +133,7 @@ class WatchedShard(Shard):
         outcomes: list[Outcome] = []
         invariants = self._machine.cluster.invariants
         for committed in ready.committed:
+            self._machine.works()
             outcomes += super().apply_committed(ready._replace(committed=[committed]))
             invariants.applied(self._machine, committed)
         return outcomes
@@ -142,4 +143,5 @@ class WatchedShard(Shard):
         has_asked = self._forwarding.by_majority or self._reads.by_index
         if self.raft.leader is not None and not has_asked:
             self._machine.cluster.invariants.read(self._machine)
+        self._machine.works()
         return super().read(owner, command, argvs, database)
