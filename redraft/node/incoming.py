@@ -116,8 +116,7 @@ class Incoming:
         node = self._node
         if frame.clocks is not None:
             node.clocks.heard(sender, frame.clocks)
-        if frame.raft:
-            node.liveness.spoke(sender)
+        node.liveness.spoke(sender)
         if not node.founding.under_way:
             for standing in frame.standings:
                 node.memory.received(sender, standing)

@@ -92,7 +92,7 @@ class Liveness:
         return heard
 
     def spoke(self, peer: NodeId) -> None:
-        """Raft's messages, or some of their bytes, have come from a node."""
+        """A frame has come from a node, or some of its bytes: what it says arrives."""
         self._of(peer).rounds = 0
 
     def moved(self, peer: NodeId) -> None:
@@ -114,6 +114,9 @@ class Liveness:
         """A node's pulse has come."""
         node, known = self._node, self._of(peer)
         known.progress = pulse.progress
+        if pulse.receiving:
+            # Raft's messages to it are behind a large frame, and it has none to answer.
+            known.rounds = 0
         settings = node.settings
         if pulse.stalled_ms >= settings.node_stall_timeout:
             return

@@ -81,6 +81,20 @@ def test_a_node_excuses_who_sends_it_a_large_frame_and_tells_that_node_so() -> N
     assert not node.liveness.board.pulse_for(ONE, now_ns + 1000 * MS).receiving
 
 
+def test_a_follower_that_has_received_for_long_and_is_held_up_then_is_excused() -> None:
+    """It says nothing, since nothing comes but pieces of a large frame."""
+    fleet = leading()
+    fleet.cut(1)
+    raft = fleet[1].node.shard.raft
+    belief = [Belief(FIRST_SHARD_GROUP, raft.term, ONE)]
+    pulses = [Pulse(number, 0, receiving=True, beliefs=belief) for number in range(60)]
+    pulses += [Pulse(60, 150, receiving=False, beliefs=belief) for _ in range(60)]
+    for each in pulses:
+        fleet.pass_time(RAFT_TICK_MS, paused=(2, 3))
+        fleet[1].node.liveness.heard(TWO, each)
+    assert raft.leader is not None
+
+
 def test_a_board_says_who_leads_and_for_how_long_its_writer_is_held_up() -> None:
     fleet = leading()
     node = fleet[1].node
