@@ -10,6 +10,7 @@ not take is bounded there (`server.links`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Annotated
 
 import msgspec
 from msgspec import structs
@@ -73,13 +74,16 @@ class ReadIndex(msgspec.Struct, frozen=True, array_like=True):
     """The receiver does not lead."""
 
 
+Milliseconds = Annotated[int, msgspec.Meta(ge=-(1 << 53), le=1 << 53)]
+
+
 class ClockWord(msgspec.Struct, frozen=True, array_like=True):
     """What the sender's clocks show as the frame leaves; see `node.clocks`."""
 
-    wall_ms: int
-    steady_ms: int
+    wall_ms: Milliseconds
+    steady_ms: Milliseconds
     """The monotonic one, whose beginning means nothing."""
-    state_ms: int = 0
+    state_ms: Milliseconds = 0
     """What it takes the state's time to be; 0 where it does not know."""
     is_wrong: bool = False
     """Whether it takes its wall clock to be wrong."""

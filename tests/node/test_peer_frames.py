@@ -9,7 +9,7 @@ import pytest
 
 from redraft.ids import NodeId
 from redraft.node.links import IncomingLink, framed
-from redraft.node.peers import Answer, ClockWord, Frame, FrameError, Peers, Request, decode_frame
+from redraft.node.peers import Answer, ClockWord, Frame, FrameError, Peers, Request, decode_frame, encode_frame
 from support.fleet import Fleet
 
 
@@ -126,3 +126,14 @@ def test_a_frame_is_not_filled_with_more_than_it_should_hold_unless_one_thing_is
     peers.send_answer(NodeId(2), Answer(2, 1, b"x" * 99))
     peers.close(NodeId(2))
     assert peers.take_frames(lambda: ClockWord(0, 0)) == []
+
+
+@pytest.mark.parametrize("wrong", [-(1 << 60), 1 << 60])
+def test_a_clock_that_shows_no_time_is_no_word_of_a_clock(wrong: int) -> None:
+    good = Frame(clocks=ClockWord(1, 2, 3))
+    assert decode_frame(encode_frame(good)) == good
+    for place in range(3):
+        shown = [1, 2, 3]
+        shown[place] = wrong
+        with pytest.raises(FrameError):
+            decode_frame(encode_frame(Frame(clocks=ClockWord(*shown))))

@@ -21,7 +21,8 @@
   heartbeat in its sockets, until another leads; answers to a leader that nobody hears any more are still on their way;
   a leader reads requests when another one leads already, late in a long tick, or behind one that waits for an index;
   what a leader says of a hand-over arrives when it has given it up and nobody hears it any more; a key falls due by the
-  clock of a leader that is cut off, and the next one's clock is behind;
+  clock of a leader that is cut off, and the next one's clock is behind; the wall clock of a node jumps just before it
+  is to lead;
 * snapshots and flushes: logs of ten entries and images of a dozen keys make them common; besides flushes at any moment;
   and machines that flush only then;
 * disks that are put back to an older copy (`sim.forgetting_chaos`), or damaged for good (`sim.directory_chaos`);
@@ -115,7 +116,7 @@ class Chaos(SettingsChaos, ForgettingChaos, LateChaos, DirectoryChaos):
     def _draw_clocks(self) -> None:
         """What the clocks of this run are like."""
         random, machines = self._random, self._cluster.machines
-        mode = random.choice(("right", "right", "wall time", "wall time", "few wrong", "few wrong", "wrong"))
+        mode = random.choice(("right", "wall time", "wall time", "few wrong", "few wrong", "wrong", "wrong"))
         if self._beyond and mode in ("few wrong", "wrong"):
             mode = "wall time"
         self.walls_differ = mode != "right"
@@ -130,12 +131,16 @@ class Chaos(SettingsChaos, ForgettingChaos, LateChaos, DirectoryChaos):
         for machine in machines.values():
             machine.stamps_wall_time = mode == "wall time" and random.random() < 0.8
         gone = {"expire"} if mode != "wall time" else set()
+        if not self.checks_time:
+            gone.add("wrong_heir")
         if not self.wrong_clocks:
             gone.add("wall_jump")
         if mode == "few wrong":
             # They are to stay few of those who vote.
             gone.add("change_members")
         self.kinds = [kind for kind in self.kinds if kind not in gone]
+        if self.checks_time and self.wrong_clocks and len(machines) > 1:
+            self.kinds += ["wall_jump", "wrong_heir", "wrong_heir"]
 
     def leads_by_a_right_clock(self) -> bool:
         """Whether the leader's wall clock is as good as a majority's."""
@@ -747,6 +752,32 @@ class Chaos(SettingsChaos, ForgettingChaos, LateChaos, DirectoryChaos):
 
         self._tell(f"a key falls due at m{leader.number}, which is cut off and whose clock is ahead")
         ask(leader, ("setpx", "v"), "SET", key, "v", "PX", left_ms, then=written)
+        return True
+
+    def _do_wrong_heir(self) -> bool:
+        """A key is to live for some seconds; the wall clock of another node jumps, and it is to lead at once."""
+        leader, random, events = self._cluster.leader(), self._random, self._cluster.events
+        heirs = [machine for machine in self._up() if machine.number in self.wrong_clocks and machine is not leader]
+        if leader is None or not leader.running or not heirs:
+            return False
+        heir = random.choice(heirs)
+        key = f"expiring:chaos:{events.count}"
+
+        def look(_: object) -> None:
+            machine = self._some()
+            if machine is not None and not self.stopped:
+                self._clients.ask_for_chaos(machine, key, ("xget",), ("GET", key))
+
+        def written() -> None:
+            if self.stopped or not leader.running:
+                return
+            heir.clock.wall_offset_ms = random.choice((-3_600_000, 3_600_000, 5000))
+            Asking(self._cluster, leader, ("REDRAFT", "TRANSFER", heir.id))
+            for after_ms in (300, 600, 1000, 1500, 2000, 5500):
+                events.after((after_ms + random.randint(0, 300)) * MS, look)
+
+        self._tell(f"the wall clock of m{heir.number} jumps, and it is to lead")
+        self._clients.ask_for_chaos(leader, key, ("setpx", "v", 4000), ("SET", key, "v", "PX", 4000), written)
         return True
 
     # The cluster.
