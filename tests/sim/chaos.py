@@ -412,7 +412,12 @@ class Chaos(SettingsChaos, ForgettingChaos, LateChaos, DirectoryChaos):
             return False
         leader = self._cluster.leader()
         machine = leader if leader in up and self._random.random() < 0.5 else self._random.choice(up)
-        machine.clock.wall_offset_ms += self._random.choice((-3_600_000, -2000, -300, 300, 2000, 3_600_000))
+        jump_ms = self._random.choice((-3_600_000, -2000, -300, 300, 2000, 3_600_000))
+        if self.checks_time and self.all_clocks_may_be_wrong and self._random.random() < 0.3:
+            for each in self._cluster.machines.values():
+                each.clock.wall_offset_ms = jump_ms
+            return self._tell(f"all wall clocks are set to {jump_ms} ms off")
+        machine.clock.wall_offset_ms += jump_ms
         if abs(machine.clock.wall_offset_ms) > 5_000_000:
             machine.clock.wall_offset_ms = 0
         return self._tell(f"wall clock of m{machine.number} jumps to {machine.clock.wall_offset_ms} ms off")

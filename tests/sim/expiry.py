@@ -5,7 +5,8 @@ and gone a second after it: for a time to live that counts from when the key was
 time, where most machines' clocks are right. What may make it later is known: a word of the leader's that took long is
 all that its successor may know, so what a way between two machines took, for a while before, is allowed for. A key
 whose life has a *leap* in it (`redraft.node.clocks`) says nothing; nor does a point in time after a leap that was made
-while the clocks that were known did not agree.
+while the clocks that were known did not agree. If there was none of those, the time of the state must be right in the
+end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from linearizability.history import UNKNOWN, Operation
 
+from sim.clocks import START_MS
 from sim.events import MS, SECOND
 
 if TYPE_CHECKING:
@@ -46,6 +48,15 @@ class Expiry:
         # A node alone looks at its clock once a tick, and its ticks may be stopped in their middle.
         alone_ns = 5 * SECOND if len(self._cluster.machines) == 1 else 0
         return SECOND + max(slow, default=0) + alone_ns
+
+    def clock_fault(self) -> str:
+        """What is wrong with the state's time, where most machines' clocks were right all along; empty: nothing."""
+        leader, events = self._cluster.leader(), self._cluster.events
+        if leader is None or not all(leap.agreed for leap in self._cluster.leaps):
+            return ""
+        off_ms = leader.node.clocks.now_ms() - START_MS - events.now_ns // MS
+        allowed_ms = 1000 + self._allowed_ns(0, events.now_ns) // MS
+        return f"the state's time is {off_ms} ms off" if abs(off_ms) > allowed_ms else ""
 
     def violations(self, history: list[Operation]) -> list[str]:
         """What was seen too long or too short."""

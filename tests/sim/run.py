@@ -113,6 +113,8 @@ class Run:
         violations = clients.violations(reads_count=not self.beyond_drift)
         if not violations and chaos.checks_time:
             faults = self.expiry.violations(clients.history)
+            if self.clients.names_deadlines and (fault := self.expiry.clock_fault()):
+                faults.append(fault)
             if faults:
                 raise AssertionError("a key did not live as long as it was to\n" + "\n".join(faults))
         if violations:
