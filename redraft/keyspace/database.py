@@ -239,6 +239,10 @@ class Database:
         """Whether there is a key whose deadline has come."""
         return bool(self.deadlines) and self.due[0][0] <= now_ms
 
+    def count_due(self, now_ms: int) -> int:
+        """How many keys there are whose deadline has come. O(log n)."""
+        return self.due.bisect_left((now_ms + 1, b"")) if self.is_due(now_ms) else 0
+
     def falls_due(self, after_ms: int, by_ms: int) -> bool:
         """Whether there is a key whose deadline comes after one time and by another."""
         if not self.is_due(by_ms):

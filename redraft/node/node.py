@@ -53,6 +53,7 @@ from redraft.node.pause import Pause
 from redraft.node.peers import Peers
 from redraft.node.process import NoProcess, ProcessFacts
 from redraft.node.reads import Reads
+from redraft.node.reaper import Reaper
 from redraft.node.redirect import Redirect
 from redraft.node.router import Router
 from redraft.node.session import Blocked, Session
@@ -70,21 +71,16 @@ from redraft.resp.parser import Limits as ParserLimits
 from redraft.resp.parser import RequestParser
 from redraft.resp.reply import OK
 from redraft.settings import Settings
-from redraft.shard.batch import Batch
 from redraft.shard.shard import Outcome, Shard
 from redraft.values.thresholds import Thresholds
 
 log = logging.getLogger("redraft.node")
 
-REAP_INTERVAL_MS = 10
-"""The least time between two proposals that remove due keys."""
 QUIET_NS = 20_000_000
 """So long after the last input new keys are put in order, if nobody has asked for them before."""
 SETTLE_NS = 1_000_000
 """What a tick gives to that."""
 SETTLE_KEYS = 32
-REAP_KEYS = 200
-"""Due keys that one proposal removes."""
 
 
 class Persist(NamedTuple):
@@ -168,19 +164,17 @@ class Node:
         self.membership = Membership(self)
         self.changes = ConfigChanges(self)
         self.stopping = Stopping(self)
+        self.reaper = Reaper(self)
         self.serves = False
         """Whether data may be read and written here: this node leads, and is sure of it."""
         self.leadership = Leadership(self)
         self.started_ms = self.now_ms
         self.started_ns = clock.monotonic_ns()
-        self.active_expire = True
         self.plain = False
         """Whether commands of plain sessions may take the short road."""
         self._next_session_id = 1
-        self._last_reap_ms = self.steady_ms
         self._last_input_ns = 0
         self._persists_since_ns = 0
-        self._reap = self.table.find(b"redraft|reap")
         self.process: ProcessFacts = NoProcess()
         """What the server knows about the process."""
         self.reload: Callable[[], Keyspace] | None = None
@@ -353,8 +347,7 @@ class Node:
         if not self.loading:
             if self.shard.raft.leader is not None:
                 self.shard.present.set_clock(self.state_ms)
-            if self.serves and self.active_expire and self.steady_ms - self._last_reap_ms >= REAP_INTERVAL_MS:
-                self._reap_due()
+            self.reaper.step()
         self.turns.go_on()
 
     def collect(self, *, entries_first: bool = False) -> list[Persist]:
@@ -461,7 +454,9 @@ class Node:
         """Whether another tick should follow at once."""
         if self.loading:
             return self.has_rest()
-        return self.has_rest() or self.shard.may_propose() or self.flusher.active() or self._may_settle()
+        if self.has_rest() or self.shard.may_propose() or self.flusher.active() or self._may_settle():
+            return True
+        return self.reaper.is_behind()
 
     def _may_settle(self) -> bool:
         """Whether there are new keys to put in order, and time for it: not between two commands of a busy client."""
@@ -577,24 +572,6 @@ class Node:
             self.blocking.served(self.shard.executor.take_served())
             for session in resumed:
                 self.router.resume(session)
-
-    def wants_reaping(self) -> bool:
-        """Whether this node is to have keys removed whose time is over: a tick does it."""
-        if self.loading or not (self.serves and self.active_expire):
-            return False
-        now_ms = self.clocks.now_ms()
-        return any(database.is_due(now_ms) for database in self.shard.keyspace.databases)
-
-    def _reap_due(self) -> None:
-        for number, database in enumerate(self.shard.keyspace.databases):
-            if database.is_due(self.shard.present.clock_ms):
-                self._last_reap_ms = self.steady_ms
-                self.reap(number)
-
-    def reap(self, database: int) -> Batch:
-        """Have keys of a database removed that are due; the batch in which that is done."""
-        assert self._reap is not None
-        return self.shard.add_write(None, self._reap, [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS], database)
 
     # Blocking.
 

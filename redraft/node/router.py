@@ -378,7 +378,7 @@ class Router:
         """The batch that reads must stand in: the last one; if they ask for keys that are due, one that is still to
         have its time, which is after their deadlines."""
         shard = self._node.shard
-        return self._node.reap(database) if due and not shard.batch.writes else shard.last_batch()
+        return self._node.reaper.reap(database) if due and not shard.batch.writes else shard.last_batch()
 
     def _run_session_command(
         self, session: Session, command: Command, argv: list[bytes], permission: Permission | None

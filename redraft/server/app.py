@@ -243,7 +243,7 @@ class App:
                 continue
             node.raft_tick()
             has_ready = node.config.raft.has_ready() or node.shard.raft.has_ready()
-            if has_ready or node.wants_reaping() or node.wants_tick():
+            if has_ready or node.reaper.wants_work() or node.wants_tick():
                 reactor.wake()
 
     async def _housekeep(self, node: Node, reactor: Reactor, persistence: Persistence) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from redraft.node.node import REAP_INTERVAL_MS, REAP_KEYS
+from redraft.node.reaper import FEW_KEYS, INTERVAL_MS, MOST_KEYS
 from redraft.shard import entry
 from support.world import Client, World
 
@@ -22,9 +22,9 @@ def test_a_due_key_is_removed_by_an_entry_of_the_log(world: World, client: Clien
     assert client("DBSIZE") == 1
     world.advance(1)
     assert client("DBSIZE") == 0
-    assert logged(world)[3:] == [(0, [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS])]
+    assert logged(world)[3:] == [(0, [b"REDRAFT", b"REAP", b"%d" % FEW_KEYS])]
     world.advance(20)
-    assert logged(world)[4:] == [(3, [b"REDRAFT", b"REAP", b"%d" % REAP_KEYS])]
+    assert logged(world)[4:] == [(3, [b"REDRAFT", b"REAP", b"%d" % FEW_KEYS])]
     assert client.pipeline("SELECT 3", "DBSIZE") == [b"OK", 1]
 
 
@@ -87,15 +87,40 @@ def test_a_write_removes_a_due_key_that_it_meets(world: World, client: Client) -
     assert client("TTL a") == -1
 
 
-def test_many_due_keys_are_removed_in_slices_with_rests_between(world: World, client: Client) -> None:
-    count = 5 * REAP_KEYS
+def test_many_due_keys_are_removed_in_slices_one_after_the_other(world: World, client: Client) -> None:
+    count = 2 * MOST_KEYS + 100
     for start in range(0, count, 100):
         client.pipeline(*(f"SET key{number} 1 PX 10" for number in range(start, start + 100)))
+    world.clock.ns += 10_000_000
     sizes = []
-    for _ in range(8):
-        world.advance(REAP_INTERVAL_MS)
+    for _ in range(3):
+        world.tick()
         sizes.append(len(world.node.shard.keyspace.databases[0]))
-    assert sizes == [count - REAP_KEYS * number for number in range(1, 6)] + [0, 0, 0]
+    assert sizes == [count - MOST_KEYS, count - 2 * MOST_KEYS, 100], "what one slice holds has time"
+    assert not world.wants_tick()
+    world.advance(INTERVAL_MS)
+    assert len(world.node.shard.keyspace.databases[0]) == 0
+
+
+def test_keys_are_removed_at_the_pace_at_which_they_fall_due(world: World, client: Client) -> None:
+    # 60,000 keys a second, each for 100 ms: 6,000 are alive at a time.
+    sizes = []
+    for millisecond in range(400):
+        client.send(b"".join(b"SET %d:%d 1 PX 100\r\n" % (millisecond, number) for number in range(60)))
+        world.advance(1)
+        world.settle()
+        sizes.append(len(world.node.shard.keyspace.databases[0]))
+    assert max(sizes) < 6000 + MOST_KEYS
+
+
+def test_a_slice_follows_when_the_last_one_is_applied(world: World, client: Client) -> None:
+    client.pipeline(*(f"SET key{number} 1 PX 10" for number in range(3 * FEW_KEYS)))
+    world.hold = True
+    before = len(logged(world))
+    for _ in range(5):
+        world.advance(INTERVAL_MS)
+    world.release()
+    assert len(logged(world)) == before + 1
 
 
 def test_nothing_is_proposed_while_nothing_is_due(world: World, client: Client) -> None:

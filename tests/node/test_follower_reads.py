@@ -117,7 +117,7 @@ def test_a_follower_reads_by_the_leaders_clock(fleet: Fleet, difference_ms: int)
     """A clock that is behind shows no key again that the leader hides, and one that is ahead hides none."""
     leader, follower = fleet[1].connect(), fleet[FOLLOWER].connect()
     for node in (1, 2, 3):
-        fleet[node].node.active_expire = False
+        fleet[node].node.reaper.active = False
     say(fleet, leader, "SET k v PX 1000")
     fleet[1].clock.ns += 600 * 1_000_000
     fleet[FOLLOWER].clock.ns += (600 + difference_ms) * 1_000_000

@@ -109,7 +109,7 @@ def _reload(context: SessionContext) -> Any:
 
 @_sub("DEBUG SET-ACTIVE-EXPIRE", 3, summary="Have due keys removed by themselves (1) or only by writes (0)")
 def set_active_expire(context: SessionContext, argv: list[bytes]) -> Any:
-    context.node.active_expire = parse.integer(argv[2]) != 0
+    context.node.reaper.active = parse.integer(argv[2]) != 0
     return OK
 
 
