@@ -75,7 +75,7 @@ RECORDS: list[msgspec.Struct] = [
     AppendReply(ONE, TWO, TERM, AT, 1), Heartbeat(ONE, TWO, TERM, AT, 1), HeartbeatReply(ONE, TWO, TERM, 1),
     InstallSnapshot(ONE, TWO, TERM, SnapshotMeta(AT, TERM), 1), TimeoutNow(ONE, TWO, TERM), ENTRY, HardState(),
     ConfState((ONE, TWO)), SnapshotMeta(AT, TERM), CHANGE, ConfChange((CHANGE,)),
-    Introduction("life", 1),
+    Introduction("life"),
     Frame(), Request(1, 2, 0, 3, b"*1\r\n$4\r\nPING\r\n"), Answer(1, 2, b"+OK\r\n"), Interrupt(1, 2, True),
     ReadIndex(1, AT), ClockWord(1, 2), Proposal(ONE, 1, Drop(ONE)),
     Found({ONE: NODE}), Announce(ONE, "a:1", "i"), Admit("a:1", "i"), Retire(ONE), Left(FIRST_SHARD_GROUP, ONE),

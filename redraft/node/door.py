@@ -76,7 +76,7 @@ class Door:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.introduction = Introduction()
+        self.introduction = Introduction(node.run_id)
         """What this node tells of itself."""
         self.now = 0
         """The present tick; a Raft tick each."""

@@ -91,10 +91,6 @@ class Introduction(msgspec.Struct, frozen=True, array_like=True):
 
     life: str = ""
     """Drawn at each start: two processes that are one node, by their directories, are told apart by it."""
-    starts: int = 0
-    """How often the directory was started, this time included."""
-    before: str = ""
-    """The life before this one, as the directory has it."""
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -100,7 +100,7 @@ class Memory:
     def begin(self) -> None:
         """The groups' logs were read: a life begins. Raises StorageError."""
         node, lives = self._node, self._lives
-        self.token = node.door.introduction.life or node.run_id
+        self.token = node.door.introduction.life
         ends = {int(group): Position(raft.term, raft.last_index) for group, raft in self._rafts()}
         lives.number += 1
         lives.starts = [*lives.starts, Start(self.token, ends)][-MOST_STARTS:]

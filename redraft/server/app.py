@@ -36,7 +36,7 @@ from redraft.errors import RedraftError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
 from redraft.node.jobs import Job
-from redraft.node.links import Cluster, Introduction
+from redraft.node.links import Cluster
 from redraft.node.node import Node, ShutdownRequest
 from redraft.node.pace import raft_config
 from redraft.raft.messages import ConfState, SnapshotMeta
@@ -141,7 +141,6 @@ class App:
         log_of_shard = _group_log(store, FIRST_SHARD_GROUP, identity.first_voters)
         raft = RaftNode(config_of_raft, log_of_shard, applied.index, applied.conf, self._random)
         node.cluster = Cluster(identity.cluster_id, settings.cluster_secret, settings.requirepass)
-        before = directory.last_start()
         node.members.first_known = {NodeId(number): each for number, each in identity.addresses.items()}
         node.members.configured = members
         node.members.address_here = address
@@ -165,8 +164,6 @@ class App:
         persists = node.collect()
         store.open_for_writing()
         image.open_for_writing()
-        start = directory.count_start()
-        node.door.introduction = Introduction(start.life, start.count, before.life)
         persistence.expect_us(measure_fsync_us(directory.log_path))
         if persists:
             persistence.write_now(persists)

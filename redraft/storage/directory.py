@@ -4,7 +4,6 @@
 LOCK              held by the process that uses the directory; holds its process id
 node.json         format version, node id, cluster id, incarnation
 peers.json        the incarnations of the nodes that this one has met
-starts.json       how often the node was started, and a name for the last start
 lives.json        what the logs had at the last starts, and what the node has forgotten (see `node.memory`)
 promises.json     what the other nodes are known to have promised; it may be behind
 log/              the Raft logs of all groups
@@ -51,15 +50,6 @@ class NodeIdentity(msgspec.Struct, frozen=True):
     """It founds a cluster with others, and not all of them have let it in yet: it has no vote so far, and no data."""
 
 
-class Start(msgspec.Struct, frozen=True):
-    """One start of the node."""
-
-    count: int = 0
-    """Its number; the first is 1."""
-    life: str = ""
-    """Drawn at each start: copies of a directory that are started are told apart by it."""
-
-
 class DataDirectory(LockedDirectory):
     """A running node's directory."""
 
@@ -82,19 +72,6 @@ class DataDirectory(LockedDirectory):
     def met(self) -> dict[NodeId, str]:
         """The incarnations of the nodes that this one has met. Raises DamagedDataError."""
         return _read_json(self.path / "peers.json", dict[NodeId, str]) or {}
-
-    def last_start(self) -> Start:
-        """The last start that was counted; none of an older version was. Raises DamagedDataError."""
-        return _read_json(self.path / "starts.json", Start) or Start()
-
-    def count_start(self) -> Start:
-        """Count one more start, durably. Raises StorageError, DamagedDataError."""
-        start = Start(self.last_start().count + 1, secrets.token_hex(10))
-        try:
-            _write_json(self.path / "starts.json", start)
-        except OSError as error:
-            raise _explained(self.path, error) from error
-        return start
 
     def remember(self, node: NodeId, incarnation: str) -> None:
         """Keep the incarnation of a node that was met. Raises StorageError."""
@@ -174,7 +151,7 @@ class DataDirectory(LockedDirectory):
         the one or the other, or a node that has founded nothing. Raises StorageError."""
         assert self.identity.founding
         try:
-            for name in ("peers.json", "starts.json", "lives.json", "promises.json"):
+            for name in ("peers.json", "lives.json", "promises.json"):
                 (self.path / name).unlink(missing_ok=True)
             for path in (*self.path.glob("shard-*"), self.log_path):
                 if path.exists():

@@ -32,7 +32,7 @@ def fleet() -> Fleet:
 def node(number: int, life: str, incarnation: str = "same", **settings: object) -> World:
     """A process that is that node, by its directory."""
     world = World(node_id=number, **settings)
-    world.node.door.introduction = Introduction(life, 1)
+    world.node.door.introduction = Introduction(life)
     world.node.members.incarnation = incarnation
     world.node.members.address_here = f"10.0.0.{number}:7000"
     return world
@@ -187,7 +187,7 @@ def test_a_second_copy_sends_no_snapshot(fleet: Fleet) -> None:
 
 def test_who_dials_another_copy_than_that_which_has_a_link_does_not_speak_to_it(fleet: Fleet) -> None:
     here = fleet[1]
-    here.node.door.introduction = Introduction("one", 1)
+    here.node.door.introduction = Introduction("one")
     speak(greet(node(2, "first"), here))
     with pytest.raises(GreetingError, match="node 2 runs twice"):
         greet(here, node(2, "second"))
@@ -374,9 +374,9 @@ def test_who_is_not_understood_greets_as_an_older_version_does() -> None:
 
 
 def test_what_a_newer_version_adds_to_its_introduction_is_passed_over(fleet: Fleet) -> None:
-    longer = msgspec.msgpack.encode(["life", 1, "before", "of a newer version"])
+    longer = msgspec.msgpack.encode(["life", "of a newer version", 7])
     assert len(ask(fleet[1].connect(), peer_words(b"2", longer))) == 4
-    for garbage in (b"", b"\xff", b"\xc0", b"\x93\x01\x02\x03"):
+    for garbage in (b"", b"\xff", b"\xc0", b"\x91\x01"):
         assert "cannot be read" in str(ask(fleet[1].connect(), peer_words(b"2", garbage)))
 
 

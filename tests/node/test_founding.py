@@ -26,7 +26,7 @@ class Founders:
         """A node with nothing in its directory."""
         node = self.fleet[number].node
         node.members.incarnation = incarnation
-        node.door.introduction = Introduction(f"life of {number} {incarnation}", 1)
+        node.door.introduction = Introduction(f"life of {number} {incarnation}")
         others = [each for each in self.fleet.worlds if each != number]
         node.founding.begin(others, lambda: self.founded.append(number))
 

@@ -66,7 +66,6 @@ class Disk:
         self._random = random
         self.identity: Identity | None = None
         self.met: dict[NodeId, str] = {}
-        self.starts = 0
         self.lives: bytes | None = None
         """What the node knows of its own starts; each change is durable at once."""
         self.promises: bytes | None = None
@@ -140,12 +139,12 @@ class Disk:
     def copy(self) -> Callable[[], None]:
         """A copy of what is durable now; what is returned puts it back, while no process runs."""
         met, lives, promises, image = dict(self.met), self.lives, self.promises, self.image
-        identity, starts = self.identity, self.starts
+        identity = self.identity
         logs = {group: _copy(self.durable[group]) for group in GROUPS}
 
         def put_back() -> None:
             self.identity, self.met, self.lives, self.promises = identity, dict(met), lives, promises
-            self.image, self.starts = image, starts
+            self.image = image
             self.durable = {group: _copy(log) for group, log in logs.items()}
             self.logs = {group: _copy(log) for group, log in logs.items()}
             self._unsynced.clear()

@@ -230,8 +230,7 @@ class Machine:
             config = ConfigGroup(RaftNode(config_of_raft, disk.logs[CONFIG_GROUP], Index(0), random=random), self.level)
             raft = RaftNode(config_of_raft, disk.logs[FIRST_SHARD_GROUP], applied.index, applied.conf, random)
             node.cluster = ClusterName(identity.cluster_id, SECRET)
-            disk.starts += 1
-            node.door.introduction = Introduction(f"{self.number}/{self.life}", disk.starts)
+            node.door.introduction = Introduction(f"{self.number}/{self.life}")
             members = node.members
             members.first_known = dict(identity.addresses)
             members.address_here = self.address
