@@ -83,7 +83,7 @@ RECORDS: list[msgspec.Struct] = [
     META, Waiter(1, 0, [b"key"], [b"BLPOP", b"key", b"0"], b"list", 0), Thresholds(), AppliedPoint(AT, TERM),
     FlushPoint(AppliedPoint(AT, TERM), META), ImageMeta(1, 4, b"state"), Contents(SnapshotMeta(AT, TERM), []),
     File("name", 1, 2), Position(TERM, AT), Start("t", {1: Position(TERM, AT)}), Remembered("t", 1, Position(TERM, AT)),
-    GroupStanding(1, TERM, Position(TERM, AT), Position(TERM, AT), (ONE,)), Standing(1, (Start("t"),), "t", ()),
+    GroupStanding(1, TERM, Position(TERM, AT), Position(TERM, AT), (ONE,)), Standing((Start("t"),), "t", ()),
 ]  # fmt: skip
 
 

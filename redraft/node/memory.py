@@ -7,9 +7,9 @@ had; and each remembers the most that it has heard of every other, a leader also
 voted for that vote. What is remembered is told back. So who comes back with less hears of it from the first that
 knows, and that one trusts it no more until it has caught up.
 
-What is remembered is kept on disk now and then, without an fsync: losing some of it loses only a chance to recognise
-somebody. What the node knows of its own starts, and that it has forgotten something, is durable before anything is
-said.
+What is remembered is kept on disk, without an fsync, now and then and with each new start: losing some of it loses
+only a chance to recognise somebody. What the node knows of its own starts, and that it has forgotten something, is
+durable before anything is said.
 
 What cannot be recognised: a node that comes back with less, when nobody is there who knows that it had more. Of three
 nodes, one was cut off, the second acknowledged what the third wrote, and is put back to a copy that was taken while
@@ -52,6 +52,7 @@ class Lives(msgspec.Struct):
     """What a node keeps of its starts."""
 
     number: int = 0
+    """The next one gets the next number."""
     starts: list[Start] = []
     forgotten: dict[int, Remembered] = {}
     """The groups in which it has forgotten something and is not whole yet: what it had promised at least."""
@@ -69,6 +70,8 @@ class Memory:
         """This life's."""
         self.keep_lives: Callable[[bytes], None] = lambda data: None
         """Makes what the node knows of its starts durable; the server's."""
+        self.keep_others: Callable[[bytes], None] = lambda data: None
+        """Keeps what it knows of others, over the end of the process at least; the server's."""
         self.lost: dict[GroupId, str] = {}
         """Of each group where this life has found it: what may be lost."""
         self._lives = Lives()
@@ -103,7 +106,7 @@ class Memory:
         self.token = node.door.introduction.life
         ends = {int(group): Position(raft.term, raft.last_index) for group, raft in self._rafts()}
         lives.number += 1
-        lives.starts = [*lives.starts, Start(self.token, ends)][-MOST_STARTS:]
+        lives.starts = [*lives.starts, Start(self.token, ends, {}, lives.number)][-MOST_STARTS:]
         for group, raft in self._rafts():
             if group in lives.forgotten:
                 if raft.is_alone:
@@ -167,7 +170,7 @@ class Memory:
                 )
             )  # fmt: skip
         token = heard.starts[-1].token if heard is not None else ""
-        return Standing(self._lives.number, tuple(self._lives.starts), token, tuple(groups))
+        return Standing(tuple(self._lives.starts), token, tuple(groups))
 
     def _known(self, peer: NodeId, group: GroupId, raft: RaftNode) -> Remembered:
         """What is known of a node's promises in a group."""
@@ -188,7 +191,7 @@ class Memory:
             raft = rafts.get(GroupId(told.group))
             if raft is not None:
                 self._judge(sender, standing, told, raft)
-                if has_forgotten(self._lives.number, self._lives.starts, told.group, told.of_you):
+                if has_forgotten(self._lives.starts, told.group, told.of_you):
                     self._forget(GroupId(told.group), raft, told.of_you, f"node {sender} remembers")
         self._follow()
 
@@ -196,7 +199,7 @@ class Memory:
         """Whether another node has forgotten what it promised."""
         group = GroupId(told.group)
         known = self._known(sender, group, raft)
-        if told.forgetful or has_forgotten(standing.number, standing.starts, group, known):
+        if told.forgetful or has_forgotten(standing.starts, group, known):
             if sender not in raft.distrusted:
                 log.warning(
                     "node %d has forgotten what it had acknowledged in %s (up to entry %d of term %d as known here): it"
@@ -211,18 +214,29 @@ class Memory:
             log.warning("node %d has caught up in %s, and counts again", sender, _name(group))
             raft.trust(sender)
             position = told.promised
-        self._remember(sender, group, Remembered(standing.starts[-1].token, standing.number, position))
+        self._remember(sender, group, Remembered(standing.starts[-1].token, standing.starts[-1].number, position))
 
     def _remember(self, node: NodeId, group: GroupId, known: Remembered) -> None:
         of_node = self._others.setdefault(node, {})
-        if of_node.get(group) != known:
-            of_node[group] = known
-            self._unsaved = True
+        before = of_node.get(group)
+        if before == known:
+            return
+        of_node[group] = known
+        self._unsaved = True
+        if before is None or before.token != known.token:
+            # A start is heard of once, and a copy is known by it.
+            self.keep_others(self.take_unsaved() or b"")
 
     # What this node has forgotten itself.
 
     def _forget(self, group: GroupId, raft: RaftNode, known: Remembered, who: str) -> None:
-        if group in self._lives.forgotten or raft.is_alone:
+        if raft.is_alone:
+            return
+        before = self._lives.forgotten.get(group)
+        if before is not None:
+            if known.number > before.number:
+                self._lives.forgotten[group] = structs.replace(before, number=known.number)
+                self._keep_lives()
             return
         self._lives.forgotten[group] = known
         self._forgetful_ticks = 0
@@ -256,9 +270,9 @@ class Memory:
 
     def _become_whole(self, group: GroupId) -> None:
         lives = self._lives
-        del lives.forgotten[group]
         last = lives.starts[-1]
-        lives.starts[-1] = structs.replace(last, whole=tuple(sorted({*last.whole, int(group)})))
+        lives.number = max(lives.number, lives.forgotten.pop(group).number)
+        lives.starts[-1] = structs.replace(last, whole={**last.whole, int(group): lives.number})
         self._keep_lives()
         log.warning("this node has caught up in %s, and counts again", _name(group))
         self._tell_all()
@@ -327,7 +341,7 @@ class Memory:
     def check(self) -> None:
         """Assert the invariants."""
         assert self._lives.starts[-1].token == self.token
-        assert len(self._lives.starts) <= self._lives.number
+        assert self._lives.starts[-1].number <= self._lives.number
         for _, raft in self._rafts():
             assert not (raft.forgetful and raft.leader is not None and not raft.has_recollected)
 

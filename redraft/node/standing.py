@@ -27,8 +27,11 @@ class Start(msgspec.Struct, frozen=True, array_like=True):
     token: str
     ends: dict[int, Position] = {}
     """Of each group: the term, and the last index of its log, as the start found them."""
-    whole: tuple[int, ...] = ()
-    """The groups in which it had forgotten something, and caught up again in the life that then began."""
+    whole: dict[int, int] = {}
+    """The groups in which it had forgotten something, and caught up again in the life that then began: the highest
+    number of the starts that it was told to have forgotten, or its own."""
+    number: int = 0
+    """Which of its starts it is. Those that come after it has caught up have higher numbers than those it forgot."""
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True):
@@ -37,7 +40,7 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True):
     token: str = ""
     """The life in which it was heard of; empty where only its messages are known, not its lives."""
     number: int = 0
-    """How many starts it had had."""
+    """Which of its starts that life began with."""
     position: Position = Position()
 
 
@@ -61,26 +64,22 @@ class GroupStanding(msgspec.Struct, frozen=True, array_like=True):
 class Standing(msgspec.Struct, frozen=True, array_like=True):
     """What a node tells another of itself, and of the other."""
 
-    number: int
-    """How many starts it has had."""
     starts: tuple[Start, ...]
-    """The last of them."""
+    """Its last starts."""
     heard: str
     """The receiver's life that it has heard of."""
     groups: tuple[GroupStanding, ...]
 
 
-def has_forgotten(number: int, starts: Sequence[Start], group: int, known: Remembered) -> bool:
-    """Whether a node that tells of these last starts, of `number` in all, has less in a group than is known of it."""
+def has_forgotten(starts: Sequence[Start], group: int, known: Remembered) -> bool:
+    """Whether a node that tells of these last starts has less in a group than is known of it."""
     tokens = [start.token for start in starts]
+    later = starts
     if known.token in tokens:
         later = starts[tokens.index(known.token) + 1 :]
-    else:
-        first_number = number - len(starts) + 1
-        later = starts[max(0, known.number - first_number) :]
-        if known.token and known.number >= first_number:
-            # That start should be among them: this is a copy from before it.
-            return not any(group in start.whole for start in later)
+    elif known.token and starts and known.number >= starts[0].number:
+        # That start should be among them: this is a copy from before it.
+        return not any(start.whole.get(group, 0) >= known.number for start in starts)
     if not later or any(group in start.whole for start in later):
         return False
     return later[0].ends.get(group, Position()) < known.position

@@ -83,7 +83,8 @@ class Forgetting:
         return not self.forgetful or (self.may_stand and self.floor is not None and log_end >= self.floor)
 
     def counts_vote_of(self, member: NodeId) -> bool:
-        """Whether a vote that was granted is one."""
+        """Whether a vote that it has granted is one, and it may have one: it has not forgotten anything, or knows that
+        it has."""
         return self.distrusted.get(member, True)
 
     def reached(self, log_end: Position) -> None:

@@ -563,7 +563,7 @@ class RaftNode:
         promised = self.leader_id != NO_NODE or self._promise_ticks > 0
         free = self._vote == message.sender or (self._vote == NO_NODE and not promised)
         free = free or (message.pre and message.term > self.term)
-        granted = free and self._is_good_log(message)
+        granted = free and self._forgetting.counts_vote_of(message.sender) and self._is_good_log(message)
         if granted and not message.pre:
             self._vote = message.sender
             self._elapsed_ticks = 0

@@ -153,6 +153,7 @@ class App:
         self._directory = directory
         node.memory.read(directory.lives(), directory.promises())
         node.memory.keep_lives = directory.keep_lives
+        node.memory.keep_others = self._keep_promises
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(config, shard, storage)
         node.reload = lambda: storage.load()[0]

@@ -77,11 +77,10 @@ class ForgettingChaos:
         put_back = disk.copy()
         lives = msgspec.json.decode(disk.lives or b"{}", type=Lives)
         ends = {int(group): _end(machine, group) for group in GROUPS}
-        starts = [*lives.starts, Start("the next", ends)]
-        number = lives.number + 1
+        starts = [*lives.starts, Start("the next", ends, {}, lives.number + 1)]
 
         def try_it(left: int) -> None:
-            if self._is_known(machine, number, starts):
+            if self._is_known(machine, starts):
                 self._tell(f"put the disk of m{machine.number} back")
                 self.injected["is_put_back"] = self.injected.get("is_put_back", 0) + 1
                 machine.put_back(put_back)
@@ -96,7 +95,7 @@ class ForgettingChaos:
         delay_ns = int(self._random.random() * self._random.choice((SECOND, 5 * SECOND)))
         self._cluster.events.after(delay_ns, lambda _: do())
 
-    def _is_known(self, machine: Machine, number: int, starts: list[Start]) -> bool:
+    def _is_known(self, machine: Machine, starts: list[Start]) -> bool:
         """Whether a copy would be recognised by every other voter, and nobody else is forgetful."""
         cluster = self._cluster
         if not machine.running or any(each.forgets() or each.lost for each in cluster.machines.values()):
@@ -110,7 +109,7 @@ class ForgettingChaos:
                     return False
                 memory = other.node.memory
                 known = memory.known(machine.id, group)
-                if not has_forgotten(number, starts, int(group), known):
+                if not has_forgotten(starts, int(group), known):
                     return False
                 other.disk.promises = memory.take_unsaved() or other.disk.promises
         return True

@@ -161,6 +161,9 @@ class Invariants:
             self._vote(machine, group, message.term, machine.id)
 
     def _vote(self, machine: Machine, group: GroupId, term: Term, candidate: NodeId) -> None:
+        if candidate == machine.id and machine.forgets():
+            # Who has not heard yet that it has forgotten something may ask for votes. Who knows of it gives it none.
+            return
         hard = machine.disk.durable[group].hard_state
         # Who has gone to a later term meanwhile, durably, cannot vote in this one again.
         require(

@@ -241,6 +241,7 @@ class Machine:
             node.memory.keep_lives = disk.keep_lives
             if identity.founding:
                 node.founding.begin((each for each in identity.first_voters if each != identity.node), disk.founded)
+            node.memory.keep_others = disk.keep_promises
             shard = WatchedShard(
                 self, forwarding, reads, raft, keyspace, applied, node.table, self.clock.monotonic_ns, random
             )  # fmt: skip

@@ -58,7 +58,7 @@ MUTATIONS = (
          "free = True"),
     )),
     Mutation("votes-for-the-ignorant", "a vote is granted whatever the candidate's log is", (
-        ("raft/node.py", "granted = free and self._is_good_log(message)", "granted = free"),
+        ("raft/node.py", " and self._is_good_log(message)", ""),
     )),
     Mutation("old-terms-by-count", "entries of old terms are committed by counting replicas (section 5.4.2)", (
         ("raft/leader.py", "if index <= log.committed or log.term(index) != self.term:", "if index <= log.committed:"),
@@ -91,7 +91,8 @@ MUTATIONS = (
     )),
     Mutation("forgetful-is-counted", "who has forgotten what it acknowledged goes on as if it had not", (
         ("node/standing.py", "return later[0].ends.get(group, Position()) < known.position", "return False"),
-        ("node/standing.py", "return not any(group in start.whole for start in later)", "return False"),
+        ("node/standing.py", "return not any(start.whole.get(group, 0) >= known.number for start in starts)",
+         "return False"),
     )),
     Mutation("lease-too-long", "a lease lasts longer than its followers' promise", (
         ("raft/leader.py", "return max(0, promise_ms - drift_ms)", "return max(0, 2 * (promise_ms - drift_ms))"),

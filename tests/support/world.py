@@ -215,6 +215,7 @@ class World:
         shard = Shard(group, raft, keyspace, applied, self.node.table, self.clock.monotonic_ns, self.random)
         self.node.memory.read(self.lives, self.promises)
         self.node.memory.keep_lives = lambda data: setattr(self, "lives", data)
+        self.node.memory.keep_others = lambda data: setattr(self, "promises", data)
         self.node.start(config, shard, self.image)
         self.node.reload = lambda: self.image.load()[0]
         for each in (config.raft, raft):
