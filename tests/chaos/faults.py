@@ -14,7 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
+from chaos.directories import Directories
 from chaos.disks import SmallDisk, can_mount, damage
+from chaos.heavy import Heavy
 from chaos.members import Members
 from chaos.nodes import Nodes
 
@@ -46,6 +48,12 @@ DESCRIPTIONS = {
     "broken-disk": "fsyncs of one node fail: it stops",
     "full-disk": "the disk of one node is full: it stops",
     "damage": "bits of a stopped node's files turned over: it is refused, and replaced",
+    "wipe": "a node's directory lost, and it is started by its old command: it is told to stop, and replaced",
+    "restore": "a node's directory goes back to a copy of a moment ago",
+    "copy": "a copy of a node's directory is started beside it: it is told to stop",
+    "large": "a value of 32 MB written, read and deleted",
+    "slow-command": "commands that keep a node's main thread for a second",
+    "flood": "100,000 PINGs of one client, half a megabyte of no commands of another",
     "clock": "the wall clock of one node jumps by seconds or an hour",
     "island": "leader cut off, then asked to remove everyone",
     "remove": "a node removed, another joins",
@@ -78,6 +86,8 @@ class Faults:
         self.members = Members(nodes, random_)
         self.events: list[Event] = []
         self.missing: list[str] = []
+        directories = Directories(nodes, self.members, random_)
+        heavy = Heavy(nodes, random_, self.members.findings)
         self.kinds: dict[str, Callable[[], str]] = {
             "kill-leader": lambda: self._kill([self._leader()]),
             "kill-follower": lambda: self._kill([self._follower()]),
@@ -88,6 +98,12 @@ class Faults:
             "restart": self._restart,
             "transfer": self._transfer,
             "damage": self._damage,
+            "wipe": lambda: directories.wipe(self._follower()),
+            "restore": lambda: directories.restore(self._follower(), self._wait),
+            "copy": lambda: directories.copy(self._follower()),
+            "large": lambda: heavy.large(random_.choice(nodes.ids)),
+            "slow-command": lambda: heavy.slow(random_.choice(nodes.ids)),
+            "flood": lambda: heavy.flood(random_.choice(nodes.ids)),
             "remove": self._remove,
             "remove-dead": self._remove_dead,
             "replace": self._replace,

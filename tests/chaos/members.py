@@ -52,6 +52,11 @@ class Members:
         self._note(node, said)
         return said
 
+    def remove_id(self, number: int | None, *, ask: int) -> str:
+        """Ask a node to have one removed whose directory is gone; what it says."""
+        self.changed = True
+        return _said(self._nodes.ask(ask, "REDRAFT", "REMOVE", str(number), seconds=CHANGE_SECONDS))
+
     def replace(self, old: int, new: int, *, ask: int) -> str:
         """Ask a node to have one take another's place; what it says."""
         self.changed = True

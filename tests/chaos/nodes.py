@@ -92,6 +92,17 @@ class Nodes:
         host, port = self.places[self._joins_by[node]]
         return ["--join", f"{host}:{port}"]
 
+    def is_founder(self, node: int) -> bool:
+        """Whether a node is one of the list by which the cluster was founded."""
+        return node <= self._first
+
+    def twin(self, node: int) -> int:
+        """Make a node whose directory is a copy of another's, which does not run; it is no member of its own."""
+        self._last += 1
+        self.places[self._last] = self.network.place(self._last)
+        shutil.copytree(self.data(node), self.data(self._last))
+        return self._last
+
     def add(self, to: int) -> int:
         """Make a node that joins by way of another when it is started. It should be a member once it is in `ids`."""
         self._last += 1

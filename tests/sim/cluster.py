@@ -247,7 +247,12 @@ class Cluster:
             versions = {machine.node.config.table.version for machine in there}
             serving = [machine for machine in there if machine.node.serves]
             leaving = any(machine.node.config.table.leaving() for machine in there)
-            forgetful = any(raft.forgetful or raft.distrusted for machine in there for _, raft in machine.rafts())
+            # Who has left the group is of no account.
+            forgetful = any(
+                raft.forgetful or any(each in raft.distrusted for each in raft.conf.members())
+                for machine in there
+                for _, raft in machine.rafts()
+            )
             alike = len(applied) == 1 and len(versions) == 1 and len(serving) == 1
             return alike and not leaving and not forgetful
 
