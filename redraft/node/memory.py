@@ -138,6 +138,7 @@ class Memory:
     def tick(self) -> None:
         """A Raft tick has passed: tell those whom it concerns what has changed."""
         self._forgetful_ticks += 1
+        self._forget_the_gone()
         self._follow()
         for peer in self._node.peers.linked_to():
             told, ticks = self._told.get(peer, (None, 0))
@@ -149,6 +150,14 @@ class Memory:
                 ticks = 0
                 self._node.peers.offer_standing(peer, standing)
             self._told[peer] = (standing, ticks + 1)
+
+    def _forget_the_gone(self) -> None:
+        """Nobody counts on the promises of who was removed from the cluster."""
+        for node in [node for node in self._others if self._node.members.is_gone(node)]:
+            del self._others[node]
+            self._unsaved = True
+            for _, raft in self._rafts():
+                raft.trust(node)
 
     def _tell(self, peer: NodeId, standing: Standing) -> None:
         self._told[peer] = (standing, 0)
