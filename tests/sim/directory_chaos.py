@@ -41,12 +41,14 @@ class DirectoryChaos:
             return False
         for group in GROUPS:
             facts = cluster.invariants.groups[group]
+            if not facts.committed:
+                return False
             for voters in (facts.conf.voters, facts.conf.outgoing):
                 machines = [cluster.machine_of(node) for node in voters if node != machine.id]
                 having = [
                     each for each in machines
                     if each is not None and self._is_whole(each)
-                    and (not facts.committed or each.disk.has_durable(group, facts.committed[-1]))
+                    and each.disk.has_durable(group, facts.committed[-1])
                 ]  # fmt: skip
                 if voters and len(having) <= len(voters) // 2:
                     return False
@@ -57,7 +59,8 @@ class DirectoryChaos:
         """Whether a machine runs with all that it ever had."""
         if machine is None or not machine.running:
             return False
-        return not (machine.outcast or machine.forgets() or machine.lost)
+        founds = machine.disk.identity is None or machine.disk.identity.founding
+        return not (founds or machine.outcast or machine.forgets() or machine.lost)
 
     def _do_damage(self) -> bool:
         machine = self._some()

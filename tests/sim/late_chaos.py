@@ -60,6 +60,11 @@ class Reader:
             self._connection.close(near=True)
 
 
+def _close(readers: list[Reader]) -> None:
+    for reader in readers:
+        reader.close()
+
+
 class LateChaos:
     """The part of chaos that is about requests which are read late."""
 
@@ -85,10 +90,11 @@ class LateChaos:
         found: int = max(each["election_timeout"] for each in every)
         return found * MS
 
-    def _write_elsewhere(self, leader: Machine, key: str, value: str, then: Callable[[], None]) -> None:
+    def _write_elsewhere(self, leader: Machine, key: str, then: Callable[[], None]) -> None:
         """Have a register set by way of some other machine."""
         others = [machine for machine in self._up() if machine is not leader]
         if others and not self.stopped:
+            value = self._clients.value(self._random)
             command = ("SET", key, value)
             self._clients.ask_for_chaos(self._random.choice(others), key, ("set", value), command, then)
 
@@ -111,10 +117,10 @@ class LateChaos:
 
         ask(None)
         for _ in range(2):
-            delay_ns = int(random.uniform(1.2, 2.5) * election_ns)
-            value = self._clients.value(random)
-            events.after(delay_ns, lambda _, value=value: self._write_elsewhere(leader, key, value, written))
-        events.after(8 * SECOND, lambda _: [reader.close() for reader in readers])
+            events.after(
+                int(random.uniform(1.2, 2.5) * election_ns), lambda _: self._write_elsewhere(leader, key, written)
+            )
+        events.after(8 * SECOND, lambda _: _close(readers))
         return self._tell(f"a tick of m{leader.number}, which leads, lasts until another one has written {key}")
 
     def _do_late_index(self) -> bool:
@@ -145,12 +151,11 @@ class LateChaos:
                 events.after(random.randint(MS, 20 * MS), lambda _: self._cut_off(leader, 5 * SECOND))
                 for _ in range(2):
                     delay_ns = int(random.uniform(1.2, 2.5) * election_ns)
-                    value = self._clients.value(random)
-                    events.after(delay_ns, lambda _, value=value: self._write_elsewhere(leader, key, value, ask))
+                    events.after(delay_ns, lambda _: self._write_elsewhere(leader, key, ask))
             events.after(int(random.uniform(2.5, 4.0) * election_ns), lambda _: leader.resume())
 
         # It is read when the leader wakes, after its lease and before others wait no longer.
         ask()
         events.after(int(random.uniform(0.85, 1.1) * election_ns), awake)
-        events.after(10 * SECOND, lambda _: [reader.close() for reader in readers])
+        events.after(10 * SECOND, lambda _: _close(readers))
         return self._tell(f"m{leader.number} oversleeps its lease, asks for an index, and sleeps again")
