@@ -292,5 +292,6 @@ def test_a_table_for_people(nodes: Nodes) -> None:
         "state",
         "reachable",
         "snapshot",
+        "forgetful",
     ]
     assert text.splitlines()[1].split()[:3] == ["1", f"127.0.0.1:{first.port}", "leader"]
