@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("redraft.node")
 
 FOREVER_NS = 1 << 62
+CLOCK_NS = 1_000_000
+"""How old the time may be that reads go by: deadlines are in whole milliseconds."""
 HOLD_NS = 3_000_000
 """The longest that followers do not hear of a commit because more entries are expected."""
 
@@ -39,6 +41,8 @@ class Leadership:
         self._node = node
         self.lease_until_ns = 0
         """Monotonic; FOREVER_NS for a node that is alone."""
+        self._clock_ns = 0
+        """When reads were told the time last."""
         self.standing: Permission | None = None
         """What a node that is alone may do whenever it is asked, since nobody else can lead."""
         self._led = (NO_NODE, Term(0))
@@ -75,7 +79,9 @@ class Leadership:
         now_ns = node.clock.monotonic_ns()
         if now_ns >= self.lease_until_ns:
             self.follow()
-        node.shard.present.set_clock(node.clocks.now_ns(now_ns) // 1_000_000)
+        if now_ns - self._clock_ns >= CLOCK_NS:
+            self._clock_ns = now_ns
+            node.shard.present.set_clock(node.clocks.now_ns(now_ns) // 1_000_000)
         return Permission.LEADER if node.serves else None
 
     def hold_commit(self) -> None:
