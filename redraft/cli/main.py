@@ -10,7 +10,7 @@ import os
 import sys
 
 from redraft import __version__
-from redraft.cli import cluster, image_dump, local, log_dump, recover, server
+from redraft.cli import cluster, image_dump, local, log_dump, recover, repair, server
 from redraft.errors import RedraftError, UserError
 
 USAGE = """\
@@ -24,6 +24,7 @@ usage: redraft COMMAND [ARGUMENT ...]
   redraft table [VERSION]                             the config table: nodes and shards
   redraft log dump DIR                                what is in a stopped node's log
   redraft image dump DIR                              what is in its data on disk
+  redraft repair DIR                                  go on with what can be read of a damaged directory
   redraft recover --dir DIR                           go on with one node when the majority is gone for good
   redraft --version
   redraft --help
@@ -35,6 +36,7 @@ OTHERS = {
     "log": log_dump.run,
     "image": image_dump.run,
     "recover": recover.run,
+    "repair": repair.run,
 }
 
 

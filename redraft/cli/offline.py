@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,17 @@ def opened(path: str) -> Iterator[StoppedDirectory]:
         raise UserError(f"redraft: {error}", exit_code=3) from error
     with directory:
         yield directory
+
+
+def confirm(word: str, *, yes: bool) -> None:
+    """Have a person type a word, unless they have said yes already. Raises UserError."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("redraft: nothing was changed: say --yes to do it", exit_code=2)
+    print(f'Type "{word}" to do it: ', end="", flush=True)
+    if sys.stdin.readline().strip() != word:
+        raise UserError("redraft: nothing was changed", exit_code=2)
 
 
 def print_node(directory: StoppedDirectory, *, as_json: bool) -> None:

@@ -7,11 +7,10 @@ node is running there.
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from redraft.cli.offline import members
+from redraft.cli.offline import confirm, members
 from redraft.errors import DirectoryInUseError, UserError
 from redraft.ids import FIRST_SHARD_GROUP
 from redraft.server.recovery import Survivor, complete_recovery, look, recover
@@ -55,7 +54,7 @@ def run(arguments: list[str]) -> int:
             if survivor.is_alone:
                 raise UserError(f"redraft: node {survivor.node} is the only member of its cluster already: start it")
             print(_warning(survivor, path), end="")
-            _confirm(yes=options.yes)
+            confirm(CONFIRMATION, yes=options.yes)
             recover(directory, store, image)
         print(f"node {directory.identity.node_id} is a cluster of its own now, {directory.identity.cluster_id}")
         print("start it with the options that it had; new nodes come to it with --join HOST:PORT")
@@ -86,13 +85,3 @@ def _warning(survivor: Survivor, path: Path) -> str:
         "",
     ]
     return "\n".join(lines)
-
-
-def _confirm(*, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise UserError("redraft: nothing was changed: say --yes to do it", exit_code=2)
-    print(f'Type "{CONFIRMATION}" to do it: ', end="", flush=True)
-    if sys.stdin.readline().strip() != CONFIRMATION:
-        raise UserError("redraft: nothing was changed", exit_code=2)

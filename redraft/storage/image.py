@@ -66,7 +66,7 @@ _SPLIT = struct.Struct(">BI")
 _SPLIT_TAG = 0x40
 _SPLIT_MARK = bytes((_SPLIT_TAG,))
 """The first byte of what stands for a split record; no type's tag (`values.codec`)."""
-_FIRST_PART = b"\x80"
+FIRST_PART = b"\x80"
 """All keys from here on are those of parts, and the meta record's."""
 
 
@@ -107,17 +107,21 @@ def _records(iterator: RdictIter, parts: RdictIter) -> Iterator[tuple[bytes, byt
     key, value, step, valid = iterator.key, iterator.value, iterator.next, iterator.valid
     while valid():
         image_key, record = key(), value()
-        if image_key >= _FIRST_PART:
+        if image_key >= FIRST_PART:
             break
         if record[:1] == _SPLIT_MARK:
-            record = _together(parts, image_key, record)
+            record = whole_record(parts, image_key, record)
         yield image_key, record
         step()
     # An iterator that meets damage ends early, and says so only here.
     iterator.status()
 
 
-def _together(parts: RdictIter, key: bytes, record: bytes) -> bytes:
+def whole_record(parts: RdictIter, key: bytes, record: bytes) -> bytes:
+    """A record, put together if it is split; `parts` is an iterator of the image. Raises DamagedDataError, and what
+    RocksDB raises."""
+    if record[:1] != _SPLIT_MARK:
+        return record
     if len(record) != _SPLIT.size:
         raise DamagedDataError("a record of an image does not say how many parts it has")
     _, count = _SPLIT.unpack(record)

@@ -48,9 +48,9 @@ class Hole(NamedTuple):
 class LogReader(Mirror):
     """A log store. `damage` has in sentences what is wrong with it beside its entries; a node does not start then."""
 
-    def __init__(self, path: Path) -> None:
-        """Open the store at `path`. Raises StorageError, DamagedDataError."""
-        super().__init__(path, "log")
+    def __init__(self, path: Path, *, past_damage: bool = False) -> None:
+        """Open the store at `path`. `past_damage`: as for a Mirror. Raises StorageError, DamagedDataError."""
+        super().__init__(path, "log", past_damage=past_damage)
         self.damage: list[str] = []
         promised = self._promised()
         found = self.db.latest_sequence_number()

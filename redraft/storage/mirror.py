@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rocksdict import AccessType, Rdict
+from rocksdict import AccessType, DBRecoveryMode, Rdict
 
 from redraft.errors import DamagedDataError, StorageError
 from redraft.storage.rocks import base_options, translated
@@ -27,8 +27,9 @@ _CHANGED_BY_READING = "rocksdict-config.json"
 class Mirror:
     """A database opened for reading only; a context manager."""
 
-    def __init__(self, path: Path, what: str, doing: str = "reading") -> None:
-        """Open the database at `path`, which is called `what` in errors. Raises StorageError, DamagedDataError."""
+    def __init__(self, path: Path, what: str, doing: str = "reading", *, past_damage: bool = False) -> None:
+        """Open the database at `path`, which is called `what` in errors. `past_damage`: what stands behind a damaged
+        place of the write-ahead log is read too; there are holes then. Raises StorageError, DamagedDataError."""
         self.path = path
         self._doing = f"{doing} the {what} {path}"
         self._copy = ""
@@ -43,6 +44,8 @@ class Mirror:
                         os.symlink(file, Path(self._copy) / file.name)
                 options = base_options()
                 options.create_if_missing(False)
+                if past_damage:
+                    options.set_wal_recovery_mode(DBRecoveryMode.skip_any_corrupted_record())
                 self.db = Rdict(self._copy, options, access_type=AccessType.read_only())
                 self._stack.callback(self.db.close)
         except BaseException:
