@@ -41,6 +41,13 @@ class DamagedDataError(StorageError):
     """What was read back is not what was written: a bad checksum, a hole in a log, an unknown format."""
 
 
+DAMAGE_ADVICE = (
+    "a node of a cluster whose files are damaged is replaced by a new one (redraft replace OLD NEW); one that is alone"
+    " is repaired (redraft repair DIR)"
+)
+"""What to do about a DamagedDataError that ends a node."""
+
+
 class DiskFullError(StorageError):
     """A write was refused for want of space."""
 

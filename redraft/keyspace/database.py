@@ -275,6 +275,11 @@ class Database:
         self.order = KeyOrder(keys)
         self.due.update((deadline_ms, key) for key, deadline_ms in self.deadlines.items())
 
+    def dirty_all(self) -> None:
+        """Have the next flush write every key: there is an image to be made anew. O(n)."""
+        self.dirty = {key for segment in self.segments for key in segment}
+        self.dirty_strings = {}
+
     def abandon(self) -> None:
         """Free all that is here in slices: nobody needs this database any more."""
         self.graveyard.take_in(*self.segments, self.order, self.deadlines, self.due, self.dirty, self.dirty_strings)

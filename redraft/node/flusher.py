@@ -8,6 +8,11 @@ SHUTDOWN, DEBUG RELOAD). It goes through three phases:
          → finishing (the file is fsynced and ingested, which takes a disk's time: a background job)
          → idle      (the log up to the image's index, less a margin for slow followers, is let go)
 
+The image may turn out to be damaged while the node runs: when a flush enters it, when it is copied for another node, or
+read (DEBUG RELOAD, DEBUG DIGEST). What is in memory is not touched by that, nor is the log. So the node says so, has
+another node lead if one can, and its next flush writes all keys to a new image, which is read once before it takes the
+place of the damaged one. If that is damaged as well, the disk is of no use: the node stops.
+
 Invariants: one flush at a time; the log is compacted only up to an index whose image is durable; a snapshot takes the
 image's place only while no other thread works on it.
 """
@@ -19,6 +24,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from redraft.errors import DamagedDataError
 from redraft.ids import Index, NodeId
 from redraft.keyspace.flush import RecordWriter
 from redraft.keyspace.keyspace import Keyspace
@@ -61,6 +67,9 @@ class ShardStorage(Protocol):
     def writer(self) -> ImageWriter:
         """Begin to write a flush."""
 
+    def new_image(self) -> ImageWriter:
+        """Begin to write an image of its own, of all keys; when it is finished it takes the place of the image."""
+
     def compact_log(self, index: Index) -> None:
         """Let go of the log up to and including `index`."""
 
@@ -102,6 +111,12 @@ class Flusher:
         self._seen_logged_bytes = 0
         self._digests = 0
         """Digests that are being computed."""
+        self._damage: DamagedDataError | None = None
+        """What the flush that was being finished has found."""
+        self.makes_anew = False
+        """Whether the image is damaged, and the next flush makes a new one."""
+        self._is_new = False
+        """Whether the flush under way makes a new one."""
 
     def request(self, on_done: Callable[[], None] | None = None) -> None:
         """Flush all that is applied by now; `on_done` is called when it is durable."""
@@ -115,14 +130,39 @@ class Flusher:
 
     def _digest(self, on_done: Callable[[ImageDigest], None]) -> None:
         compute = self._storage.digest()
-        found: list[ImageDigest] = []
+        found: list[ImageDigest | DamagedDataError] = []
         self._digests += 1
+
+        def run() -> None:
+            try:
+                found.append(compute())
+            except DamagedDataError as error:
+                found.append(error)
 
         def computed() -> None:
             self._digests -= 1
-            on_done(found[0])
+            if isinstance(found[0], DamagedDataError):
+                self.image_is_damaged(found[0])
+                self.digest(on_done)
+            else:
+                on_done(found[0])
 
-        self._node.jobs.add(lambda: found.append(compute()), computed)
+        self._node.jobs.add(run, computed)
+
+    def image_is_damaged(self, error: DamagedDataError) -> None:
+        """Reading or changing the image has found that it is damaged: make a new one of what is in memory."""
+        if self.makes_anew:
+            return
+        # Its text alone: with the error, whoever keeps the record would keep the image's iterators, and so its files.
+        log.error(
+            "the image of this node is damaged: %s; another node shall lead, and the image is made anew of what is in"
+            " memory", str(error),
+        )  # fmt: skip
+        self.makes_anew = True
+        self._break_off()
+        self._shard.break_off_flush()
+        self._wanted = True
+        self._node.leadership.give_up()
 
     def uses_image(self) -> bool:
         """Whether something in another thread works on the image."""
@@ -147,25 +187,29 @@ class Flusher:
     def run_to_end(self) -> None:
         """Flush everything now, in this thread (SHUTDOWN). Raises StorageError."""
         self._finish_writing()
-        if self._shard.applied.index != self._shard.flushed:
+        while self._shard.applied.index != self._shard.flushed or self.makes_anew:
             self._begin()
             self._finish_writing()
 
     def install(self, meta: SnapshotMeta) -> None:
         """A snapshot takes the place of the image and of the keyspace; a flush of the old one is broken off."""
         assert not self.uses_image()
+        self._break_off()
+        self.makes_anew = False
+        keyspace, applied = self._storage.install(meta)
+        self._shard.install(keyspace, applied)
+
+    def _break_off(self) -> None:
         if self.phase is Phase.WRITING:
             assert self.writer is not None
             self.writer.abort()
             self.phase = Phase.IDLE
             self.writer = self._point = None
             self._wanted = bool(self._waiting)
-        keyspace, applied = self._storage.install(meta)
-        self._shard.install(keyspace, applied)
 
     def _finish_writing(self) -> None:
         while self._shard.flush is not None and self.phase is Phase.WRITING:
-            self._write_slice()
+            self._write_slice(waits=False)
         self._node.jobs.finish()
 
     def _due(self) -> bool:
@@ -179,11 +223,12 @@ class Flusher:
     def _begin(self) -> None:
         self._wanted = False
         self._started_ns = self._node.clock.monotonic_ns()
-        self.writer = self._storage.writer()
+        self._is_new = self.makes_anew
+        self.writer = self._storage.new_image() if self._is_new else self._storage.writer()
         self._point = self._shard.begin_flush(self.writer)
         self.phase = Phase.WRITING
 
-    def _write_slice(self) -> None:
+    def _write_slice(self, *, waits: bool = True) -> None:
         flush = self._shard.flush
         assert flush is not None
         monotonic_ns = self._node.clock.monotonic_ns
@@ -192,15 +237,39 @@ class Flusher:
         while not flush.step(SLICE_UNITS):
             if monotonic_ns() >= end_ns:
                 return
+        if self._is_new and self._digests and waits:
+            # Files that another thread reads are not replaced.
+            return
         self.phase = Phase.FINISHING
         writer, point = self.writer, self._point
         assert writer is not None
         assert point is not None
-        self._node.jobs.add(lambda: writer.finish(point), self._finished)
+
+        def finish() -> None:
+            try:
+                writer.finish(point)
+            except DamagedDataError as error:
+                self._damage = error
+
+        self._node.jobs.add(finish, self._finished)
 
     def _finished(self) -> None:
         point = self._point
         assert point is not None
+        damage, self._damage = self._damage, None
+        if damage is not None and self._is_new:
+            raise damage
+        if damage is not None:
+            self.phase = Phase.IDLE
+            self.image_is_damaged(damage)
+        if self.makes_anew and not self._is_new:
+            # What was finished is in the damaged image, or is not: it counts for nothing.
+            self.phase = Phase.IDLE
+            self.writer = self._point = None
+            return
+        if self._is_new:
+            log.warning("the image of this node was made anew, as of entry %d", point.applied.index)
+            self.makes_anew = False
         self._shard.end_flush(point)
         end = point.applied.index - self._node.settings.log_retain_entries
         end = min(end, *self.needed_behind.values()) if self.needed_behind else end

@@ -11,6 +11,7 @@ else is executed.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -18,6 +19,7 @@ from msgspec import structs
 from redraft.ids import NO_NODE, NodeId, Term
 from redraft.node.permission import Permission
 from redraft.node.timers import Timer
+from redraft.raft.errors import RaftError
 from redraft.raft.progress import ProgressState
 from redraft.values.thresholds import Thresholds
 
@@ -101,6 +103,13 @@ class Leadership:
         self._node.propose(everything=True)
         raft.transfer_leader(to)
         self.follow()
+
+    def give_up(self) -> None:
+        """Hand over whatever is led here to whoever has most of it, if somebody can take over."""
+        for raft in (self._node.shard.raft, self._node.config.raft):
+            if heirs := self.heirs(raft):
+                with suppress(RaftError):
+                    self.hand_over(raft, max(heirs)[1])
 
     def heirs(self, raft: RaftNode) -> list[tuple[int, NodeId]]:
         """The members that a group, which is led here, can be handed over to: how much of its log each has, and who."""

@@ -26,7 +26,7 @@ from redraft.clock import Clock
 from redraft.cluster.config_group import ConfigGroup
 from redraft.commands.objects import EVICTION
 from redraft.commands.table import CommandTable
-from redraft.errors import CommandError
+from redraft.errors import CommandError, DamagedDataError
 from redraft.ids import GroupId, Index, NodeId
 from redraft.keyspace.keyspace import Keyspace
 from redraft.node.away import Away
@@ -608,13 +608,19 @@ class Node:
             assert blocked.on_timeout is not None
             blocked.on_timeout()
 
-    def reload_keyspace(self) -> None:
-        """Write what changed to the image, read the image back, and go on with what it says (DEBUG RELOAD)."""
+    def reload_keyspace(self) -> bool:
+        """Write what changed to the image, read the image back, and go on with what it says (DEBUG RELOAD). False: the
+        image is damaged, and the next flush makes it anew."""
         assert self.reload is not None
         self.flusher.run_to_end()
-        keyspace = self.reload()
+        try:
+            keyspace = self.reload()
+        except DamagedDataError as error:
+            self.flusher.image_is_damaged(error)
+            return False
         self.shard.executor.replace_keyspace(keyspace)
         self.watches.follow(keyspace)
+        return True
 
     def check(self) -> None:
         """Assert the invariants."""

@@ -32,7 +32,7 @@ from msgspec import structs
 from redraft import __version__
 from redraft.clock import SystemClock
 from redraft.cluster.config_group import ConfigGroup
-from redraft.errors import RedraftError, StorageError
+from redraft.errors import DAMAGE_ADVICE, DamagedDataError, RedraftError, StorageError
 from redraft.ids import CONFIG_GROUP, FIRST_SHARD_GROUP, GroupId, Index, NodeId
 from redraft.node.families.all import TABLE
 from redraft.node.jobs import Job
@@ -82,6 +82,12 @@ class App:
 
     def run(self) -> int:
         """Run until told to stop; the exit status. Raises UserError and StorageError from the start-up."""
+        try:
+            return self._run()
+        except DamagedDataError as error:
+            raise DamagedDataError(f"{error}; {DAMAGE_ADVICE}") from error
+
+    def _run(self) -> int:
         settings = self._settings
         for name, reason in settings.ignored():
             log.warning("%s has no effect: %s", name, reason)
@@ -111,7 +117,8 @@ class App:
                 image.close()
                 store.close()
         if self._failure is not None:
-            log.critical("stopped: %s", self._failure)
+            advice = f"; {DAMAGE_ADVICE}" if isinstance(self._failure, DamagedDataError) else ""
+            log.critical("stopped: %s%s", self._failure, advice)
             return 1
         log.warning("redraft is stopped, bye")
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,6 +25,12 @@ from redraft.storage.image import Image, ImageMeta
 from redraft.storage.log_store import LogStore
 from redraft.storage.rocks import translated
 
+SNAPSHOT_MARKER = "INSTALL"
+"""The file that says that the snapshot in `incoming` is to be the image."""
+NEW_IMAGE = "new-image"
+NEW_IMAGE_MARKER = "REPLACE"
+"""The file that says that the image in `new-image` is to take the place of the damaged one."""
+
 REST_EVERY = 500
 REST_SECONDS = 0.001
 """After so many records a digest lets the node's own thread have the interpreter, which would wait 5 ms for it else."""
@@ -39,12 +46,21 @@ class DiskShardStorage:
         self._store = store
         self._group = group
         self._prepared: _Prepared | None = None
+        self._replacing = threading.Lock()
+        """Held by who copies the image for another node, and by who puts a new one in its place."""
         self._generations: set[int] = set()
         """Those that the image has records of, or may have: a flush drops those that it does not name."""
 
     def writer(self) -> ImageWriter:
         """Begin to write a flush."""
         return _PointWriter(self, self.image.writer())
+
+    def new_image(self) -> ImageWriter:
+        """Begin to write an image that takes the place of this one, which is damaged, when it is finished."""
+        directory = self.image.path.with_name(NEW_IMAGE)
+        with translated(f"making the image {self.image.path} anew"):
+            shutil.rmtree(directory, ignore_errors=True)
+        return _NewImageWriter(self, Image(directory))
 
     def compact_log(self, index: Index) -> None:
         """Let go of the log up to and including `index`."""
@@ -79,20 +95,23 @@ class DiskShardStorage:
             self._prepared = None
 
     def checkpoint(self, directory: Path) -> SnapshotMeta:
-        """A copy of the image in `directory`, by hard links, and what it is of; in any thread. Raises StorageError.
+        """A copy of the image in `directory`, by hard links, and what it is of; in any thread. The copy is read once.
+        Raises StorageError, and DamagedDataError when the image is damaged."""
+        taken = self._copy_to(directory)
+        _check_snapshot(directory, taken, rests=True)
+        return taken
 
-        A copy is not opened to see what it is of, since RocksDB holds the interpreter for 40 ms meanwhile (a million
-        keys): when the image is of the same before and after, so is the copy.
-        """
-        while True:
-            meta = self.image.meta()
-            if meta is None:
-                raise StorageError(f"there is nothing in the image {self.image.path}")
-            shutil.rmtree(directory, ignore_errors=True)
-            self.image.checkpoint(directory)
-            if self.image.meta() == meta:
-                applied = point_of(self.image.path, meta).applied
-                return SnapshotMeta(applied.index, applied.term, applied.conf)
+    def _copy_to(self, directory: Path) -> SnapshotMeta:
+        with self._replacing:
+            while True:
+                meta = self.image.meta()
+                if meta is None:
+                    raise StorageError(f"there is nothing in the image {self.image.path}")
+                shutil.rmtree(directory, ignore_errors=True)
+                self.image.checkpoint(directory)
+                if self.image.meta() == meta:
+                    applied = point_of(self.image.path, meta).applied
+                    return SnapshotMeta(applied.index, applied.term, applied.conf)
 
     def prepare(self, meta: SnapshotMeta) -> None:
         """Read a snapshot whose files are all there and durable. Slow; in any thread. Raises StorageError."""
@@ -119,11 +138,7 @@ class DiskShardStorage:
         prepared.image.close()
         self.image.close()
         path = self.image.path
-        with translated(f"installing a snapshot in {path}"):
-            marker = _marker(path)
-            marker.write_bytes(msgspec.msgpack.encode(meta))
-            sync_file(marker)
-            sync_directory(path.parent)
+        _mark(path, SNAPSHOT_MARKER, meta)
         complete_install(path, self._store, self._group, is_whole=True)
         self.image.reopen()
         self.image.open_for_writing()
@@ -169,6 +184,23 @@ class DiskShardStorage:
         self.image.drop_generations(sorted(self._generations - generations))
         self._generations = generations
 
+    def finish_new(self, new: Image, writer: images.ImageWriter, point: FlushPoint) -> None:
+        """Make a new image durable, read it, and have it take the place of the damaged one. In any thread. From the
+        moment that the marker is durable, a start that finds it does what is left of this."""
+        self._store.sync()
+        writer.finish(ImageMeta(images.FORMAT, point.applied.index, msgspec.msgpack.encode(point)))
+        new.close()
+        applied = point.applied
+        meta = SnapshotMeta(applied.index, applied.term, applied.conf)
+        _check_snapshot(new.path, meta, rests=True)
+        with self._replacing:
+            self.image.close()
+            _mark(self.image.path, NEW_IMAGE_MARKER, meta)
+            complete_install(self.image.path, self._store, self._group, is_whole=True)
+            self.image.reopen()
+            self.image.open_for_writing()
+        self._generations = set(point.keyspace.generations)
+
 
 def point_of(path: Path, meta: ImageMeta) -> FlushPoint:
     """What the meta record of the image at `path` says. Raises DamagedDataError."""
@@ -209,44 +241,75 @@ def _point_of_snapshot(image: Image, expected: SnapshotMeta) -> FlushPoint:
     return point
 
 
-def _check_snapshot(path: Path, expected: SnapshotMeta) -> None:
-    """Read all of a snapshot. Raises DamagedDataError."""
+def _check_snapshot(path: Path, expected: SnapshotMeta, *, rests: bool = False) -> None:
+    """Read all of a snapshot, or of an image. `rests`: the node's own thread goes on meanwhile. Raises
+    DamagedDataError."""
     image = Image(path)
     try:
         _point_of_snapshot(image, expected)
-        for _ in image.items():
-            pass
+        for number, _ in enumerate(image.items(), 1):
+            if rests and number % REST_EVERY == 0:
+                time.sleep(REST_SECONDS)
     finally:
         image.close()
 
 
-def _marker(image: Path) -> Path:
-    return image.parent / "INSTALL"
+def _mark(image: Path, name: str, meta: SnapshotMeta) -> None:
+    """Say, durably, that something is to take the image's place. Raises StorageError."""
+    with translated(f"replacing the image {image}"):
+        marker = image.with_name(name)
+        marker.write_bytes(msgspec.msgpack.encode(meta))
+        sync_file(marker)
+        sync_directory(image.parent)
 
 
 def complete_install(image: Path, store: LogStore, group: GroupId, *, is_whole: bool = False) -> None:
-    """Do what is left of an installation, if one was begun; before the image is opened. What is to be the image is read
-    first, unless it is known to be whole: the old one and the log go when it takes their place. Raises StorageError."""
-    marker, incoming = _marker(image), image.parent / "incoming"
-    if not marker.exists():
-        return
-    with translated(f"installing a snapshot in {image}"):
-        meta = msgspec.msgpack.decode(marker.read_bytes(), type=SnapshotMeta)
-        if incoming.exists() and not is_whole:
-            _check_snapshot(incoming, meta)
-        if store.group(group).start.index < meta.index:
-            store.restore(group, meta)
-            store.sync()
-        if incoming.exists():
+    """Do what is left of an installation of a snapshot, or of an image that was made anew, if one was begun; before the
+    image is opened. What is to be the image is read first, unless it is known to be whole: the old one, and for a
+    snapshot the log, go when it takes their place. Raises StorageError."""
+    for name, directory in ((SNAPSHOT_MARKER, "incoming"), (NEW_IMAGE_MARKER, NEW_IMAGE)):
+        marker, incoming = image.with_name(name), image.with_name(directory)
+        if not marker.exists():
+            continue
+        with translated(f"replacing the image {image}"):
+            meta = msgspec.msgpack.decode(marker.read_bytes(), type=SnapshotMeta)
+            if incoming.exists() and not is_whole:
+                _check_snapshot(incoming, meta)
+            if name == SNAPSHOT_MARKER and store.group(group).start.index < meta.index:
+                store.restore(group, meta)
+                store.sync()
             old = image.parent / "old"
+            if incoming.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                if image.exists():
+                    image.rename(old)
+                incoming.rename(image)
+                sync_directory(image.parent)
             shutil.rmtree(old, ignore_errors=True)
-            if image.exists():
-                image.rename(old)
-            incoming.rename(image)
+            marker.unlink()
             sync_directory(image.parent)
-            shutil.rmtree(old, ignore_errors=True)
-        marker.unlink()
-        sync_directory(image.parent)
+
+
+class _NewImageWriter:
+    """Writes an image of its own."""
+
+    def __init__(self, storage: DiskShardStorage, image: Image) -> None:
+        self._storage = storage
+        self._image = image
+        self._writer = writer = image.writer()
+        self.put = writer.put
+        self.put_all = writer.put_all
+        self.put_pieces = writer.put_pieces
+        self.delete = writer.delete
+
+    def finish(self, point: FlushPoint) -> None:
+        """Have it take the image's place."""
+        self._storage.finish_new(self._image, self._writer, point)
+
+    def abort(self) -> None:
+        """Forget it."""
+        self._image.close()
+        shutil.rmtree(self._image.path, ignore_errors=True)
 
 
 class _PointWriter:

@@ -25,7 +25,7 @@ from typing import TypeGuard
 import msgspec
 import trio
 
-from redraft.errors import RedraftError, StorageError
+from redraft.errors import DamagedDataError, RedraftError, StorageError
 from redraft.ids import NodeId
 from redraft.node.links import GreetingError
 from redraft.node.node import Node
@@ -64,7 +64,12 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
     """Bring a snapshot to a node and have it installed there; Raft hears of it if that fails."""
     directory = storage.image.path.parent / f"sending-{peer}"
     try:
-        contents = await trio.to_thread.run_sync(_take, storage, directory)
+        try:
+            contents = await trio.to_thread.run_sync(_take, storage, directory)
+        except DamagedDataError as error:
+            # What is sent is read first, or a node that joins is sent the damage again and again.
+            node.flusher.image_is_damaged(error)
+            raise
         # The log after it is needed until the other node has caught up; a later flush lets go of it.
         node.flusher.needed_behind[peer] = contents.meta.index
         log.warning("node %d is sent a snapshot of entry %d", peer, contents.meta.index)
@@ -87,7 +92,7 @@ async def send_snapshot(node: Node, reactor: Reactor, storage: DiskShardStorage,
 
 
 def _take(storage: DiskShardStorage, directory: Path) -> Contents:
-    """A checkpoint of the image in `directory`. Raises StorageError."""
+    """A checkpoint of the image in `directory`, which is whole. Raises StorageError, DamagedDataError."""
     meta = storage.checkpoint(directory)
     return Contents(meta, list_files(directory))
 

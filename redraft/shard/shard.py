@@ -318,6 +318,14 @@ class Shard:
         self.logged_bytes_since_flush = 0
         return point
 
+    def break_off_flush(self) -> None:
+        """The flush under way is not wanted any more, and the next one writes everything: its image is a new one."""
+        if self.flush is not None:
+            self.keyspace.end_flush()
+            self.flush = None
+        for database in self.keyspace.databases:
+            database.dirty_all()
+
     def end_flush(self, point: FlushPoint) -> None:
         """The image of `point` is durable."""
         self.flush = None

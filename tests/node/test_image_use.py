@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from redraft.errors import DamagedDataError
 from redraft.ids import Index, NodeId, Term
 from redraft.node.peers import Frame, decode_frame
 from redraft.raft.messages import AppendReply, ConfState, InstallSnapshot, SnapshotMeta
 from support.fleet import Fleet
+from support.world import DictStorage
 
 VOTERS = tuple(NodeId(node) for node in (1, 2, 3))
 
@@ -89,3 +91,22 @@ def test_who_has_a_snapshot_says_so_again(fleet: Fleet) -> None:
     assert [(type(each), each.index, each.rejected) for each in told if isinstance(each, AppendReply)] == [
         (AppendReply, meta.index, False)
     ]
+
+
+def test_who_finds_its_image_damaged_gives_up_leading_and_makes_it_anew(fleet: Fleet) -> None:
+    client = fleet[1].connect()
+    client.ask("SET k v", "SADD s x y z")
+    fleet.pass_time(1000)
+    fleet[1].connect().ask("BGSAVE")
+    fleet[1].finish()
+    storage = fleet[1].node.flusher._storage
+    assert isinstance(storage, DictStorage)
+    storage.records.clear()
+    fleet[1].node.flusher.image_is_damaged(DamagedDataError("the data is damaged"))
+    fleet.pass_time(1000)
+    fleet[1].finish()
+    assert fleet[1].node.shard.raft.leader is None
+    assert fleet[1].node.shard.raft.leader_id in (2, 3)
+    assert fleet[1].node.config.raft.leader is None
+    assert len(storage.records) == 2
+    assert not fleet[1].node.flusher.makes_anew

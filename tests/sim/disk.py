@@ -202,6 +202,10 @@ class SimShardStorage:
         """Begin to write a flush."""
         return SimImageWriter(self._disk)
 
+    def new_image(self) -> SimImageWriter:
+        """Images are not damaged here."""
+        raise NotImplementedError
+
     def digest(self) -> Callable[[], ImageDigest]:
         """DEBUG DIGEST is not simulated."""
         raise NotImplementedError

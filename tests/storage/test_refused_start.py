@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from redraft.errors import RedraftError
+from redraft.errors import DAMAGE_ADVICE, RedraftError
 from redraft.ids import FIRST_SHARD_GROUP, Index
 from redraft.raft.messages import Entry, EntryKind, HardState, SnapshotMeta
 from redraft.server.app import App
@@ -57,7 +57,9 @@ def flip(path: Path) -> None:
 
 def test_of_a_damaged_image(directory: Path) -> None:
     flip(next((directory / SHARD / "image").glob("*.sst")))
-    assert "the data is damaged" in refusal(directory)
+    said = refusal(directory)
+    assert "the data is damaged" in said
+    assert said.endswith(DAMAGE_ADVICE)
 
 
 def test_of_a_damaged_log(directory: Path) -> None:

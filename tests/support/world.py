@@ -68,6 +68,9 @@ class DictStorage:
     def writer(self) -> DictWriter:
         return DictWriter(self)
 
+    def new_image(self) -> DictWriter:
+        return DictWriter(self, is_new=True)
+
     def compact_log(self, index: Index) -> None:
         self._log.compact(index)
 
@@ -91,8 +94,9 @@ class DictStorage:
 class DictWriter(RecordWriter):
     """A flush in the making; implements `node.flusher.ImageWriter`."""
 
-    def __init__(self, storage: DictStorage) -> None:
+    def __init__(self, storage: DictStorage, *, is_new: bool = False) -> None:
         self._storage = storage
+        self._is_new = is_new
         self._changes: dict[bytes, bytes | None] = {}
         self._last = b""
 
@@ -108,6 +112,8 @@ class DictWriter(RecordWriter):
         self._changes[key] = value
 
     def finish(self, point: FlushPoint) -> None:
+        if self._is_new:
+            self._storage.records.clear()
         for key, value in self._changes.items():
             if value is None:
                 self._storage.records.pop(key, None)

@@ -99,8 +99,10 @@ def _reload(context: SessionContext) -> Any:
     node, session = context.node, context.session
 
     def flushed() -> None:
-        node.reload_keyspace()
-        node.unblock(session, OK)
+        if node.reload_keyspace():
+            node.unblock(session, OK)
+        else:
+            node.flusher.request(flushed)
 
     node.block(session, Blocked("reload"))
     node.flusher.request(flushed)
