@@ -159,7 +159,8 @@ class App:
             node.founding.begin(others, lambda: directory.become(structs.replace(directory.identity, founding=False)))
         self._directory = directory
         node.memory.read(directory.lives(), directory.promises())
-        node.memory.keep_lives = directory.keep_lives
+        kept: list[bytes] = []
+        node.memory.keep_lives = kept.append
         node.memory.keep_others = self._keep_promises
         shard = Shard(FIRST_SHARD_GROUP, raft, keyspace, applied, node.table, time.monotonic_ns, self._random)
         node.start(config, shard, storage)
@@ -172,6 +173,9 @@ class App:
         persists = node.collect()
         store.open_for_writing()
         image.open_for_writing()
+        node.memory.keep_lives = directory.keep_lives
+        for data in kept[-1:]:
+            directory.keep_lives(data)
         persistence.expect_us(measure_fsync_us(directory.log_path))
         if persists:
             persistence.write_now(persists)

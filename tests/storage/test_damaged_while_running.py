@@ -26,7 +26,7 @@ IMAGE = Path(f"shard-{FIRST_SHARD_GROUP}") / "image"
 def node(open_node: Callable[..., Any], caplog: pytest.LogCaptureFixture) -> Any:
     """A node whose image, of most of its keys, has just lost a bit on the disk; its log begins behind them."""
     caplog.set_level(logging.WARNING, "redraft")
-    node = open_node(log_retain_entries=0)
+    node = open_node(log_retain_entries=0, enable_debug_command="yes")
     node.node.reload = lambda: node.storage.load()[0]
     for number in range(KEYS):
         node.call(b"SET", b"key%03d" % number, b"%d " % number * 50)
