@@ -80,19 +80,9 @@ MUTATIONS = (
          "log, commit = self._log, min(message.commit, self._log.last_index)"),
         ("raft/node.py", "not (message.commit_term and log.contradicts(commit, message.commit_term))", "True"),
     )),
-    Mutation("acknowledges-uncompared", "an acknowledgement covers what was not compared", (
-        ("raft/node.py", "self._acknowledge(message.sender, last, message.round)",
-         "self._acknowledge(message.sender, log.last_index, message.round)"),
-        ("raft/leader.py", "if not term and index <= self._log.last_index:", "if True:"),
-    )),
     Mutation("forgetful-votes", "a member that knows that it has forgotten something votes by its own log", (
         ("raft/node.py", "        if self.forgetful:\n            return self._forgetting.may_vote_for",
          "        if False:\n            return self._forgetting.may_vote_for"),
-    )),
-    Mutation("forgetful-is-counted", "who has forgotten what it acknowledged goes on as if it had not", (
-        ("node/standing.py", "return later[0].ends.get(group, Position()) < known.position", "return False"),
-        ("node/standing.py", "return not any(start.whole.get(group, 0) >= known.number for start in starts)",
-         "return False"),
     )),
     Mutation("lease-too-long", "a lease lasts longer than its followers' promise", (
         ("raft/leader.py", "return max(0, promise_ms - drift_ms)", "return max(0, 2 * (promise_ms - drift_ms))"),
