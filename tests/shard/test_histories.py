@@ -67,7 +67,7 @@ def _plain(commands: list[tuple[int, list[bytes]]]) -> list[tuple[int, list[byte
 
 def _meant(argv: list[bytes], token: int) -> list[bytes]:
     """An UNBLOCK is of a wait that began lately."""
-    if argv[1:2] == [b"UNBLOCK"] and argv[2].isdigit():
+    if argv[0].lower() == b"redraft" and argv[1] == b"UNBLOCK" and argv[2].isdigit():
         return [*argv[:2], b"%d" % (token - int(argv[2])), *argv[3:]]
     return argv
 
