@@ -45,6 +45,11 @@ UNCOMPILED = frozenset(
         "tests/sim/compiled.py",
         "tests/sim/shell.py",
         "tests/sim/page.py",
+        "tests/sim/chaos.py",  # inherits from several classes
+        "tests/sim/settings_chaos.py",
+        "tests/sim/forgetting_chaos.py",
+        "tests/sim/late_chaos.py",
+        "tests/sim/directory_chaos.py",
         "tests/sim/drawing.py",  # walks what hypothesis does not export
         "tests/sim/any_commands.py",
     }

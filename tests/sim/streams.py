@@ -62,7 +62,8 @@ class SessionFacts:
         """READONLY: nothing is demanded of reads."""
         self.queued: list[Sent] | None = None
         self.sure = True
-        """Whether all that is so: a transaction of unknown outcome may have changed it, until RESET."""
+        """Whether all that is so: a transaction that came to nothing, or nobody knows to what, may have changed it,
+        until RESET."""
 
 
 class Stream:
@@ -260,9 +261,10 @@ class Stream:
                 raise AssertionError(f"stream {self.number}: EXEC answers {len(reply)} replies to {len(queued)}")
             for each, its_reply in zip(queued, reply, strict=True):
                 self._done(each, its_reply)
-        elif isinstance(reply, ReplyError) and str(reply).startswith("UNKNOWN "):
+        elif isinstance(reply, ReplyError) and str(reply).startswith(("UNKNOWN ", "CLUSTERDOWN ")):
+            # Also where its data were not touched, its session commands may have been executed.
             self._facts.sure = False
-            for each in queued:
+            for each in queued if str(reply).startswith("UNKNOWN ") else ():
                 self._lost(each)
         elif reply is not None and not isinstance(reply, ReplyError):
             raise self._wrong(sent, reply)
