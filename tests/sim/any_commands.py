@@ -78,7 +78,8 @@ def any_command(random: Random) -> Command:
     while True:
         found: Command = draw(random.choice(_FAMILIES), random)
         if found and _is_allowed(found):
-            return _in_free_databases(found, random)
+            # Some generators draw words that are no bytes.
+            return _in_free_databases(tuple(map(as_bytes, found)), random)
 
 
 def any_wait(random: Random) -> Command:
@@ -92,6 +93,11 @@ def any_wait(random: Random) -> Command:
         return tuple(b"300" if word == b"0" and found[at - 1].upper() == b"BLOCK" else word
                      for at, word in enumerate(found))  # fmt: skip
     return (*found[:-1], timeout)
+
+
+def as_bytes(word: bytes | str) -> bytes:
+    """A word as it is sent."""
+    return word if isinstance(word, bytes) else word.encode()
 
 
 def _is_allowed(argv: Command) -> bool:

@@ -172,8 +172,8 @@ class PeerDial(Dial):
             self.fail(str(error))
             self.machine.outcast = True
             self.machine.fail(StorageError(str(error)), told=True)
-        except GreetingError as error:
-            self.fail(str(error))
+        except GreetingError as passing:
+            self.fail(str(passing))
 
 
 def host_of(address: str) -> int:
