@@ -270,7 +270,7 @@ class Memory:
             if group not in forgotten:
                 continue
             leader = raft.leader
-            if leader is not None and raft.commit_index >= leader.first_index:
+            if leader is not None and raft.commit_index >= leader.first_index <= raft.promised().index:
                 raft.become_whole()
             if raft.forgetful:
                 self._recollect(group, raft)
@@ -293,7 +293,7 @@ class Memory:
         voters = {node for half in halves for node in half}.union(*(told.voters for told in answers.values()))
         others = voters - {raft.id}
         forgetful = {raft.id, *(peer for peer, told in answers.items() if told.forgetful)}
-        most_forgot = any(2 * len(forgetful.intersection(half)) > len(half) for half in halves)
+        most_forgot = all(2 * len(forgetful.intersection(half)) > len(half) for half in halves)
         has_all = others <= answers.keys()
         patience = PATIENCE_ELECTIONS * raft.election_ticks
         if not has_all and not (most_forgot and self._forgetful_ticks > patience):

@@ -13,7 +13,8 @@ acknowledged and does not have. Then:
    this life before it tells), it *recollects*: it enters the highest of those terms, in which it may have voted for
    anybody and votes for nobody, and from then on votes only for those whose log is as good as the best of those logs,
    its *floor*; whatever its own is, of which nobody knows how it came about.
-4. When its leader's entries have brought its log to the floor, it is *whole*: an ordinary member.
+4. When its leader's entries have brought its log to the floor, and are durable here, it is *whole*: an ordinary
+   member.
 
 Why that is safe. Let an entry e be committed in term t by a majority M, forgetful members among it, fewer of them
 than a majority (else see below). So M has a member s that remembers e.
@@ -30,9 +31,10 @@ than a majority (else see below). So M has a member s that remembers e.
 * No acknowledgement counts that breaks a promise not to listen to older terms: those who lead in a later term by a
   forgotten vote were heard, so the forgetful one is in that term before it counts.
 
-Where forgetful members are a majority of the voters, nobody may be left who remembers e. Then those go on who are
-there, after some patience with the others: the floor is the best log among those heard, and whoever has it may stand.
-What that log lacks is lost, and it is said (`node.memory`).
+Where forgetful members are a majority of the voters (while members change, of both halves: else one of the other half
+remembers e), nobody may be left who does. Then those go on who are there, after some patience with the others: the
+floor is the best log among those heard, and whoever has it may stand. What that log lacks is lost, and it is said
+(`node.memory`).
 
 What this leaves out: a voter that never answers again keeps a forgetful one from being whole until it is removed; the
 others go on without both of them as long as they are a majority.
@@ -87,8 +89,15 @@ class Forgetting:
         it has."""
         return self.distrusted.get(member, True)
 
+    def recollected(self, floor: Position, *, may_stand: bool) -> None:
+        """Others were heard. Where all were, each floor is enough by itself, so it does not rise with their logs."""
+        if self.floor is not None and not may_stand and not self.may_stand:
+            floor = min(floor, self.floor)
+        self.floor = floor
+        self.may_stand = may_stand
+
     def reached(self, log_end: Position) -> None:
-        """The leader's entries are here up to there."""
+        """The leader's entries are here up to there, and durable."""
         if self.floor is not None and log_end >= self.floor:
             self.become_whole()
 

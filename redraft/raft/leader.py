@@ -426,7 +426,9 @@ class Leader:
         return 0 if member in self._distrusted else self.followers[member].round
 
     def _held_until_ms(self, member: NodeId) -> int:
-        return self._own_until_ms if member == self._config.id else self.followers[member].held_until_ms
+        if member == self._config.id:
+            return self._own_until_ms
+        return -1 if member in self._distrusted else self.followers[member].held_until_ms
 
     # Hand-over and snapshots.
 

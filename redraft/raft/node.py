@@ -331,10 +331,8 @@ class RaftNode:
                 self._become_follower(term, NO_NODE)
             if self._vote == NO_NODE:
                 self._vote = self._config.id  # for nobody else: it may have had this member's vote already
-        self._forgetting.floor = floor
-        self._forgetting.may_stand = may_stand
-        if self._matched:
-            self._compared(self._matched)
+        self._forgetting.recollected(floor, may_stand=may_stand)
+        self._look_whether_whole()
 
     def become_whole(self) -> None:
         """What was forgotten does not matter any more."""
@@ -480,6 +478,7 @@ class RaftNode:
             self._log.storage_restored(ready.snapshot)
         if ready.entries:
             self._log.stable_to(ready.entries[-1].index, ready.log_epoch)
+        self._look_whether_whole()
         if self.role is Role.CANDIDATE:
             self._count_votes()
         if self.leader is not None:
@@ -659,7 +658,12 @@ class RaftNode:
     def _compared(self, index: Index) -> None:
         """This log is as the leader's up to `index`."""
         self._matched = max(self._matched, index)
-        if self.forgetful:
+        self._look_whether_whole()
+
+    def _look_whether_whole(self) -> None:
+        """What this member has forgotten may be here again, and durable: what is not may be forgotten once more."""
+        index = min(self._matched, self._log.durable)
+        if self.forgetful and index:
             self._forgetting.reached(Position(self._log.known_term(index), index))
 
     def _contradicted(self, message: Append) -> Index | None:

@@ -284,3 +284,33 @@ def test_nodes_that_tell_nothing_of_themselves_are_believed_as_before(monkeypatc
     fleet.kill(1)
     fleet.pass_time(5000)
     read_all(fleet, "b", 5)
+
+
+def test_most_of_one_half_do_not_go_on_without_those_who_remember_in_the_other() -> None:
+    """Node 4 is being added. Two of the three voters before that have forgotten, but no majority of the four."""
+    fleet = Fleet(4, outgoing=(1, 2, 3))
+    fleet.elect(1)
+    write(fleet, "a", 10)
+    fleet.pass_time(100)
+    put_back = {node: fleet[node].copy() for node in (1, 2)}
+    fleet.cut(3)
+    write(fleet, "b", 10)
+    fleet.pass_time(300)
+    remembered = {node: fleet[node].node.memory.take_unsaved() for node in (1, 2)}
+    for node in (1, 2, 3, 4):
+        fleet.kill(node)
+    fleet.cuts.clear()
+    for node in (1, 2):
+        put_back[node]()
+        fleet[node].promises = remembered[node]
+    for node in (1, 2, 3):
+        fleet.start(node)
+    fleet.pass_time(20_000)
+    assert [fleet[node].node.shard.raft.forgetful for node in (1, 2, 3)] == [True, True, False]
+    assert not any(fleet[node].node.serves for node in (1, 2, 3))
+    fleet.start(4)
+    fleet.pass_time(5000)
+    read_all(fleet, "b", 10)
+    write(fleet, "c", 1)
+    fleet.pass_time(1000)
+    all_alike(fleet)

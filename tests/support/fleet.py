@@ -15,10 +15,10 @@ RAFT_TICK_MS = 50
 
 
 class Fleet:
-    """Nodes 1 to `size`."""
+    """Nodes 1 to `size`; in the midst of a change of members from the `outgoing` ones, if there are any."""
 
-    def __init__(self, size: int = 3, **settings: object) -> None:
-        conf = ConfState(voters=tuple(NodeId(n) for n in range(1, size + 1)))
+    def __init__(self, size: int = 3, outgoing: tuple[int, ...] = (), **settings: object) -> None:
+        conf = ConfState(voters=tuple(NodeId(n) for n in range(1, size + 1)), outgoing=tuple(map(NodeId, outgoing)))
         self.worlds: dict[NodeId, World] = {}
         for node in conf.voters:
             self.worlds[node] = World(seed=node, node_id=node, start=SnapshotMeta(conf=conf), **settings)
