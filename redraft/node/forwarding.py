@@ -176,6 +176,7 @@ class Forwarding:
         session.backlog.clear()
         node.outgoing[session] = None
         node.router.route(session, passed.commands + later, None, node.leadership.permission())
+        node.router.resume(session)
         return True
 
     def _ask_majority(self) -> None:

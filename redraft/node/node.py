@@ -627,6 +627,10 @@ class Node:
         for session in self.sessions.values():
             session.check()
             assert not session.out or session in self.outgoing or session.is_guest
+            # What a client has sent is not left lying: something will have it looked at.
+            if (session.backlog or session.unread) and not session.close_after_reply:
+                waits = session.blocked is not None or session.segments
+                assert waits or session in self._woken or self.turns.rests(session)
         plain = self.plain
         self.refresh_plain()
         assert plain == self.plain

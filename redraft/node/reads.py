@@ -155,14 +155,14 @@ class Reads:
             if not node.serves and self._find_due(session, commands):
                 self._node.forwarding.pass_on(session, commands, writes=False)
                 continue
-            session.blocked = None
+            waited, session.blocked = session.blocked is not None, None
             session.refresh_plain()
             node.outgoing[session] = None
             later = list(session.backlog)
             session.backlog.clear()
             node.turns.begin()
             node.router.route(session, commands, None, permission)
-            if later:
+            if waited:  # else whoever is looking at what it has sent goes on
                 resumed.append((session, later))
         if time_ms is None:
             shard.present.hide_as_the_state()

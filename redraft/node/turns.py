@@ -12,7 +12,8 @@ millisecond has five of them in an entry, not a thousand.
 The parser takes all that it is given, so it is given a piece at a time: a large one where hiredis parses it, a small
 one of inline commands, of which there may be one in every two bytes, and before AUTH.
 
-Invariant (`check`): who rests has something to go on with, and whoever has unparsed bytes rests or is blocked.
+Invariant (`check`, and `Node.check`): who rests has something to go on with, and whoever has unparsed bytes rests, is
+blocked, or is owed replies that come first.
 """
 
 from __future__ import annotations

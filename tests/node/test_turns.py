@@ -210,3 +210,49 @@ def test_nothing_overtakes_what_is_left_of_a_run_when_its_turn_is_over(node: int
     client.ask("GET a", "STRLEN b", "EXISTS a", "SET a 3", "ECHO end", "STRLEN a", "GET a")
     fleet.pass_time(200)
     assert client.replies() == [b"1", 1, 1, b"OK", b"end", 1, b"3"]
+
+
+@pytest.mark.parametrize(
+    ("first", "commands"),
+    [
+        ("PING", ["GET k"]),
+        ("READONLY", ["GET k"]),
+        ("READONLY", ["SET k v", "GET k", "GET k", "GET k"]),
+        ("PING", ["GET k", "SET k v", "ECHO e", "TYPE k"]),
+    ],
+)
+def test_what_a_client_of_a_follower_has_sent_is_answered_to_its_end(first: str, commands: list[str]) -> None:
+    """More than is parsed at once; and the session is blocked while the leader is asked."""
+    fleet = Fleet(3)
+    fleet.elect(1)
+    client = fleet[2].connect()
+    say(fleet, client, first)
+    rounds = 40 // len(commands)
+    client.ask(*[line.replace("k", "k" * 10_000) for line in commands] * rounds)
+    fleet.settle()
+    # A read of which nothing is demanded waits for its session's writes, of which the leader tells when time passes.
+    fleet.pass_time(1000)
+    assert len(client.replies()) == rounds * len(commands)
+
+
+def test_who_breaks_the_protocol_behind_a_read_at_a_follower_is_told_so() -> None:
+    fleet = Fleet(3)
+    fleet.elect(1)
+    client = fleet[2].connect()
+    client.send(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n*1\r\nbroken\r\n")
+    fleet.settle()
+    none, error = client.replies()
+    assert none is None
+    assert "Protocol error" in str(error)
+    assert client.closed
+
+
+def test_what_a_client_has_sent_that_was_held_until_there_was_a_leader_elsewhere_is_answered_to_its_end() -> None:
+    fleet = Fleet(3, redirect="moved")
+    client = fleet[2].connect()
+    client.ask(*["GET " + "k" * 1000] * 300)
+    fleet.settle()
+    assert client.replies() == []
+    fleet.elect(1)
+    fleet.settle()
+    assert [str(reply)[:5] for reply in client.replies()] == ["MOVED"] * 300
