@@ -219,7 +219,7 @@ INERT = (
         _row("stream-node-max-entries", _LONG, "100"),
     ),
     _group(
-        "There is one user, modules are not loaded, and DEBUG is open to those who may connect.",
+        "There is one user, and modules are not loaded.",
         _row("acl-pubsub-default", Enum(("allchannels", "resetchannels")), "resetchannels"),
         _row("acllog-max-len", _LONG, "128"),
         _row("enable-protected-configs", Enum(("no", "yes", "local")), "no", fixed=True),

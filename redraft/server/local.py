@@ -19,6 +19,8 @@ from redraft.node.links import GreetingError
 from redraft.server.links import ask
 from redraft.server.stream import connect
 
+LEADER_SECONDS = 10.0
+"""How long nodes that answer are waited for to have a leader: they may be too few for one."""
 LOOK_SECONDS = 0.1
 """Between two looks whether all nodes answer."""
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -123,7 +125,8 @@ class LocalCluster:
                 await process.wait()
 
     async def _announce(self) -> None:
-        """Tell how to reach the nodes, once all that run answer."""
+        """Tell how to reach the nodes, once all that run answer, and one of them leads: before that a new cluster is
+        not founded yet, and cannot do without any of its nodes."""
         ports = []
         for child in self._children:
             while (runs := self._processes[child.name].poll() is None) and not await _answers(child.port):
@@ -131,11 +134,27 @@ class LocalCluster:
             if runs:
                 ports.append(child.port)
         if ports:
+            with trio.move_on_after(LEADER_SECONDS):
+                while not await _has_leader(ports[0]):
+                    await trio.sleep(LOOK_SECONDS)
             self._print("", f"ready; try: redis-cli -p {ports[0]}, redraft members -a 127.0.0.1:{ports[0]}")
             self._print("", "Ctrl-C stops all nodes")
 
     def _print(self, name: str, line: str) -> None:
         print(f"{name or '*':<{self._width}} | {line}", flush=True)
+
+
+async def _has_leader(port: int) -> bool:
+    """Whether a node knows who leads, or does not say so without a password."""
+    try:
+        with trio.fail_after(1.0):
+            async with await connect(f"127.0.0.1:{port}") as stream:
+                status = await ask(stream, b"REDRAFT", b"STATUS")
+    except GreetingError as error:
+        return "NOAUTH" in str(error)
+    except (OSError, trio.TooSlowError):
+        return False
+    return isinstance(status, list) and dict(zip(status[::2], status[1::2], strict=True)).get(b"leader-id", 0) != 0
 
 
 async def _answers(port: int) -> bool:

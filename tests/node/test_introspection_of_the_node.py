@@ -32,8 +32,10 @@ def test_debug_is_not_for_everybody() -> None:
 
 def test_there_are_no_modules(client: Client) -> None:
     assert client("MODULE LIST") == []
-    refused = ReplyError("ERR MODULE command not allowed: redraft runs no code of others")
+    refused = ReplyError(NOT_ENABLED.replace("DEBUG", "MODULE").replace("debug", "module"))
     assert [client("MODULE LOAD x"), client("MODULE UNLOAD x"), client("MODULE LOADEX x")] == [refused] * 3
+    willing = World(enable_module_command="yes").connect()
+    assert willing("MODULE LOAD x") == ReplyError("ERR Error loading the extension: redraft runs no code of others")
 
 
 def test_passwords_are_made(client: Client) -> None:

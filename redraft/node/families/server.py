@@ -148,7 +148,7 @@ def lolwut(context: Any, argv: list[bytes]) -> Any:
 
 container("MODULE", -2, group="server", since="4.0.0", summary="Code of others in the server: there is none")
 
-_MODULES = "ERR MODULE command not allowed: redraft runs no code of others"
+_MODULES = "ERR Error loading the extension: redraft runs no code of others"
 
 
 @command(
@@ -166,5 +166,5 @@ def _refuse_module(context: SessionContext, argv: list[bytes]) -> Any:
 for _name, _arity, _since in (("LOAD", -3, "4.0.0"), ("LOADEX", -3, "7.0.0"), ("UNLOAD", 3, "4.0.0")):
     command(
         f"MODULE {_name}", _arity, "admin noscript no_async_loading", group="server", since=_since,
-        summary="Refused: redraft runs no code of others",
+        summary="Refused: redraft runs no code of others", enabled_by="enable-module-command",
     )(_refuse_module)  # fmt: skip
