@@ -171,10 +171,9 @@ class Memory:
         heard = self._heard.get(peer)
         groups = []
         for group, raft in self._rafts():
-            voters = tuple(sorted({*raft.conf.voters, *raft.conf.outgoing}))
             groups.append(
                 GroupStanding(
-                    group, raft.term, raft.promised(), raft.log_end(), voters, raft.forgetful,
+                    group, raft.term, raft.promised(), raft.log_end(), tuple(sorted(_voters(raft))), raft.forgetful,
                     self._known(peer, group, raft),
                 )
             )  # fmt: skip
@@ -290,8 +289,7 @@ class Memory:
         """See whether all voters that can be known were heard, or most have forgotten and were waited for."""
         answers = {peer: told for peer in sorted(self._heard) if (told := self._answer(peer, group)) is not None}
         halves = [half for half in (raft.conf.voters, raft.conf.outgoing) if half]
-        voters = {node for half in halves for node in half}.union(*(told.voters for told in answers.values()))
-        others = voters - {raft.id}
+        others = _voters(raft).union(*(told.voters for told in answers.values())) - {raft.id}
         forgetful = {raft.id, *(peer for peer, told in answers.items() if told.forgetful)}
         most_forgot = all(2 * len(forgetful.intersection(half)) > len(half) for half in halves)
         has_all = others <= answers.keys()
@@ -353,6 +351,11 @@ class Memory:
         assert self._lives.starts[-1].number <= self._lives.number
         for _, raft in self._rafts():
             assert not (raft.forgetful and raft.leader is not None and not raft.has_recollected)
+
+
+def _voters(raft: RaftNode) -> set[NodeId]:
+    """The voters of a group, with those that a change takes out which is not known to be committed."""
+    return {node for conf in (raft.conf, raft.applied_conf) for half in (conf.voters, conf.outgoing) for node in half}
 
 
 def _name(group: GroupId) -> str:

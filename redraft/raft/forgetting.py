@@ -36,8 +36,8 @@ remembers e), nobody may be left who does. Then those go on who are there, after
 floor is the best log among those heard, and whoever has it may stand. What that log lacks is lost, and it is said
 (`node.memory`).
 
-What this leaves out: a voter that never answers again keeps a forgetful one from being whole until it is removed; the
-others go on without both of them as long as they are a majority.
+What this leaves out: a voter that never answers again keeps a forgetful one from being whole until it is removed, and
+that is committed without the forgetful one; the others go on without both of them as long as they are a majority.
 """
 
 from __future__ import annotations

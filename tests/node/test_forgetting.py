@@ -10,6 +10,7 @@ import pytest
 
 from redraft.ids import NodeId
 from redraft.node.peers import ClockWord, Frame, Peers
+from redraft.raft.membership import ChangeKind, ConfChange, MemberChange
 from support.fleet import Fleet, say
 
 
@@ -314,3 +315,33 @@ def test_most_of_one_half_do_not_go_on_without_those_who_remember_in_the_other()
     write(fleet, "c", 1)
     fleet.pass_time(1000)
     all_alike(fleet)
+
+
+def test_who_is_being_removed_is_heard_as_long_as_that_is_not_committed() -> None:
+    """Node 2 led after node 1, which has not noticed, with the vote that node 3 has forgotten; and has what node 3
+    acknowledged to it. Then people have node 1 remove it."""
+    fleet = Fleet(3)
+    fleet.elect(1)
+    write(fleet, "a", 10)
+    fleet.kill(3)
+    put_back = fleet[3].copy()
+    fleet.start(3)
+    fleet.pass_time(500)
+    fleet.cut(1)
+    fleet[3].node.shard.raft.hesitates = True
+    fleet.pass_time(5000, paused=(1,))
+    assert fleet[2].node.serves
+    client = fleet[2].connect()
+    assert say(fleet, client, "SET b 1") == [b"OK"]
+    fleet.kill(3)
+    put_back()
+    fleet.kill(2)
+    fleet.cuts.clear()
+    fleet.start(3)
+    fleet[1].node.shard.raft.change_members(ConfChange((MemberChange(ChangeKind.REMOVE, NodeId(2)),), b"0"))
+    fleet.pass_time(20_000)
+    assert fleet[3].node.shard.raft.forgetful
+    assert not any(fleet[node].node.serves for node in (1, 3))
+    fleet.start(2)
+    fleet.pass_time(5000)
+    assert say(fleet, fleet[fleet.leader()].connect(), "GET b") == [b"1"]
