@@ -53,7 +53,7 @@ def open_log(path: Path, scratch: Path) -> tuple[LogReader, str]:
         Rdict.repair(str(scratch), base_options())
     reader = LogReader(scratch, past_damage=True)
     reader.damage.clear()
-    return reader, reason
+    return reader, f"{reason}; if more was written behind the last entry that is kept, it is lost"
 
 
 def readable(image: ImageReader) -> Iterator[tuple[bytes, bytes] | LostKeys]:

@@ -154,6 +154,7 @@ def test_a_log_without_its_manifest_is_put_in_order(
     status, said = repair(directory, "--yes")
     assert status == 0, said
     assert "damaged: " in said
+    assert "behind the last entry that is kept" in said
     assert len(keys_of(open_node(directory))) == KEYS
 
 
