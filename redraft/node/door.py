@@ -170,6 +170,7 @@ class Door:
 
     def _let_in(self, waiting: _Waiting) -> None:
         self._node.members.heard[waiting.link.peer] = waiting.address
+        self._node.founding.let_in(waiting.link.peer)
         waiting.link.silent_from = self.now
         self._node.incoming.accept(waiting.session, waiting.link)
         self._beat()

@@ -3,8 +3,12 @@
 A node whose directory is new has promised nothing, and one whose directory was emptied has forgotten what it promised;
 by themselves they look alike. The others can tell: each keeps the incarnation of every node that it has met, durably,
 and refuses another one (`members`). So a founder stands still, with no vote and no acknowledgement, until all others
-of the list have let it in once. Were two of three founders emptied and started by their old command, they would else
-elect one of them, and acknowledge; now they wait for the third, which refuses them.
+of the list know it by its incarnation: they have let it in once, or have come to it, which they do when they have kept
+who it is. Were two of three founders emptied and started by their old command, they would else elect one of them, and
+acknowledge; now they wait for the third, which refuses them.
+
+So it is enough that one of each two reaches the other. And who takes part has been met by all: should it be gone for
+good, nobody waits for it.
 
 That all have let it in is kept too, and never asked again.
 
@@ -26,7 +30,7 @@ class Founding:
 
     def __init__(self) -> None:
         self.awaited: set[NodeId] = set()
-        """The nodes that have not let this one in yet."""
+        """The nodes that have not let this one in yet, nor come to it."""
         self._on_founded: Callable[[], None] = lambda: None
 
     @property

@@ -623,7 +623,12 @@ class RaftNode:
             self._answer(VoteReply(self._config.id, message.sender, self.term, granted=False, pre=True))
 
     def _hear_leader(self, leader: NodeId, given_up: int) -> None:
-        assert self.leader is None, f"two leaders in term {self.term}"
+        if self.leader is not None:
+            raise DivergedError(
+                f"node {leader} leads term {self.term}, and so does this node, {self._config.id}: a member of the group"
+                " has forgotten its vote, or the disk of one of them is from before they had the same voters; this"
+                " node stops"
+            )
         if self.role is not Role.FOLLOWER or self.leader_id != leader:
             self._become_follower(self.term, leader)
         self._elapsed_ticks = 0

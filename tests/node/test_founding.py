@@ -8,7 +8,7 @@ from redraft.ids import NodeId
 from redraft.node.calling import Call, NodeCaller, OutcastError
 from redraft.node.links import NONCE_BYTES, Introduction
 from redraft.raft.status import Role
-from support.fleet import Fleet
+from support.fleet import Fleet, say
 from support.greeting import ask
 from support.processes import ReplyError
 
@@ -67,7 +67,7 @@ def test_founders_that_have_all_met_elect_a_leader() -> None:
     fleet.pass_time(3000)
     assert roles(fleet) == [Role.FOLLOWER] * 3
     founders.meet(1, 2, 3)
-    assert founders.founded == [1, 2, 3]
+    assert sorted(founders.founded) == [1, 2, 3]
     fleet.pass_time(3000)
     assert fleet.leader() in (1, 2, 3)
 
@@ -88,6 +88,21 @@ def test_two_of_three_founders_do_nothing() -> None:
     founders.meet(1, 2, 3)
     fleet.pass_time(3000)
     assert fleet.leader()
+
+
+def test_a_founder_that_another_has_come_to_is_known_to_it() -> None:
+    """Node 3 cannot reach node 1, and need not: else it would stand still for ever once node 1 is gone, beside one that
+    has what was acknowledged."""
+    founders = Founders()
+    fleet = founders.fleet
+    for caller, answerer in ((1, 2), (1, 3), (2, 3)):
+        founders.greet(caller, answerer)
+    assert sorted(founders.founded) == [1, 2, 3]
+    fleet.elect(1)
+    assert say(fleet, fleet[1].connect(), "SET k v") == [b"OK"]
+    fleet.kill(1)
+    fleet.pass_time(5000)
+    assert say(fleet, fleet[fleet.leader()].connect(), "GET k") == [b"v"]
 
 
 def test_two_founders_that_were_emptied_elect_nobody_and_the_third_tells_them() -> None:

@@ -7,6 +7,7 @@ from raft.cluster import Cluster
 
 from redraft.ids import Index, NodeId, Term
 from redraft.raft.config import RaftConfig
+from redraft.raft.errors import DivergedError
 from redraft.raft.memory_storage import MemoryStorage
 from redraft.raft.messages import (
     Append,
@@ -71,6 +72,20 @@ def test_what_a_member_must_have_does_not_rise_while_it_catches_up() -> None:
     storage.write(ready.hard_state, ready.entries)
     raft.advance(ready)
     assert not raft.forgetful
+
+
+def test_a_leader_that_hears_another_of_its_term_stops() -> None:
+    """It was put back to a disk of when it was alone, for one. It says why, as of all that is past mending."""
+    storage = MemoryStorage()
+    storage.start = SnapshotMeta(conf=ConfState(voters=(LEADER,)))
+    raft = RaftNode(RaftConfig(LEADER), storage, Index(0))
+    raft.campaign()
+    while raft.has_ready():
+        ready = raft.ready()
+        storage.write(ready.hard_state, ready.entries)
+        raft.advance(ready)
+    with pytest.raises(DivergedError, match="node 3 leads term 1, and so does this node, 1: "):
+        raft.step(Append(OTHER, LEADER, raft.term, Index(0), Term(0), [], Index(0), 0))
 
 
 @pytest.mark.parametrize("forgets", [False, True])
