@@ -147,3 +147,8 @@ class Members:
         """Whether a node was of the cluster once and is no more, as far as this one has heard."""
         table = self._node.config.table
         return 0 < node <= table.last_node and node not in table.nodes
+
+    def gone(self, most: int) -> list[NodeId]:
+        """Those that are gone, the last of them."""
+        last = self._node.config.table.last_node
+        return [node for each in range(1, last + 1) if self.is_gone(node := NodeId(each))][-most:]

@@ -44,6 +44,8 @@ MOST_STARTS = 16
 """So many of its last starts a node keeps, and tells."""
 TELL_TICKS = 10
 """Raft ticks after which a node tells how far it is also when nothing has changed, with what it has to say anyway."""
+MOST_GONE = 64
+"""So many of the nodes that were removed from the cluster a node tells."""
 PATIENCE_ELECTIONS = 4
 """Where most voters have forgotten: so many election timeouts they wait for those that they have not heard."""
 
@@ -178,7 +180,7 @@ class Memory:
                 )
             )  # fmt: skip
         token = heard.starts[-1].token if heard is not None else ""
-        return Standing(tuple(self._lives.starts), token, tuple(groups))
+        return Standing(tuple(self._lives.starts), token, tuple(groups), tuple(self._node.members.gone(MOST_GONE)))
 
     def _known(self, peer: NodeId, group: GroupId, raft: RaftNode) -> Remembered:
         """What is known of a node's promises in a group."""
@@ -289,7 +291,9 @@ class Memory:
         """See whether all voters that can be known were heard, or most have forgotten and were waited for."""
         answers = {peer: told for peer in sorted(self._heard) if (told := self._answer(peer, group)) is not None}
         halves = [half for half in (raft.conf.voters, raft.conf.outgoing) if half]
-        others = _voters(raft).union(*(told.voters for told in answers.values())) - {raft.id}
+        # Who was removed from the cluster is of the group no more; this node may have forgotten that as well.
+        gone = set(self._node.members.gone(MOST_GONE)).union(*(self._heard[peer].gone for peer in answers))
+        others = _voters(raft).union(*(told.voters for told in answers.values())) - gone - {raft.id}
         forgetful = {raft.id, *(peer for peer, told in answers.items() if told.forgetful)}
         most_forgot = all(2 * len(forgetful.intersection(half)) > len(half) for half in halves)
         has_all = others <= answers.keys()

@@ -69,6 +69,8 @@ class Standing(msgspec.Struct, frozen=True, array_like=True):
     heard: str
     """The receiver's life that it has heard of."""
     groups: tuple[GroupStanding, ...]
+    gone: tuple[NodeId, ...] = ()
+    """The last nodes that were of the cluster once and are no more, and so of no group: nobody waits for them."""
 
 
 def has_forgotten(starts: Sequence[Start], group: int, known: Remembered) -> bool:

@@ -345,3 +345,29 @@ def test_who_is_being_removed_is_heard_as_long_as_that_is_not_committed() -> Non
     fleet.start(2)
     fleet.pass_time(5000)
     assert say(fleet, fleet[fleet.leader()].connect(), "GET b") == [b"1"]
+
+
+def test_nobody_waits_for_who_was_removed_since_the_copy() -> None:
+    """The one that was put back knows of that only from the other that is left."""
+    fleet = Fleet(3)
+    fleet.elect(2)
+    write(fleet, "a", 10)
+    fleet.pass_time(1000)
+    put_back = fleet[3].copy()
+    client = fleet[2].connect()
+    client.ask("REDRAFT REMOVE 1")
+    fleet.pass_time(3000)
+    assert client.replies() == [b"OK"]
+    fleet.kill(1)
+    write(fleet, "b", 5)
+    fleet.pass_time(300)
+    fleet.kill(3)
+    put_back()
+    fleet.pass_time(5000)
+    assert not fleet[2].node.serves
+    fleet.start(3)
+    fleet.pass_time(10_000)
+    read_all(fleet, "b", 5)
+    write(fleet, "c", 1)
+    fleet.pass_time(1000)
+    all_alike(fleet)
