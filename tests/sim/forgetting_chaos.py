@@ -75,7 +75,7 @@ class ForgettingChaos:
         """Take a copy of a machine's disk, and put it back when that may be done; `then` do something else."""
         disk = machine.disk
         put_back = disk.copy()
-        lives = msgspec.json.decode(disk.lives or b"{}", type=Lives)
+        lives = _lives(machine)
         ends = {int(group): _end(machine, group) for group in GROUPS}
         starts = [*lives.starts, Start("the next", ends, {}, lives.number + 1)]
 
@@ -100,8 +100,10 @@ class ForgettingChaos:
         cluster = self._cluster
         if not machine.running or any(each.forgets() or each.lost for each in cluster.machines.values()):
             return False
+        # Who lacks one of its starts may have promised anything in that life, for all that the others know.
+        lacks_start = _lives(machine).number >= starts[-1].number
         for group, raft in machine.rafts():
-            if _end(machine, group) == starts[-1].ends[int(group)]:
+            if not lacks_start and _end(machine, group) == starts[-1].ends[int(group)]:
                 continue  # it would forget nothing here
             for node in {*raft.conf.voters, *raft.conf.outgoing, *cluster.members()} - {raft.id}:
                 other = cluster.machine_of(node)
@@ -113,6 +115,10 @@ class ForgettingChaos:
                     return False
                 other.disk.promises = memory.take_unsaved() or other.disk.promises
         return True
+
+
+def _lives(machine: Machine) -> Lives:
+    return msgspec.json.decode(machine.disk.lives or b"{}", type=Lives)
 
 
 def _end(machine: Machine, group: GroupId) -> Position:

@@ -14,6 +14,7 @@ from redraft.node.forwarding import Forwarding
 from redraft.node.node import Node
 from redraft.node.peers import ClockWord, Peers
 from redraft.node.reads import Reads
+from redraft.node.session import Session
 from redraft.raft.messages import AnyMessage
 from redraft.raft.node import RaftNode
 from redraft.raft.ready import ReadState, Ready
@@ -56,7 +57,7 @@ class WatchedForwarding(Forwarding):
 
 class WatchedReads(Reads):
     """Reads for which another leader was asked. They are as new as their question, and no newer, even if this node
-    leads by the time that it has applied the index."""
+    leads by the time that it has applied the index. Nor are those newer of which nothing is demanded."""
 
     def __init__(self, node: Node) -> None:
         super().__init__(node)
@@ -67,6 +68,12 @@ class WatchedReads(Reads):
         self.by_index = True
         super().step()
         self.by_index = False
+
+    def read_now(self, session: Session, commands: list[list[bytes]]) -> None:
+        """Execute reads of which nothing is demanded: here too where this node leads and has no lease."""
+        before, self.by_index = self.by_index, True
+        super().read_now(session, commands)
+        self.by_index = before
 
 
 class Leap(NamedTuple):
