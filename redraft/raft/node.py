@@ -192,7 +192,9 @@ class RaftNode:
         self._promise_ticks = max(0, self._promise_ticks - 1)
         self._forgotten_ticks = max(0, self._forgotten_ticks - 1)
         waits_for_disk = self.role is Role.CANDIDATE and self._must_persist_vote()
-        patience_ticks = self._timeout_ticks + (self._config.election_ticks if self.hesitates else 0)
+        # Without pre-vote each candidate has the others begin to wait anew, also one that cannot win.
+        hesitates = self.hesitates and self._config.pre_vote
+        patience_ticks = self._timeout_ticks + (self._config.election_ticks if hesitates else 0)
         # A promise that was given under a longer election timeout than the present one may last longer than that.
         if self._elapsed_ticks >= patience_ticks and not waits_for_disk and not self._promise_ticks:
             self.campaign()
