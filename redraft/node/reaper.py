@@ -32,6 +32,8 @@ class Reaper:
         self.active = True
         """Whether it does so by itself (DEBUG SET-ACTIVE-EXPIRE)."""
         self._last_ms = node.steady_ms
+        self._behind: set[int] = set()
+        """The databases in which more was due than their last slice holds."""
         self._under_way: dict[int, Batch] = {}
         """By database: the batch of its last slice."""
         self._command = node.table.find(b"redraft|reap")
@@ -45,28 +47,25 @@ class Reaper:
         return any(database.is_due(now_ms) for database in node.shard.keyspace.databases)
 
     def is_behind(self) -> bool:
-        """Whether so many keys are due that the next slice follows at once."""
-        node = self._node
-        if node.loading or not (node.serves and self.active):
-            return False
-        clock_ms = node.shard.present.clock_ms
-        return any(
-            not self._is_under_way(number) and database.count_due(clock_ms) > FEW_KEYS
-            for number, database in enumerate(node.shard.keyspace.databases)
-            if database.deadlines
-        )
+        """Whether more was due than the last slice holds, so that the next one follows as soon as it is applied."""
+        return bool(self._behind) and any(not self._is_under_way(number) for number in self._behind)
 
     def step(self) -> None:
         """A tick's share: propose a slice of each database that has one."""
         node = self._node
         if not (node.serves and self.active):
+            self._behind.clear()
             return
         if node.steady_ms - self._last_ms < INTERVAL_MS and not self.is_behind():
             return
         for number, database in enumerate(node.shard.keyspace.databases):
-            if database.is_due(node.shard.present.clock_ms) and not self._is_under_way(number):
+            if self._is_under_way(number):
+                continue
+            if database.is_due(node.shard.present.clock_ms):
                 self._last_ms = node.steady_ms
                 self.reap(number)
+            else:
+                self._behind.discard(number)
 
     def _is_under_way(self, number: int) -> bool:
         batch = self._under_way.get(number)
@@ -78,6 +77,10 @@ class Reaper:
         node = self._node
         due = node.shard.keyspace.databases[number].count_due(node.shard.present.clock_ms)
         count = min(max(due, FEW_KEYS), MOST_KEYS)
+        if due > count + FEW_KEYS:
+            self._behind.add(number)
+        else:
+            self._behind.discard(number)
         batch = node.shard.add_write(None, self._command, [b"REDRAFT", b"REAP", b"%d" % count], number)
         self._under_way[number] = batch
         return batch

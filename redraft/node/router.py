@@ -150,7 +150,7 @@ class Router:
         if command.kind is Kind.DATA_READ:
             if session.segments or shard.present.finds_due(command, commands, database):
                 return False
-            if size <= FIRST_READS:
+            if size == 1 or size <= node.turns.next_look(command):
                 session.out.append(encode_all(shard.read(session, command, commands, database), session.protocol))
             else:
                 self._read_run(session, command, commands)
