@@ -738,7 +738,8 @@ class Machine:
 
     def _has_caught_up(self, group: GroupId) -> bool:
         had, has = self.forgotten[group], self.disk.durable[group]
-        return (has.hard_state.term, has.last_index()) >= (had.hard_state.term, had.last_index())
+        ends = [(log.term(log.last_index()), log.last_index()) for log in (has, had)]
+        return has.hard_state.term >= had.hard_state.term and ends[0] >= ends[1]
 
     def rafts(self) -> tuple[tuple[GroupId, RaftNode], ...]:
         """The members of its groups."""
